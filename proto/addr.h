@@ -1,0 +1,79 @@
+/*
+ * addr.h - IP addresses and endpoints as values: text, classes, the 16-byte form of
+ * PCP.
+ *
+ * Bytes are in network order, ports in host order.  No sockaddr here: daemon/sock.h
+ * converts.  addr_parse() accepts literals only, never a name.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum addr_family { ADDR_NONE = 0, ADDR_IPV4 = 4, ADDR_IPV6 = 6 };
+
+struct addr {
+	enum addr_family family;
+	uint8_t bytes[16]; /* IPv4: the first four, the rest zero */
+	uint32_t scope;    /* interface index of an IPv6 link-local address, else 0 */
+};
+
+struct endpoint {
+	struct addr addr;
+	uint16_t port;
+};
+
+/* Where an address can be reached from; the special-purpose registries of RFC 6890. */
+enum addr_class {
+	ADDR_CLASS_UNSPECIFIED, /* 0.0.0.0/8, :: */
+	ADDR_CLASS_LOOPBACK,
+	ADDR_CLASS_LINK_LOCAL,
+	ADDR_CLASS_PRIVATE, /* RFC 1918, fc00::/7 */
+	ADDR_CLASS_CGN,     /* 100.64.0.0/10, RFC 6598 */
+	ADDR_CLASS_MULTICAST,
+	ADDR_CLASS_RESERVED, /* documentation, benchmarking, 240/4, 192.0.0.0/24, ... */
+	ADDR_CLASS_GLOBAL,
+};
+
+#define ADDR_TEXT_MAX 64     /* with %scope and NUL */
+#define ENDPOINT_TEXT_MAX 72 /* [address%scope]:port and NUL */
+
+struct addr addr_ipv4(uint8_t a, uint8_t b, uint8_t c, uint8_t d);
+
+/* family: ADDR_IPV4 reads 4 bytes, ADDR_IPV6 reads 16. */
+struct addr addr_from_bytes(enum addr_family family, const void *bytes);
+
+/* 4, 16 or 0. */
+size_t addr_len(enum addr_family family);
+
+/* Compares family, bytes and scope. */
+bool addr_equal(const struct addr *a, const struct addr *b);
+bool endpoint_equal(const struct endpoint *a, const struct endpoint *b);
+
+/* 0.0.0.0, :: or ADDR_NONE. */
+bool addr_is_unspecified(const struct addr *a);
+
+enum addr_class addr_classify(const struct addr *a);
+const char *addr_class_name(enum addr_class c);
+
+/* Globally reachable by RFC 6890; an IPv4-mapped address is never. */
+bool addr_is_global(const struct addr *a);
+
+/* A literal without brackets; "%" and a decimal interface index for link-local IPv6.
+ * Returns 0 or -EINVAL. */
+int addr_parse(const char *text, struct addr *ret);
+
+/* Writes the canonical text (RFC 5952) into buf and returns buf; "-" for ADDR_NONE. */
+const char *addr_format(const struct addr *a, char buf[static ADDR_TEXT_MAX]);
+
+/* "192.0.2.1:80", "[2001:db8::1]:80". */
+const char *
+endpoint_format(const struct endpoint *e, char buf[static ENDPOINT_TEXT_MAX]);
+
+/* The 16-byte form of RFC 6887 section 5: IPv4 as ::ffff:a.b.c.d. */
+void addr_to_ipv6_bytes(const struct addr *a, uint8_t ret[static 16]);
+struct addr addr_from_ipv6_bytes(const uint8_t bytes[static 16]);
+
+/* Whether both are in the same prefix of len bits. */
+bool addr_same_prefix(const struct addr *a, const struct addr *b, unsigned len);
