@@ -1,0 +1,52 @@
+/*
+ * loop.h - the event loop: libevent for descriptors, CLOCK_BOOTTIME for every deadline.
+ *
+ * Deadlines are kept in one heap and served by one timerfd of CLOCK_BOOTTIME, so that
+ * suspend counts and wall-clock steps do not, and so that nothing wakes the process
+ * when no deadline is due.  The only file that reads the clock.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "proto/util.h"
+
+struct event_base;
+struct loop; /* opaque */
+
+/* Embedded in its owner, zero-initialised with fire and ctx set.  fire runs once per
+ * timer_set(), from the loop, with the timer already cleared; it may set it again, free
+ * its owner, or set and clear any other timer. */
+struct timer {
+	void (*fire)(void *ctx);
+	void *ctx;
+	struct loop *loop;
+	msec_t at;
+	size_t slot; /* 1-based place in the heap, 0: not set */
+};
+
+int loop_new(struct loop **ret);
+struct loop *loop_free(struct loop *l);
+
+/* For event_new(), bufferevent_socket_new(), evconnlistener_new(). */
+struct event_base *loop_base(struct loop *l);
+
+/* Runs until loop_stop().  0 or -errno. */
+int loop_run(struct loop *l);
+void loop_stop(struct loop *l);
+
+/* Milliseconds of CLOCK_BOOTTIME, and microseconds of both clocks for timestamps. */
+msec_t loop_now(void);
+int64_t loop_boottime_usec(void);
+int64_t loop_realtime_usec(void);
+
+/* Set (or move) the deadline; MSEC_NEVER clears.  Never fails: room was reserved by
+ * timer_init(). */
+int timer_init(struct timer *t, struct loop *l, void (*fire)(void *ctx), void *ctx);
+void timer_set(struct timer *t, msec_t at);
+void timer_clear(struct timer *t);
+/* Clears and gives the reserved room back. */
+void timer_done(struct timer *t);
+
+/* Longest and summed time one turn of the loop took, for metrics. */
+void loop_lag(const struct loop *l, msec_t *ret_longest_ms, msec_t *ret_total_ms);
