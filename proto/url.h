@@ -19,11 +19,12 @@ struct url {
 	char path[URL_PATH_MAX]; /* starts with "/", query kept, fragment dropped */
 };
 
-/* text[0..len) is an absolute http URL.  0 or -EINVAL. */
+/* text[0..len) is an absolute http URL, perhaps with white space around.  Bytes above
+ * ASCII are percent-encoded, dot segments removed.  0 or -EINVAL. */
 int url_parse(const char *text, size_t len, struct url *ret);
 
 /* Resolve a reference against base (RFC 3986 section 5, without dot segments in the
  * result): absolute URL, "//host/path", "/path", "path", "?query", "".  A colon in the
- * first segment ("uuid:1234/ctl") is no scheme unless it is "http://".  0 or -EINVAL.
- */
+ * first segment ("uuid:1234/ctl") is no scheme unless "//" follows; a scheme other than
+ * http is refused.  ret may be base.  0 or -EINVAL. */
 int url_resolve(const struct url *base, const char *text, size_t len, struct url *ret);
