@@ -1,0 +1,93 @@
+"""natd as a process of the lab, and what a test asks it."""
+
+import os
+import signal
+
+import varlink
+from lab import TOP, wait_until
+
+INTERFACE = "org.natd.NAT."
+BINARY = os.environ.get("NATD", str(TOP / "build/natd"))
+
+
+class Natd:
+    """natd in a node.  Files in the lab: /run/NAME.conf, /run/NAME.sock, /run/NAME.state/."""
+
+    def __init__(self, node, config="", name="natd", uid=0, start=True, wrap=(), socket=None):
+        self.node, self.lab, self.name, self.uid, self.wrap = node, node.lab, name, uid, list(wrap)
+        self.conf, self.state = f"/run/{name}.conf", f"/run/{name}.state"
+        self.socket = socket or f"/run/{name}.sock"
+        self.configure(config)
+        self.lab.path(self.state).mkdir(exist_ok=True)
+        if uid:
+            os.chown(self.lab.path(self.state), uid, uid)
+        self.process = None
+        if start:
+            self.start()
+
+    def configure(self, text):
+        self.lab.path(self.conf).write_text(text)
+
+    def start(self, ready=True, env=None):
+        self.process = self.node.spawn(
+            *self.wrap, BINARY, f"--config={self.conf}", f"--socket={self.socket}",
+            f"--state-dir={self.state}", "--log-level=debug", uid=self.uid, log=self.name,
+            env=env or {})
+        if ready:
+            wait_until(self.ready, 5, f"an answer of natd; it said:\n{self.process.output()}")
+        return self
+
+    def ready(self):
+        if not self.process.running():
+            raise RuntimeError(f"natd ended ({self.process.wait()}):\n{self.log()}")
+        try:
+            self.connect().close()
+            return True
+        except OSError:
+            return False
+
+    def connect(self, timeout_s=15.0):
+        return varlink.Connection(self.lab.path(self.socket), timeout_s)
+
+    def call(self, method, fds=(), **parameters):
+        with self.connect() as c:
+            return c.call(INTERFACE + method, fds, **parameters)
+
+    def map(self, protocols=("udp",), port=None, **parameters):
+        """RequestMapping; the mapping."""
+        return self.call("RequestMapping", protocols=list(protocols), internalPort=port,
+                         **parameters)["mapping"]
+
+    def mapping(self, ident):
+        found = self.call("ListMappings", id=ident)["mappings"]
+        return found[0] if found else None
+
+    def mappings(self):
+        return self.call("ListMappings")["mappings"]
+
+    def wait_state(self, ident, state, timeout_s=5.0):
+        """The mapping once it is in that state."""
+        def check():
+            m = self.mapping(ident)
+            return m if m and m["runtime"]["state"] == state else None
+        return wait_until(check, timeout_s, f"mapping {ident} {state}; natd said:\n{self.log()}",
+                          interval_s=0.01)
+
+    def log(self):
+        return self.process.output() if self.process else ""
+
+    def stop(self, number=signal.SIGTERM):
+        return self.process.stop(number)
+
+    def kill(self):
+        return self.process.kill()
+
+    def rss_kib(self):
+        with open(f"/proc/{self.process.pid}/status") as f:
+            return next(int(line.split()[1]) for line in f if line.startswith("VmRSS"))
+
+
+def external(mapping):
+    """(address, port) of an active mapping."""
+    e = mapping["runtime"]["external"]
+    return e["address"], e["port"]
