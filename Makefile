@@ -102,7 +102,8 @@ HARDEN_LD = -pie -Wl,-z,relro,-z,now,-z,noexecstack
 endif
 
 # "make deps", "make help" and the like must work on a machine that has nothing yet.
-NO_LIBS_GOALS = help deps clean dist configure check-layers lint-format lint-man
+NO_LIBS_GOALS = help deps clean dist configure uninstall check check-layers check-fuzz-corpus \
+	fuzz lint-format lint-man
 GOALS = $(or $(MAKECMDGOALS),all)
 ifneq ($(filter-out $(NO_LIBS_GOALS),$(GOALS)),)
 
@@ -112,8 +113,9 @@ MISSING := $(strip \
 	$(if $(shell command -v $(PKG_CONFIG)),\
 		$(foreach row,$(WANTED_ROWS),$(if $(shell $(PKG_CONFIG) --exists \
 			$(call pc_names,$(row)) || echo no),$(call pc_packages,$(row)))) \
-		$(if $(shell $(PKG_CONFIG) --exists mbedcrypto || echo 'int x;' | \
-			$(CC) -E -include mbedtls/md.h -x c - >/dev/null 2>&1 || echo no),libmbedtls-dev),\
+		$(if $(shell $(PKG_CONFIG) --exists mbedcrypto || ! command -v $(firstword $(CC)) >/dev/null || \
+			$(CC) -E -include mbedtls/md.h -x c /dev/null >/dev/null 2>&1 || echo no),\
+			libmbedtls-dev),\
 		pkg-config and $(call pc_packages,$(WANTED_ROWS)) libmbedtls-dev))
 ifneq ($(MISSING),)
 $(error missing: $(MISSING). Try "sudo make deps", or only what a build needs: \
@@ -130,7 +132,7 @@ ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -I. $(PKG_CFLAGS) -DNATD_SYSCONFDIR='"$(sys
 ALL_LDFLAGS := $(HARDEN_LD) -Wl,--as-needed $(LDFLAGS)
 
 # Other flags, another compiler: everything is built anew.
-FLAGS := $(CC) $(ALL_CFLAGS) / $(ALL_LDFLAGS) $(PKG_LIBS)
+FLAGS := $(CC) $(ALL_CFLAGS) $(CPPFLAGS) / $(ALL_LDFLAGS) $(PKG_LIBS)
 $(shell mkdir -p $(BUILD))
 ifneq ($(file <$(BUILD)/flags),$(FLAGS))
 $(file >$(BUILD)/flags,$(FLAGS))
@@ -142,6 +144,9 @@ endif
 endif
 
 # ---- build ------------------------------------------------------------------------------------
+
+# For ./configure: only the look at what is missing, above.
+libs:
 
 all: $(HOUSE) $(PROGRAMS) ## natd and natctl, below build/
 
@@ -186,14 +191,165 @@ $(BENCH): %: %.o $(HOUSE)
 	proto netmon daemon ctl gen tests/unit tests/fuzz tests/bench))))
 
 # ---- tests ------------------------------------------------------------------------------------
+# Each part leaves JUnit XML in $(RESULTS); "check" adds them up.
+
+export NATD_BUILD = $(BUILD)
+
+PARTS = headers layers unit fuzz-corpus build ctl lab
+check: ## all tests that fit in ten minutes; as root with the lab (network namespaces)
+	+@$(PYTHON) tests/tools/check.py --make "$(MAKE)" --results $(RESULTS) \
+		--only-root lab $(PARTS)
+	$(give_back)
 
 check-unit: $(UNIT) ## the unit tests (no root, no network)
 	@$(PYTHON) tests/tools/run_tests.py --results $(RESULTS)/unit.xml $(UNIT)
 
+check-ctl: all ## natctl against a scripted daemon (no root)
+	@$(PYTEST) -q --junitxml=$(RESULTS)/ctl.xml tests/ctl
+
+check-build: all ## the build itself: install, dist, README, units, man pages (no root)
+	@$(PYTEST) -q --junitxml=$(RESULTS)/build.xml tests/build
+
+check-lab: all ## natd, natctl and real routers in network namespaces (root)
+	@$(PYTEST) -q --junitxml=$(RESULTS)/lab.xml -m "not long" tests/lab
+
+check-long: all ## repetitions that do not fit in check (root)
+	@$(PYTEST) -q -m long tests/lab
+
+check-headers: ## every header compiles alone, with gcc and with clang where it is there
+	$(Q)for cc in $(CC) $$(command -v $(CLANG)); do for header in $(HEADERS); do \
+		$$cc $(ALL_CFLAGS) -Werror -fsyntax-only -x c -include $$header /dev/null || exit 1; \
+	done; done
+
+check-layers: ## nobody includes what the house does not allow
+	@$(PYTHON) tests/tools/check_layers.py
+
+check-fuzz-corpus: ## each fuzz harness eats all test data, under sanitizers
+	+@$(MAKE) SANITIZE=address,undefined BUILD=$(BUILD)/corpus RESULTS=$(RESULTS) run-fuzz-corpus
+
+run-fuzz-corpus: $(FUZZ_CORPUS)
+	@$(PYTHON) tests/tools/run_tests.py --results $(RESULTS)/fuzz-corpus.xml \
+		--arguments tests/data tests/fuzz/regressions -- $(FUZZ_CORPUS)
+
+FUZZ_SECONDS ?= 60
+fuzz: ## each harness for FUZZ_SECONDS=60 with libFuzzer; findings go to tests/fuzz/regressions
+	+@$(MAKE) CC=$(CLANG) SANITIZE=fuzzer-no-link,address,undefined BUILD=$(BUILD)/fuzz run-fuzz
+
+LIBFUZZER = $(patsubst tests/fuzz/%.c,$(BUILD)/libfuzzer/%,$(FUZZ_SRC))
+$(BUILD)/libfuzzer/%: $(BUILD)/tests/fuzz/%.o $(HOUSE)
+	@mkdir -p $(@D)
+	$(LINK) -fsanitize=fuzzer $(PKG_LIBS)
+
+run-fuzz: $(LIBFUZZER)
+	@for fuzzer in $(LIBFUZZER); do \
+		name=$${fuzzer##*/fuzz_}; mkdir -p $(BUILD)/found/$$name tests/fuzz/regressions/$$name; \
+		echo "  FUZZ    $$name, $(FUZZ_SECONDS) s"; \
+		$$fuzzer -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 \
+			-verbosity=$(if $(V),1,0) -print_final_stats=1 \
+			-artifact_prefix=tests/fuzz/regressions/$$name/ \
+			$(BUILD)/found/$$name tests/data tests/fuzz/regressions || exit 1; \
+		rmdir --ignore-fail-on-non-empty tests/fuzz/regressions/$$name; \
+	done
+
+coverage: ## lines and branches that the unit tests reach, per file
+	+@$(MAKE) BUILD=$(BUILD)/coverage CFLAGS="-O0 -g --coverage" check-unit
+	@cd $(BUILD)/coverage && gcov -n $$(find proto netmon daemon -name '*.gcda') 2>/dev/null | \
+		awk -F"[':%]" '/^File/ { f = $$2 } /^Lines/ && f ~ /^(proto|netmon|daemon)\/.*\.c$$/ \
+			{ printf "%7s%%  %s\n", $$3, f; f = "" }' | sort -n
+
+bench: all $(BENCH) ## time and memory beside upnpc and natpmpc, in the lab (root)
+	$(as_root)$(PYTHON) tests/bench/bench.py
+
+# ---- style --------------------------------------------------------------------------------------
+
+lint: lint-format lint-c lint-man ## clang-format, clang-tidy, mandoc -Tlint
+
+# Another version formats otherwise: 14 (Debian 12) is the one that decides.
+CLANG_FORMAT ?= $(or $(shell command -v clang-format-14),clang-format)
+lint-format:
+	@case $$($(CLANG_FORMAT) --version 2>&1) in \
+	*"version 14."*) echo "  FORMAT"; $(CLANG_FORMAT) --dry-run -Werror $(C_FILES);; \
+	*) echo "clang-format 14 is not here: format not checked";; esac
+	@wc -l $(C_FILES) | awk '$$2 != "total" && $$1 > 600 { print $$2 ": " $$1 " lines, 600 is the most"; \
+		bad = 1 } END { exit bad }'
+
+TIDY_SRC = $(filter %.c,$(filter-out tests/%,$(C_FILES)))
+lint-c: compile_commands.json
+	@echo "  TIDY"; printf '%s\n' $(TIDY_SRC) | \
+		xargs -P $$(nproc) -n 4 clang-tidy --quiet -p . --warnings-as-errors='*' 2>/dev/null
+
+lint-man:
+	@echo "  MANDOC"; mandoc -Tlint -Wstyle $(MAN)
+
+compile_commands.json: $(BUILD)/flags ## for clangd, clang-tidy and editors
+	$(QUIET_GEN)$(PYTHON) tests/tools/compile_commands.py $(filter %.c,$(C_FILES)) -- \
+		$(CC) $(ALL_CFLAGS) >$@
+
+# ---- try it ---------------------------------------------------------------------------------------
+
+as_root = $(if $(filter 0,$(shell id -u)),,sudo )
+# What sudo built belongs to the person who called sudo.
+give_back = @[ -z "$$SUDO_UID" ] || chown -R "$$SUDO_UID:$$SUDO_GID" $(BUILD)
+
+deps: ## apt-get install everything: to build, to test, to check style (root or sudo)
+	@sh tests/tools/install_packages.sh $(sort $(APT_BUILD) $(APT_TEST) $(APT_LINT))
+
+demo: all ## the main job on a home network made of namespaces (root or sudo, 20 s)
+	@$(as_root)$(PYTHON) tests/lab/demo.py
+	$(give_back)
+
+run: all ## natd on the real network, as you, socket and state below run/
+	@mkdir -p run/state
+	@echo "try: $(BUILD)/natctl -H run/org.natd.NAT status"
+	@exec $(BUILD)/natd --config=etc/natd.conf --socket=run/org.natd.NAT --state-dir=run/state
+
+# ---- install --------------------------------------------------------------------------------------
+
+MAN = $(sort $(wildcard man/*.[1-8]))
+man_dest = $(mandir)/man$(subst .,,$(suffix $(1)))/$(notdir $(1))
+SYSTEM_FILES = $(unitdir)/natd.service $(unitdir)/natd.socket $(sysusersdir)/natd.conf \
+	$(datadir)/natd/org.natd.NAT.varlink
+CONF = $(DESTDIR)$(sysconfdir)/natd/natd.conf
+
+install: all ## into prefix=/usr/local, below DESTDIR; an existing natd.conf is kept
+	$(Q)$(INSTALL) -D -m 755 $(BUILD)/natd $(DESTDIR)$(sbindir)/natd
+	$(Q)$(INSTALL) -D -m 755 $(BUILD)/natctl $(DESTDIR)$(bindir)/natctl
+	$(Q)$(foreach page,$(MAN),$(INSTALL) -D -m 644 $(page) $(DESTDIR)$(call man_dest,$(page));)
+	$(Q)for unit in natd.service natd.socket; do \
+		$(INSTALL) -d $(DESTDIR)$(unitdir) && \
+		sed -e 's|/usr/sbin/natd|$(sbindir)/natd|' -e 's|/usr/bin/natctl|$(bindir)/natctl|' \
+			systemd/$$unit >$(DESTDIR)$(unitdir)/$$unit && \
+		chmod 644 $(DESTDIR)$(unitdir)/$$unit || exit 1; done
+	$(Q)$(INSTALL) -D -m 644 systemd/natd.sysusers $(DESTDIR)$(sysusersdir)/natd.conf
+	$(Q)$(INSTALL) -D -m 644 etc/org.natd.NAT.varlink \
+		$(DESTDIR)$(datadir)/natd/org.natd.NAT.varlink
+	$(Q)$(INSTALL) -d $(DESTDIR)$(sysconfdir)/natd/natd.conf.d
+	$(Q)if [ -e $(CONF) ]; then cmp -s etc/natd.conf $(CONF) || echo "kept: $(CONF)"; \
+		else $(INSTALL) -m 644 etc/natd.conf $(CONF); fi
+
+uninstall: ## remove what install put there; a natd.conf with changes is kept
+	$(Q)rm -f $(DESTDIR)$(sbindir)/natd $(DESTDIR)$(bindir)/natctl \
+		$(foreach page,$(MAN),$(DESTDIR)$(call man_dest,$(page))) $(addprefix $(DESTDIR),$(SYSTEM_FILES))
+	$(Q)if cmp -s etc/natd.conf $(CONF); then rm $(CONF); \
+		elif [ -e $(CONF) ]; then echo "kept, it has changes: $(CONF)"; fi
+	$(Q)for dir in $(datadir)/natd $(sysconfdir)/natd/natd.conf.d $(sysconfdir)/natd; do \
+		[ ! -d $(DESTDIR)$$dir ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)$$dir; done
+
+configure: configure.ac proto/version.h ## for those who want ./configure (needs autoconf)
+	$(QUIET_GEN)autoconf
+
+# The same bytes from the same commit, on every machine.
+dist: configure ## natd-VERSION.tar.gz of the last commit, with configure
+	$(Q)git archive --prefix=natd-$(VERSION)/ --add-file=configure HEAD | \
+		gzip -n >natd-$(VERSION).tar.gz
+	@echo natd-$(VERSION).tar.gz
+
 clean: ## remove everything that was built
-	rm -rf build run compile_commands.json
+	rm -rf build run compile_commands.json autom4te.cache
 
 help: ## this list
 	@sed -n 's/^\([a-z_.-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | expand -t 24
 
-.PHONY: all check-unit clean help
+.PHONY: all check check-unit check-ctl check-build check-lab check-long check-headers \
+	check-layers check-fuzz-corpus run-fuzz-corpus fuzz run-fuzz coverage bench lint \
+	lint-format lint-c lint-man deps demo run install uninstall dist clean help libs

@@ -1,0 +1,92 @@
+"""Checks the direction of includes: check_layers.py [TOP].
+
+    ctl -> proto        daemon -> proto, netmon        netmon -> libnl        proto -> proto
+
+proto/ is without socket, clock, random source and log: its list of <headers> is closed.
+The others may use the C library freely, and of the libraries those named here.
+"""
+
+import pathlib
+import re
+import sys
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>|(\S.*))')
+
+FOLDERS = {
+    "proto": {"proto"},
+    "netmon": {"netmon"},
+    "daemon": {"daemon", "proto", "netmon"},
+    "ctl": {"ctl", "proto"},
+}
+
+# Third-party headers by library; everything else in <> is the C library or the kernel.
+LIBRARIES = {
+    "libevent": r"event2/|event\.h$|evhttp|evdns|evutil",
+    "libcjson": r"cjson/|cJSON",
+    "expat": r"expat",
+    "mbedtls": r"mbedtls/|psa/",
+    "libnl": r"netlink/",
+    "libsystemd": r"systemd/",
+    "inih": r"ini\.h$|INIReader",
+    "libsmartcols": r"libsmartcols",
+}
+MAY_USE = {
+    "proto": {"libcjson", "expat", "mbedtls"},
+    "netmon": {"libnl"},
+    "daemon": {"libevent", "libcjson", "expat", "mbedtls", "libsystemd", "inih"},
+    "ctl": {"libcjson", "libsmartcols"},
+}
+
+PURE = set("""assert.h ctype.h endian.h errno.h inttypes.h limits.h math.h stdalign.h
+    stdarg.h stdbool.h stddef.h stdint.h stdio.h stdlib.h string.h strings.h
+    sys/types.h""".split())
+# inet_pton() and inet_ntop() only.
+EXCEPTIONS = {("proto/addr.c", "arpa/inet.h")}
+
+
+def library_of(header):
+    for name, pattern in LIBRARIES.items():
+        if re.match(pattern, header):
+            return name
+    return None
+
+
+def faults(folder, path, line):
+    """What is wrong with this line, or None."""
+    match = INCLUDE.match(line)
+    if not match:
+        return None
+    own, system, odd = match.groups()
+    if odd:
+        return f"include of {odd!r}, which cannot be checked"
+    if own:
+        target = own.split("/")[0]
+        if "/" not in own or ".." in own:
+            return f'"{own}": write the path from the top of the tree'
+        if target not in FOLDERS[folder]:
+            return f'"{own}": {folder}/ may include {", ".join(sorted(FOLDERS[folder]))} only'
+        return None
+    library = library_of(system)
+    if library and library not in MAY_USE[folder]:
+        return f"<{system}>: {folder}/ does not use {library}"
+    if folder == "proto" and not library and system not in PURE \
+            and (path, system) not in EXCEPTIONS:
+        return f"<{system}>: proto/ has no socket, clock, random source or log"
+    return None
+
+
+def main():
+    top = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".")
+    bad = 0
+    for folder in FOLDERS:
+        for file in sorted((top / folder).rglob("*.[ch]")):
+            path = file.relative_to(top).as_posix()
+            for number, line in enumerate(file.read_text().splitlines(), 1):
+                fault = faults(folder, path, line)
+                if fault:
+                    print(f"{path}:{number}: {fault}")
+                    bad += 1
+    sys.exit(1 if bad else 0)
+
+
+main()
