@@ -58,6 +58,7 @@ ssize_t natpmp_encode_map(uint8_t *buf, size_t size, const struct natpmp_map *ma
  * ignored.  An error result may be short (8 bytes): then only op, result, epoch_s are
  * set.  Returns 0; -EBADMSG: short, or no response; -EPROTONOSUPPORT: version not 0;
  * -ENOTSUP: an opcode we never send (a result 1 or 5 answer is returned as 0 with
- * whatever op it has, see 3.5).
+ * whatever op it has, see 3.5).  A refusal of 24 bytes is -EBADMSG too: it is a PCP
+ * header under version 0, and no NAT-PMP refusal is that long.
  */
 int natpmp_decode_response(const uint8_t *buf, size_t len, struct natpmp_response *ret);

@@ -1,0 +1,173 @@
+/*
+ * verdict.c - what every "no" of a router means.
+ *
+ * UPnP error codes overlap: 703 to 711 mean one thing to the connection-control actions
+ * of WANIPConnection, which natd never calls, and another to WANIPv6FirewallControl,
+ * which it does; 701 to 709 are therefore read as the latter's.
+ */
+#include "proto/verdict.h"
+
+#include <stddef.h>
+
+#include "proto/util.h"
+
+#define HINT_DENIED                                                          \
+	"the router refuses port mappings for this host: allow them in its " \
+	"settings (on a FRITZ!Box: \"Permit independent port sharing\")"
+#define HINT_NO_WAN                                                       \
+	"the router has no usable Internet connection: check its status " \
+	"page and cable"
+#define HINT_FULL                                                       \
+	"the router's table of port mappings is full: delete old ones " \
+	"in its settings, or restart it"
+#define HINT_BUG                                                                   \
+	"the router finds fault with natd's request: please report this with its " \
+	"model"
+#define HINT_OFF "switch UPnP, NAT-PMP or PCP on in the router's settings"
+#define HINT_TAKEN                                                            \
+	"the external port belongs to another host or rule: ask for another " \
+	"port, or delete the old rule in the router's settings"
+
+static const struct verdict pcp_table[] = {
+	{ 0, "SUCCESS", REMEDY_NONE, NULL },
+	{ 1, "UNSUPP_VERSION", REMEDY_NEXT_METHOD, NULL },
+	{ 2, "NOT_AUTHORIZED", REMEDY_RETRY_HOURLY, HINT_DENIED },
+	{ 3, "MALFORMED_REQUEST", REMEDY_GIVE_UP, HINT_BUG },
+	{ 4, "UNSUPP_OPCODE", REMEDY_NEXT_METHOD, NULL },
+	{ 5, "UNSUPP_OPTION", REMEDY_NEXT_METHOD, NULL },
+	{ 6, "MALFORMED_OPTION", REMEDY_GIVE_UP, HINT_BUG },
+	{ 7, "NETWORK_FAILURE", REMEDY_WAIT_WAN, HINT_NO_WAN },
+	{ 8, "NO_RESOURCES", REMEDY_RETRY_SLOW, HINT_FULL },
+	{ 9, "UNSUPP_PROTOCOL", REMEDY_NEXT_METHOD, NULL },
+	{ 10, "USER_EX_QUOTA", REMEDY_RETRY_SLOW,
+	    "the router allows no more port mappings to this host: release some" },
+	{ 11, "CANNOT_PROVIDE_EXTERNAL", REMEDY_OTHER_PORT, HINT_TAKEN },
+	{ 12, "ADDRESS_MISMATCH", REMEDY_NEXT_METHOD,
+	    "there is another NAT between this host and the PCP server: map the port "
+	    "on that router too" },
+	{ 13, "EXCESSIVE_REMOTE_PEERS", REMEDY_GIVE_UP,
+	    "the router takes fewer remote peers in a filter than were asked for" },
+};
+
+static const struct verdict natpmp_table[] = {
+	{ 0, "SUCCESS", REMEDY_NONE, NULL },
+	{ 1, "UNSUPP_VERSION", REMEDY_NEXT_METHOD, NULL },
+	{ 2, "NOT_AUTHORIZED", REMEDY_RETRY_HOURLY, HINT_DENIED },
+	{ 3, "NETWORK_FAILURE", REMEDY_WAIT_WAN, HINT_NO_WAN },
+	{ 4, "OUT_OF_RESOURCES", REMEDY_RETRY_SLOW, HINT_FULL },
+	{ 5, "UNSUPP_OPCODE", REMEDY_NEXT_METHOD, NULL },
+};
+
+static const struct verdict upnp_table[] = {
+	/* TP-Link's answer to a lease other than 0. */
+	{ -911, "VendorError911", REMEDY_NEXT_LEASE, NULL },
+	{ 0, "Success", REMEDY_NONE, NULL },
+	/* UPnP Device Architecture, section 3.2.2 (1.0) and 3.1.4 (1.1). */
+	{ 401, "InvalidAction", REMEDY_NEXT_METHOD, NULL },
+	{ 402, "InvalidArgs", REMEDY_NEXT_LEASE, NULL },
+	{ 404, "InvalidVar", REMEDY_NEXT_METHOD, NULL },
+	{ 501, "ActionFailed", REMEDY_WAIT_WAN,
+	    "the router failed without a reason; most often it has no public address "
+	    "or lost its Internet connection: restart it if this lasts" },
+	{ 600, "ArgumentValueInvalid", REMEDY_NEXT_LEASE, NULL },
+	{ 601, "ArgumentValueOutOfRange", REMEDY_NEXT_LEASE, NULL },
+	{ 602, "OptionalActionNotImplemented", REMEDY_NEXT_METHOD, NULL },
+	{ 603, "OutOfMemory", REMEDY_RETRY_SLOW, HINT_FULL },
+	{ 604, "HumanInterventionRequired", REMEDY_RETRY_HOURLY,
+	    "the router waits for a person: look at its settings page" },
+	{ 605, "StringArgumentTooLong", REMEDY_GIVE_UP, HINT_BUG },
+	{ 606, "ActionNotAuthorized", REMEDY_RETRY_HOURLY, HINT_DENIED },
+	/* DeviceSecurity:1, which natd does not speak. */
+	{ 607, "SignatureFailure", REMEDY_NEXT_METHOD, HINT_DENIED },
+	{ 608, "SignatureMissing", REMEDY_NEXT_METHOD, HINT_DENIED },
+	{ 609, "NotEncrypted", REMEDY_NEXT_METHOD, HINT_DENIED },
+	{ 610, "InvalidSequence", REMEDY_NEXT_METHOD, HINT_DENIED },
+	{ 611, "InvalidControlURL", REMEDY_REDISCOVER, NULL },
+	{ 612, "NoSuchSession", REMEDY_NEXT_METHOD, HINT_DENIED },
+	/* WANIPv6FirewallControl:1. */
+	{ 701, "PinholeSpaceExhausted", REMEDY_RETRY_SLOW,
+	    "the router's table of IPv6 pinholes is full: delete old ones in its "
+	    "settings, or restart it" },
+	{ 702, "FirewallDisabled", REMEDY_NEXT_METHOD,
+	    "the router's IPv6 firewall is off: the port needs no pinhole" },
+	{ 703, "InboundPinholeNotAllowed", REMEDY_RETRY_HOURLY,
+	    "the router forbids IPv6 pinholes: allow them in its settings" },
+	{ 704, "NoSuchEntry", REMEDY_GONE, NULL },
+	{ 705, "ProtocolNotSupported", REMEDY_NEXT_METHOD, NULL },
+	{ 706, "InternalPortWildcardingNotAllowed", REMEDY_GIVE_UP,
+	    "the router opens single ports only: name an internal port" },
+	{ 707, "ProtocolWildcardingNotAllowed", REMEDY_GIVE_UP,
+	    "the router opens TCP or UDP only: name a protocol" },
+	{ 708, "WildCardNotPermittedInSrcIP", REMEDY_NEXT_METHOD, NULL },
+	{ 709, "NoTrafficReceived", REMEDY_RETRY, NULL },
+	/* WANIPConnection:1 and :2. */
+	{ 710, "InvalidConnectionType", REMEDY_NEXT_METHOD, NULL },
+	{ 711, "ConnectionAlreadyTerminated", REMEDY_WAIT_WAN, HINT_NO_WAN },
+	{ 713, "SpecifiedArrayIndexInvalid", REMEDY_GONE, NULL },
+	{ 714, "NoSuchEntryInArray", REMEDY_GONE, NULL },
+	{ 715, "WildCardNotPermittedInSrcIP", REMEDY_NEXT_METHOD, NULL },
+	{ 716, "WildCardNotPermittedInExtPort", REMEDY_GIVE_UP, HINT_BUG },
+	{ 718, "ConflictInMappingEntry", REMEDY_OTHER_PORT, HINT_TAKEN },
+	{ 724, "SamePortValuesRequired", REMEDY_SAME_PORT,
+	    "the router maps a port only to the same number: ask for an external port "
+	    "equal to the internal one" },
+	{ 725, "OnlyPermanentLeasesSupported", REMEDY_NEXT_LEASE, NULL },
+	{ 726, "RemoteHostOnlySupportsWildcard", REMEDY_NEXT_METHOD, NULL },
+	{ 727, "ExternalPortOnlySupportsWildcard", REMEDY_NEXT_METHOD, NULL },
+	{ 728, "NoPortMapsAvailable", REMEDY_RETRY_SLOW, HINT_FULL },
+	{ 729, "ConflictWithOtherMechanisms", REMEDY_OTHER_PORT,
+	    "the external port is used by the router itself, a static rule or DMZ: ask "
+	    "for another port" },
+	{ 730, "PortMappingNotFound", REMEDY_GONE, NULL },
+	{ 731, "ReadOnly", REMEDY_OTHER_PORT,
+	    "the entry of this port was made by hand in the router's settings: "
+	    "delete it there, or ask for another port" },
+	{ 732, "WildCardNotPermittedInIntPort", REMEDY_GIVE_UP,
+	    "the router opens single ports only: name an internal port" },
+	{ 733, "InconsistentParameters", REMEDY_GIVE_UP, HINT_BUG },
+};
+
+/* RFC 6886 section 3.5 and RFC 6887 section 7.4: an undefined code is fatal for the
+ * request.  Unknown UPnP codes were seen where another lease helped (TP-Link). */
+static const struct {
+	const struct verdict *rows;
+	size_t count;
+	struct verdict unknown;
+} families[] = {
+	[VERDICT_PCP] = { pcp_table, ARRAY_SIZE(pcp_table),
+	    { -1, "UNKNOWN", REMEDY_NEXT_METHOD, HINT_OFF } },
+	[VERDICT_NAT_PMP] = { natpmp_table, ARRAY_SIZE(natpmp_table),
+	    { -1, "UNKNOWN", REMEDY_NEXT_METHOD, HINT_OFF } },
+	[VERDICT_UPNP] = { upnp_table, ARRAY_SIZE(upnp_table),
+	    { -1, "Unknown", REMEDY_NEXT_LEASE, NULL } },
+};
+
+const struct verdict *
+verdict_find(enum verdict_family family, int code)
+{
+	for (size_t i = 0; i < families[family].count; i++)
+		if (families[family].rows[i].code == code)
+			return &families[family].rows[i];
+	return &families[family].unknown;
+}
+
+const char *
+remedy_name(enum remedy r)
+{
+	static const char *const names[] = {
+		[REMEDY_NONE] = "none",
+		[REMEDY_RETRY] = "retry",
+		[REMEDY_RETRY_SLOW] = "retry slowly",
+		[REMEDY_RETRY_HOURLY] = "retry hourly",
+		[REMEDY_WAIT_WAN] = "wait for the router's Internet connection",
+		[REMEDY_OTHER_PORT] = "try another port",
+		[REMEDY_SAME_PORT] = "use the same port on both sides",
+		[REMEDY_NEXT_LEASE] = "try another lease",
+		[REMEDY_NEXT_METHOD] = "try another method",
+		[REMEDY_REDISCOVER] = "discover the router again",
+		[REMEDY_GONE] = "no such entry",
+		[REMEDY_GIVE_UP] = "give up",
+	};
+
+	return names[r];
+}
