@@ -291,7 +291,7 @@ get_map(struct wire_in *in, uint8_t op, struct pcp_map *map)
 ssize_t
 pcp_encode_request(uint8_t *buf, size_t size, const struct pcp_request *req)
 {
-	struct wire_out out = wire_out(buf, MIN(size, PCP_MESSAGE_MAX));
+	struct wire_out out = wire_out(buf, size);
 	const struct pcp_options *o = &req->options;
 
 	if (req->op > PCP_OP_PEER || o->filters > PCP_FILTERS_MAX ||

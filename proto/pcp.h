@@ -68,7 +68,7 @@ struct pcp_map {
 	uint8_t nonce[PCP_NONCE_LEN];
 	uint8_t protocol; /* 6, 17; 0: all */
 	uint16_t internal_port, external_port;
-	struct addr external; /* suggested or assigned */
+	struct addr external; /* suggested (ADDR_NONE: any) or assigned */
 	uint16_t remote_port; /* PEER only */
 	struct addr remote;   /* PEER only */
 };
@@ -93,12 +93,14 @@ struct pcp_response {
 };
 
 /* Whole request with padding.  Its length, -ENOBUFS, or -EINVAL for an op we don't
- * know or more than PCP_FILTERS_MAX filters. */
+ * know, an option that may not go with the op (section 13), more than PCP_FILTERS_MAX
+ * filters or a description without end. */
 ssize_t pcp_encode_request(uint8_t *buf, size_t size, const struct pcp_request *req);
 
 /*
  * Read one response (section 8.3 order of checks).  Returns 0; -EBADMSG: shorter than
- * 24, longer than 1100, not a multiple of 4, no R bit, broken option; -EPROTONOSUPPORT:
+ * 24, longer than 1100, not a multiple of 4, no R bit, a success of MAP or PEER without
+ * its data, broken option (options of a refusal are not looked at); -EPROTONOSUPPORT:
  * version other than 2, unless it is a well-formed UNSUPP_VERSION answer (returned as 0
  * with version as sent).  A NAT-PMP answer (version 0) is not for this decoder.
  */
