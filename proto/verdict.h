@@ -1,7 +1,8 @@
 /*
  * verdict.h - what every "no" of a router means: one table for PCP, NAT-PMP and UPnP.
  *
- * A row names the result, says what natd does about it and what a person can do.
+ * A row names the result, says what natd does about it and what a person can do.  UPnP
+ * codes 701 to 709 have the meaning of WANIPv6FirewallControl.
  */
 #pragma once
 
