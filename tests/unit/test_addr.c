@@ -1,0 +1,360 @@
+/*
+ * test_addr.c - literals, canonical text, classes, the 16-byte form.
+ */
+#include "proto/addr.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "proto/util.h"
+
+static struct addr
+parse(const char *text)
+{
+	struct addr a;
+
+	if (addr_parse(text, &a) < 0)
+		fail_msg("%s is no address", text);
+	return a;
+}
+
+/* RFC 5952 section 4, and what comes out of other spellings. */
+static const struct {
+	const char *in, *out;
+} canonical[] = {
+	{ "0.0.0.0", "0.0.0.0" },
+	{ "192.0.2.1", "192.0.2.1" },
+	{ "255.255.255.255", "255.255.255.255" },
+	{ "::", "::" },
+	{ "::1", "::1" },
+	{ "0:0:0:0:0:0:0:1", "::1" },
+	{ "2001:0db8::0001", "2001:db8::1" },               /* 4.1 */
+	{ "2001:db8:0:0:0:0:2:1", "2001:db8::2:1" },        /* 4.2.1 */
+	{ "2001:db8:0:1:1:1:1:1", "2001:db8:0:1:1:1:1:1" }, /* 4.2.2 */
+	{ "2001:db8::1:1:1:1:1", "2001:db8:0:1:1:1:1:1" },  /* 4.2.2 */
+	{ "2001:0:0:1:0:0:0:1", "2001:0:0:1::1" },          /* 4.2.3, the longest */
+	{ "2001:db8:0:0:1:0:0:1", "2001:db8::1:0:0:1" },    /* 4.2.3, the first */
+	{ "2001:DB8::ABCD", "2001:db8::abcd" },             /* 4.3 */
+	{ "2001:db8:1:2:3:4:5:0", "2001:db8:1:2:3:4:5:0" },
+	{ "::ffff:192.0.2.1", "::ffff:192.0.2.1" }, /* 5 */
+	{ "::ffff:c000:201", "::ffff:192.0.2.1" },
+	{ "fe80::1", "fe80::1" },
+	{ "fe80::1%7", "fe80::1%7" },
+	{ "fe80::1%4294967295", "fe80::1%4294967295" },
+	{ "febf::%1", "febf::%1" },
+	{ "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+	    "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff" },
+};
+
+static void
+test_canonical_text(void **state)
+{
+	char text[ADDR_TEXT_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(canonical); i++) {
+		struct addr a = parse(canonical[i].in), b;
+
+		assert_string_equal(addr_format(&a, text), canonical[i].out);
+		b = parse(text);
+		assert_true(addr_equal(&a, &b));
+	}
+	assert_string_equal(addr_format(&(struct addr) { 0 }, text), "-");
+}
+
+static const char *const no_literals[] = {
+	"",
+	" ",
+	"localhost",
+	"router.lan",
+	"1",
+	"1.2.3",
+	"1.2.3.4.5",
+	"1.2.3.256",
+	"1.2.3.-1",
+	"01.2.3.4",
+	"1.2.3.04",
+	"0x1.2.3.4",
+	"0x7f000001",
+	"2130706433",
+	" 1.2.3.4",
+	"1.2.3.4 ",
+	"1.2.3.4\n",
+	"1.2.3.4:80",
+	"1.2.3.4/24",
+	"1.2.3.4%1",
+	"[::1]",
+	"::1]",
+	":::",
+	":",
+	"1:2:3:4:5:6:7",
+	"1:2:3:4:5:6:7:8:9",
+	"1::2::3",
+	"12345::",
+	"g::",
+	"::1.2.3",
+	"::1.2.3.256",
+	"::1%1",
+	"2001:db8::1%1",
+	"ff02::1%1",
+	"fec0::1%1",
+	"fe80::1%",
+	"fe80::1%eth0",
+	"fe80::1%-1",
+	"fe80::1% 1",
+	"fe80::1%4294967296",
+	"fe80::1%1%2",
+	"%1",
+	"1111111111111111111111111111111111111111111111111111111111111111111111111111",
+};
+
+static void
+test_no_literals(void **state)
+{
+	struct addr a = addr_ipv4(9, 9, 9, 9), before = a;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(no_literals); i++) {
+		if (addr_parse(no_literals[i], &a) != -EINVAL)
+			fail_msg("\"%s\" was taken", no_literals[i]);
+		assert_true(addr_equal(&a, &before));
+	}
+}
+
+/* First and last of each range, and the neighbours outside. */
+static const struct {
+	const char *text;
+	enum addr_class class;
+} classes[] = {
+	{ "0.0.0.0", ADDR_CLASS_UNSPECIFIED },
+	{ "0.255.255.255", ADDR_CLASS_UNSPECIFIED },
+	{ "1.0.0.0", ADDR_CLASS_GLOBAL },
+	{ "9.255.255.255", ADDR_CLASS_GLOBAL },
+	{ "10.0.0.0", ADDR_CLASS_PRIVATE },
+	{ "10.255.255.255", ADDR_CLASS_PRIVATE },
+	{ "11.0.0.0", ADDR_CLASS_GLOBAL },
+	{ "100.63.255.255", ADDR_CLASS_GLOBAL },
+	{ "100.64.0.0", ADDR_CLASS_CGN },
+	{ "100.127.255.255", ADDR_CLASS_CGN },
+	{ "100.128.0.0", ADDR_CLASS_GLOBAL },
+	{ "126.255.255.255", ADDR_CLASS_GLOBAL },
+	{ "127.0.0.0", ADDR_CLASS_LOOPBACK },
+	{ "127.255.255.255", ADDR_CLASS_LOOPBACK },
+	{ "128.0.0.0", ADDR_CLASS_GLOBAL },
+	{ "169.253.255.255", ADDR_CLASS_GLOBAL },
+	{ "169.254.0.0", ADDR_CLASS_LINK_LOCAL },
+	{ "169.254.255.255", ADDR_CLASS_LINK_LOCAL },
+	{ "169.255.0.0", ADDR_CLASS_GLOBAL },
+	{ "172.15.255.255", ADDR_CLASS_GLOBAL },
+	{ "172.16.0.0", ADDR_CLASS_PRIVATE },
+	{ "172.31.255.255", ADDR_CLASS_PRIVATE },
+	{ "172.32.0.0", ADDR_CLASS_GLOBAL },
+	{ "192.0.0.0", ADDR_CLASS_RESERVED },
+	{ "192.0.0.8", ADDR_CLASS_RESERVED },
+	{ "192.0.0.9", ADDR_CLASS_GLOBAL },
+	{ "192.0.0.10", ADDR_CLASS_GLOBAL },
+	{ "192.0.0.11", ADDR_CLASS_RESERVED },
+	{ "192.0.0.255", ADDR_CLASS_RESERVED },
+	{ "192.0.1.0", ADDR_CLASS_GLOBAL },
+	{ "192.0.2.0", ADDR_CLASS_RESERVED },
+	{ "192.0.2.255", ADDR_CLASS_RESERVED },
+	{ "192.88.99.1", ADDR_CLASS_RESERVED },
+	{ "192.167.255.255", ADDR_CLASS_GLOBAL },
+	{ "192.168.0.0", ADDR_CLASS_PRIVATE },
+	{ "192.168.255.255", ADDR_CLASS_PRIVATE },
+	{ "192.169.0.0", ADDR_CLASS_GLOBAL },
+	{ "198.17.255.255", ADDR_CLASS_GLOBAL },
+	{ "198.18.0.0", ADDR_CLASS_RESERVED },
+	{ "198.19.255.255", ADDR_CLASS_RESERVED },
+	{ "198.20.0.0", ADDR_CLASS_GLOBAL },
+	{ "198.51.100.7", ADDR_CLASS_RESERVED },
+	{ "203.0.113.7", ADDR_CLASS_RESERVED },
+	{ "203.0.114.0", ADDR_CLASS_GLOBAL },
+	{ "223.255.255.255", ADDR_CLASS_GLOBAL },
+	{ "224.0.0.0", ADDR_CLASS_MULTICAST },
+	{ "239.255.255.255", ADDR_CLASS_MULTICAST },
+	{ "240.0.0.0", ADDR_CLASS_RESERVED },
+	{ "255.255.255.255", ADDR_CLASS_RESERVED },
+	{ "::", ADDR_CLASS_UNSPECIFIED },
+	{ "::1", ADDR_CLASS_LOOPBACK },
+	{ "::2", ADDR_CLASS_RESERVED },
+	{ "::ffff:8.8.8.8", ADDR_CLASS_RESERVED },
+	{ "64:ff9b::808:808", ADDR_CLASS_RESERVED },
+	{ "64:ff9b:1::1", ADDR_CLASS_RESERVED },
+	{ "100::1", ADDR_CLASS_RESERVED },
+	{ "1fff::1", ADDR_CLASS_RESERVED },
+	{ "2000::1", ADDR_CLASS_GLOBAL },
+	{ "2001::1", ADDR_CLASS_RESERVED },
+	{ "2001:1::1", ADDR_CLASS_GLOBAL },
+	{ "2001:1::2", ADDR_CLASS_GLOBAL },
+	{ "2001:1::3", ADDR_CLASS_RESERVED },
+	{ "2001:1ff:ffff::1", ADDR_CLASS_RESERVED },
+	{ "2001:200::1", ADDR_CLASS_GLOBAL },
+	{ "2001:db7::1", ADDR_CLASS_GLOBAL },
+	{ "2001:db8::1", ADDR_CLASS_RESERVED },
+	{ "2001:db9::1", ADDR_CLASS_GLOBAL },
+	{ "2a00:1450::1", ADDR_CLASS_GLOBAL },
+	{ "3fff::1", ADDR_CLASS_RESERVED },
+	{ "3fff:1000::1", ADDR_CLASS_GLOBAL },
+	{ "4000::1", ADDR_CLASS_RESERVED },
+	{ "fbff::1", ADDR_CLASS_RESERVED },
+	{ "fc00::1", ADDR_CLASS_PRIVATE },
+	{ "fdff::1", ADDR_CLASS_PRIVATE },
+	{ "fe7f::1", ADDR_CLASS_RESERVED },
+	{ "fe80::1", ADDR_CLASS_LINK_LOCAL },
+	{ "febf::1", ADDR_CLASS_LINK_LOCAL },
+	{ "fec0::1", ADDR_CLASS_RESERVED },
+	{ "ff02::1", ADDR_CLASS_MULTICAST },
+};
+
+static void
+test_classes(void **state)
+{
+	const struct addr none = { 0 };
+	unsigned seen = 0;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(classes); i++) {
+		struct addr a = parse(classes[i].text);
+
+		if (addr_classify(&a) != classes[i].class)
+			fail_msg("%s is %s", classes[i].text,
+			    addr_class_name(addr_classify(&a)));
+		assert_int_equal(
+		    addr_is_global(&a), classes[i].class == ADDR_CLASS_GLOBAL);
+		seen |= 1u << classes[i].class;
+	}
+	assert_int_equal(seen, (1u << (ADDR_CLASS_GLOBAL + 1)) - 1);
+	assert_int_equal(addr_classify(&none), ADDR_CLASS_UNSPECIFIED);
+	assert_string_equal(addr_class_name(ADDR_CLASS_CGN), "carrier-grade NAT");
+	for (int c = 0; c <= ADDR_CLASS_GLOBAL; c++)
+		assert_non_null(addr_class_name((enum addr_class)c));
+}
+
+static void
+test_equal(void **state)
+{
+	struct addr a = parse("fe80::1%2"), b = parse("fe80::1%3"),
+		    c = parse("fe80::1%2"), none = { 0 }, any = parse("0.0.0.0");
+	struct endpoint e = { a, 80 }, f = { c, 80 }, g = { c, 81 }, h = { b, 80 };
+
+	(void)state;
+	assert_true(addr_equal(&a, &c));
+	assert_false(addr_equal(&a, &b));      /* the scope */
+	assert_false(addr_equal(&none, &any)); /* the family */
+	assert_true(endpoint_equal(&e, &f));
+	assert_false(endpoint_equal(&e, &g));
+	assert_false(endpoint_equal(&e, &h));
+	assert_true(addr_is_unspecified(&none));
+	assert_true(addr_is_unspecified(&any));
+	any = parse("::");
+	assert_true(addr_is_unspecified(&any));
+	assert_false(addr_is_unspecified(&a));
+}
+
+static void
+test_bytes(void **state)
+{
+	static const uint8_t mapped[16] = { [10] = 0xff, 0xff, 192, 0, 2, 1 };
+	struct addr v4 = addr_ipv4(192, 0, 2, 1), v6 = parse("2001:db8::1"), back;
+	uint8_t bytes[16];
+
+	(void)state;
+	addr_to_ipv6_bytes(&v4, bytes);
+	assert_memory_equal(bytes, mapped, 16);
+	back = addr_from_ipv6_bytes(bytes);
+	assert_true(addr_equal(&back, &v4));
+	addr_to_ipv6_bytes(&v6, bytes);
+	assert_memory_equal(bytes, v6.bytes, 16);
+	back = addr_from_ipv6_bytes(bytes);
+	assert_true(addr_equal(&back, &v6));
+	back = addr_from_bytes(ADDR_IPV4, mapped + 12);
+	assert_true(addr_equal(&back, &v4));
+	back = addr_from_bytes(ADDR_IPV6, v6.bytes);
+	assert_true(addr_equal(&back, &v6));
+	back = parse("192.0.2.1");
+	assert_true(addr_equal(&back, &v4)); /* no rest behind the four bytes */
+	assert_int_equal(addr_len(ADDR_IPV4), 4);
+	assert_int_equal(addr_len(ADDR_IPV6), 16);
+	assert_int_equal(addr_len(ADDR_NONE), 0);
+}
+
+static const struct {
+	const char *a, *b;
+	unsigned len;
+	bool same;
+} prefixes[] = {
+	{ "192.168.1.1", "192.168.1.200", 24, true },
+	{ "192.168.1.1", "192.168.2.1", 24, false },
+	{ "192.168.1.1", "192.168.1.129", 25, false },
+	{ "192.168.1.1", "192.168.1.127", 25, true },
+	{ "10.0.0.0", "10.0.0.1", 31, true },
+	{ "10.0.0.1", "10.0.0.2", 31, false },
+	{ "10.0.0.1", "10.0.0.1", 32, true },
+	{ "10.0.0.1", "10.0.0.0", 32, false },
+	{ "10.0.0.1", "200.0.0.1", 0, true },
+	{ "10.0.0.1", "10.0.0.1", 33, false },
+	{ "10.0.0.1", "::a00:1", 0, false },
+	{ "2001:db8:1::1", "2001:db8:1::2", 64, true },
+	{ "2001:db8:1::1", "2001:db8:1:1::1", 64, false },
+	{ "2001:db8::1", "2001:db8::1", 128, true },
+	{ "2001:db8::1", "2001:db8::2", 128, false },
+	{ "2001:db8::1", "2001:db8::1", 129, false },
+};
+
+static void
+test_prefixes(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {
+		struct addr a = parse(prefixes[i].a), b = parse(prefixes[i].b);
+
+		if (addr_same_prefix(&a, &b, prefixes[i].len) != prefixes[i].same)
+			fail_msg(
+			    "%s %s /%u", prefixes[i].a, prefixes[i].b, prefixes[i].len);
+	}
+}
+
+static void
+test_endpoint_text(void **state)
+{
+	static const struct {
+		const char *addr;
+		uint16_t port;
+		const char *text;
+	} rows[] = {
+		{ "192.0.2.1", 80, "192.0.2.1:80" },
+		{ "2001:db8::1", 65535, "[2001:db8::1]:65535" },
+		{ "fe80::1%3", 0, "[fe80::1%3]:0" },
+	};
+	char text[ENDPOINT_TEXT_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct endpoint e = { parse(rows[i].addr), rows[i].port };
+
+		assert_string_equal(endpoint_format(&e, text), rows[i].text);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_canonical_text),
+		cmocka_unit_test(test_no_literals),
+		cmocka_unit_test(test_classes),
+		cmocka_unit_test(test_equal),
+		cmocka_unit_test(test_bytes),
+		cmocka_unit_test(test_prefixes),
+		cmocka_unit_test(test_endpoint_text),
+	};
+
+	return cmocka_run_group_tests_name("addr", tests, NULL, NULL);
+}
