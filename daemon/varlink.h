@@ -12,13 +12,13 @@
  */
 #pragma once
 
-#include <cjson/cJSON.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include "daemon/loop.h"
+#include "proto/json.h"
 
 struct varlink_server; /* opaque */
 struct varlink_call;   /* opaque: one call being answered */
@@ -139,9 +139,3 @@ void varlink_call_on_drain(struct varlink_call *c,
 void varlink_error(struct varlink_call *c, const char *error, cJSON *parameters);
 void varlink_error_invalid_parameter(struct varlink_call *c, const char *name);
 void varlink_error_permission_denied(struct varlink_call *c);
-
-/* ---- JSON helpers for replies: integers exact, NULL-safe after out of memory ---- */
-
-void json_add_int(cJSON *object, const char *key, int64_t value);
-/* Text that is not valid UTF-8 is made printable. */
-void json_add_string(cJSON *object, const char *key, const char *value);
