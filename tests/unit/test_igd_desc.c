@@ -1,0 +1,201 @@
+/*
+ * test_igd_desc.c - device descriptions: types, limits, documents that break off.
+ */
+#include "proto/igd_desc.h"
+
+#include <errno.h>
+
+#include "proto/text.h"
+#include "proto/util.h"
+#include "tests/unit/document.h"
+
+#define LOCATION "http://192.168.1.1:49152/rootDesc.xml"
+
+static struct url
+location(void)
+{
+	struct url url;
+
+	assert_int_equal(url_parse(LOCATION, strlen(LOCATION), &url), 0);
+	return url;
+}
+
+static int
+parse(const char *xml, size_t len, struct igd_desc *ret)
+{
+	struct url url = location();
+
+	return igd_desc_parse(xml, len, &url, ret);
+}
+
+static int
+parse_services(const char *services, struct igd_desc *ret)
+{
+	char xml[16384];
+	int n =
+	    snprintf(xml, sizeof(xml), "<root><device>%s</device></root>", services);
+
+	assert_in_range(n, 1, sizeof(xml) - 1);
+	return parse(xml, (size_t)n, ret);
+}
+
+static void
+at_most_eight_without_duplicates(void **state)
+{
+	char services[16000];
+	struct text_out out = text_out(services, sizeof(services));
+	struct igd_desc d;
+
+	(void)state;
+	for (unsigned i = 0; i < 120; i++)
+		text_printf(&out,
+		    "<service><serviceType>urn:x:service:WANIPConnection:1</"
+		    "serviceType>"
+		    "<controlURL>/c%u</controlURL></service>",
+		    i / 3);
+	assert_false(out.bad);
+	assert_int_equal(parse_services(services, &d), 0);
+	assert_int_equal(d.services, IGD_SERVICES_MAX);
+	for (unsigned i = 0; i < IGD_SERVICES_MAX; i++) {
+		char path[] = { '/', 'c', (char)('0' + i), '\0' };
+
+		assert_string_equal(d.service[i].control.path, path);
+	}
+}
+
+#define LONG40 "0123456789012345678901234567890123456789"
+
+static const struct {
+	const char *type;
+	unsigned version; /* 0: not ours */
+	enum igd_service_kind kind;
+} types[] = {
+	{ "urn:schemas-upnp-org:service:WANIPConnection:1", 1, IGD_WAN_IP },
+	{ "urn:schemas-upnp-org:service:WANIPConnection:2", 2, IGD_WAN_IP },
+	{ "urn:schemas-upnp-org:service:WANIPConnection:9", 2, IGD_WAN_IP },
+	{ "urn:dslforum-org:service:WANPPPConnection:1", 1, IGD_WAN_PPP },
+	{ "  urn:x:service:WANPPPConnection:1\n", 1, IGD_WAN_PPP },
+	{ "urn:x:service:wanipv6firewallcontrol:1", 1, IGD_IPV6_FIREWALL },
+	{ ":WANIPConnection:1", 1, IGD_WAN_IP },
+	{ "urn:" LONG40 LONG40 ":WANPPPConn", 0, 0 },
+	{ "urn:" LONG40 "01234567890123456789012345678:WANPPPConnection:1", 1,
+	    IGD_WAN_PPP },
+	{ "urn:" LONG40 "01234567890123456789012345678901234:WANPPPConnection:1", 0,
+	    0 },
+	{ "WANIPConnection:1", 0, 0 },
+	{ "urn:x:service:WANIPConnection", 0, 0 },
+	{ "urn:x:service:WANIPConnection:", 0, 0 },
+	{ "urn:x:service:WANIPConnection:0", 0, 0 },
+	{ "urn:x:service:WANIPConnection:-1", 0, 0 },
+	{ "urn:x:service:WANIPConnection:1a", 0, 0 },
+	{ "urn:x:service:WANIPConnection:65536", 0, 0 },
+	{ "urn:x:service:XWANIPConnection:1", 0, 0 },
+	{ "urn:x y:service:WANIPConnection:1", 0, 0 },
+	{ "urn:x&quot;y:service:WANIPConnection:1", 0, 0 },
+	{ "urn:x#y:service:WANIPConnection:1", 0, 0 },
+	{ "urn:x&#13;&#10;y:service:WANIPConnection:1", 0, 0 },
+	{ "urn:\xc3\xa9:service:WANIPConnection:1", 0, 0 },
+	{ "", 0, 0 },
+	{ ":", 0, 0 },
+	{ "::", 0, 0 },
+};
+
+static void
+types_are_known_by_their_end(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+		char service[512];
+		struct igd_desc d;
+		int r;
+
+		snprintf(service, sizeof(service),
+		    "<service><serviceType>%s</serviceType>"
+		    "<controlURL>/c</controlURL></service>",
+		    types[i].type);
+		r = parse_services(service, &d);
+		if (r != (types[i].version ? 0 : -ENOENT))
+			fail_msg("%s: %d", types[i].type, r);
+		if (r < 0)
+			continue;
+		assert_int_equal(d.service[0].version, types[i].version);
+		assert_int_equal(d.service[0].kind, types[i].kind);
+		/* As it is spelt, but for white space around it. */
+		assert_non_null(strstr(types[i].type, d.service[0].urn));
+	}
+}
+
+/* Counters of the link are no way to map a port. */
+static void
+common_config_alone_is_no_gateway(void **state)
+{
+	struct igd_desc d;
+
+	(void)state;
+	assert_int_equal(
+	    parse_services(
+		"<service><serviceType>urn:x:service:WANCommonInterfaceConfig:1"
+		"</serviceType><controlURL>/c</controlURL></service>",
+		&d),
+	    -ENOENT);
+}
+
+/* A connection that breaks off says nothing, however much came before. */
+static void
+cut_anywhere_is_refused(void **state)
+{
+	size_t len;
+	char *xml = recorded_read("tests/data/igd-desc", "syn-baseline-v1.xml", &len);
+	struct igd_desc d, before;
+
+	(void)state;
+	memset(&d, 0x5a, sizeof(d));
+	before = d;
+	while (len > 0 && xml[len - 1] != '>')
+		len--;
+	for (size_t n = 0; n < len; n++)
+		assert_int_equal(parse(xml, n, &d), -EBADMSG);
+	assert_memory_equal(&d, &before, sizeof(d));
+	assert_int_equal(parse(xml, len, &d), 0);
+	free(xml);
+}
+
+/* The same kind of document as is recorded, too large for a file here. */
+static void
+huge_documents_are_refused(void **state)
+{
+	size_t size = 11 * 1024 * 1024, n = 0;
+	char *xml = malloc(size);
+	struct igd_desc d;
+	double before;
+
+	(void)state;
+	assert_non_null(xml);
+	while (n + 3 < size) {
+		memcpy(xml + n, "<a>", 3);
+		n += 3;
+	}
+	before = document_cpu_ms();
+	assert_int_equal(parse(xml, n, &d), -EMSGSIZE);
+	assert_int_equal(parse(xml, 3 * 80000, &d), -EMSGSIZE);
+	memset(xml, ' ', size);
+	memcpy(xml, "<root>", 6);
+	assert_int_equal(parse(xml, HTTP_BODY_MAX, &d), -EBADMSG);
+	assert_int_equal(parse(xml, HTTP_BODY_MAX + 1, &d), -EMSGSIZE);
+	assert_true(document_cpu_ms() - before < DOCUMENT_CPU_MS + 30);
+	free(xml);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(at_most_eight_without_duplicates),
+		cmocka_unit_test(types_are_known_by_their_end),
+		cmocka_unit_test(common_config_alone_is_no_gateway),
+		cmocka_unit_test(cut_anywhere_is_refused),
+		cmocka_unit_test(huge_documents_are_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
