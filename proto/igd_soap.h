@@ -86,6 +86,11 @@ struct igd_args {
 
 const char *igd_action_name(enum igd_action a);
 
+/* The i-th in- or out-argument as the service's description (SCPD) spells it, in that
+ * order; NULL behind the last. */
+const char *igd_action_in(enum igd_action a, unsigned i);
+const char *igd_action_out(enum igd_action a, unsigned i);
+
 /* Whether a service of this kind and version offers the action. */
 bool
 igd_action_offered(enum igd_action a, enum igd_service_kind kind, unsigned version);
@@ -93,17 +98,21 @@ igd_action_offered(enum igd_action a, enum igd_service_kind kind, unsigned versi
 /*
  * The whole HTTP request for the action on the service: host is the HTTP Host value
  * ("192.168.1.1:5000").  In-arguments missing in args are written empty; XML specials
- * are escaped.  Length, -ENOBUFS, or -EINVAL if a value has control characters.
+ * are escaped.  Length, -ENOBUFS, or -EINVAL if a value has control characters or is
+ * not UTF-8.
  */
 ssize_t igd_soap_encode(char *buf, size_t size, const char *host,
     const struct igd_service *service, enum igd_action a, const struct igd_args *args);
 
 /* A parsed answer owns its values. */
 struct igd_answer {
-	int error; /* 0: success; else the UPnP errorCode, may be negative */
+	int error; /* 0: success; else the UPnP errorCode, may be negative; -1: a fault
+		      without a usable code */
 	char description[128]; /* errorDescription, printable */
 	bool present[IGD_ARG_MAX];
-	char value[IGD_ARG_MAX][IGD_VALUE_MAX]; /* trimmed; PORT_LISTING is left out */
+	/* Trimmed, printable, cut to fit; PORT_LISTING is left out: it is a document.
+	 */
+	char value[IGD_ARG_MAX][IGD_VALUE_MAX];
 };
 
 /*
