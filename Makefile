@@ -84,6 +84,18 @@ APT_TEST = $(call pc_packages,$(UNIT_ROWS)) python3 python3-pytest iproute2 nfta
 	iputils-ping strace systemd git miniupnpd-nftables miniupnpc natpmpc
 APT_LINT = clang clang-format clang-tidy libclang-rt-dev mandoc autoconf
 
+deps: ## apt-get install everything: to build, to test, to check style (root or sudo)
+	@sh tests/tools/install_packages.sh $(sort $(APT_BUILD) $(APT_TEST) $(APT_LINT))
+
+# "make deps demo": what follows deps is made by another make, which finds the new libraries.
+AFTER_DEPS = $(if $(filter deps,$(MAKECMDGOALS)),$(filter-out deps,$(MAKECMDGOALS)))
+ifneq ($(AFTER_DEPS),)
+.NOTPARALLEL:
+.PHONY: deps $(AFTER_DEPS)
+$(AFTER_DEPS): deps
+	+@$(MAKE) $@
+else # to the end of this file
+
 # ---- flags --------------------------------------------------------------------------------
 
 CFLAGS ?= -O2 -g
@@ -107,7 +119,7 @@ NO_LIBS_GOALS = help deps clean dist configure uninstall check check-layers chec
 GOALS = $(or $(MAKECMDGOALS),all)
 ifneq ($(filter-out $(NO_LIBS_GOALS),$(GOALS)),)
 
-WANTED_ROWS = $(LIB_ROWS) $(if $(filter check% coverage bench fuzz,$(GOALS)),$(UNIT_ROWS))
+WANTED_ROWS = $(LIB_ROWS) $(if $(filter check% tests coverage,$(GOALS)),$(UNIT_ROWS))
 MISSING := $(strip \
 	$(if $(shell command -v $(firstword $(CC))),,$(firstword $(CC))) \
 	$(if $(shell command -v $(PKG_CONFIG)),\
@@ -125,7 +137,7 @@ endif
 CF_PROTECTION := $(if $(filter x86_64-% i386-% i686-%,$(shell $(CC) -dumpmachine)),-fcf-protection)
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(call pc_names,$(LIB_ROWS)))
 PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(call pc_names,$(LIB_ROWS))) \
-	$(shell $(PKG_CONFIG) --libs mbedcrypto 2>/dev/null || echo -lmbedcrypto)
+	$(shell $(PKG_CONFIG) --libs mbedcrypto 2>/dev/null || echo -lmbedcrypto) -lm
 
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -I. $(PKG_CFLAGS) -DNATD_SYSCONFDIR='"$(sysconfdir)"' \
 	-ffile-prefix-map=$(CURDIR)=. $(WARNINGS) $(HARDEN) $(CFLAGS)
@@ -193,13 +205,16 @@ $(BENCH): %: %.o $(HOUSE)
 # ---- tests ------------------------------------------------------------------------------------
 # Each part leaves JUnit XML in $(RESULTS); "check" adds them up.
 
-export NATD_BUILD = $(BUILD)
+export NATD = $(abspath $(BUILD)/natd)
+export NATCTL = $(abspath $(BUILD)/natctl)
 
 PARTS = headers layers unit fuzz-corpus build ctl lab
 check: ## all tests that fit in ten minutes; as root with the lab (network namespaces)
 	+@$(PYTHON) tests/tools/check.py --make "$(MAKE)" --results $(RESULTS) \
 		--only-root lab $(PARTS)
 	$(give_back)
+
+tests: $(UNIT) $(FUZZ_CORPUS) $(BENCH) ## build the test programs, run none
 
 check-unit: $(UNIT) ## the unit tests (no root, no network)
 	@$(PYTHON) tests/tools/run_tests.py --results $(RESULTS)/unit.xml $(UNIT)
@@ -279,7 +294,7 @@ lint-c: compile_commands.json
 		xargs -P $$(nproc) -n 4 clang-tidy --quiet -p . --warnings-as-errors='*' 2>/dev/null
 
 lint-man:
-	@echo "  MANDOC"; mandoc -Tlint -Wstyle $(MAN)
+	@echo "  MANDOC"; mandoc -Tlint -Wwarning $(MAN)
 
 compile_commands.json: $(BUILD)/flags ## for clangd, clang-tidy and editors
 	$(QUIET_GEN)$(PYTHON) tests/tools/compile_commands.py $(filter %.c,$(C_FILES)) -- \
@@ -290,9 +305,6 @@ compile_commands.json: $(BUILD)/flags ## for clangd, clang-tidy and editors
 as_root = $(if $(filter 0,$(shell id -u)),,sudo )
 # What sudo built belongs to the person who called sudo.
 give_back = @[ -z "$$SUDO_UID" ] || chown -R "$$SUDO_UID:$$SUDO_GID" $(BUILD)
-
-deps: ## apt-get install everything: to build, to test, to check style (root or sudo)
-	@sh tests/tools/install_packages.sh $(sort $(APT_BUILD) $(APT_TEST) $(APT_LINT))
 
 demo: all ## the main job on a home network made of namespaces (root or sudo, 20 s)
 	@$(as_root)$(PYTHON) tests/lab/demo.py
@@ -350,6 +362,8 @@ clean: ## remove everything that was built
 help: ## this list
 	@sed -n 's/^\([a-z_.-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | expand -t 24
 
-.PHONY: all check check-unit check-ctl check-build check-lab check-long check-headers \
+.PHONY: all tests check check-unit check-ctl check-build check-lab check-long check-headers \
 	check-layers check-fuzz-corpus run-fuzz-corpus fuzz run-fuzz coverage bench lint \
 	lint-format lint-c lint-man deps demo run install uninstall dist clean help libs
+
+endif

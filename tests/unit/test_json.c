@@ -560,6 +560,7 @@ main(void)
 		cmocka_unit_test(what_does_not_fit_is_not_printed),
 		cmocka_unit_test(
 		    short_memory_spoils_the_tree_instead_of_losing_members),
+		cmocka_unit_test(array_that_lost_an_item_spoils_what_it_belongs_to),
 		cmocka_unit_test(
 		    short_memory_while_reading_is_told_apart_from_bad_text),
 	};

@@ -1,0 +1,68 @@
+"""The counting of "make check": nothing that failed may look passed."""
+
+import sys
+
+import pytest
+
+PROGRAMS = {
+    "passes": ('printf "[       OK ] a\\n[       OK ] b\\n"', (2, 0, 0)),
+    "fails": ('printf "[       OK ] a\\n[  FAILED  ] b\\n"; exit 1', (1, 1, 0)),
+    "skips": ('printf "[  SKIPPED ] a\\n"', (0, 0, 1)),
+    "crashes": ('printf "[       OK ] a\\n"; kill -SEGV $$', (1, 1, 0)),
+    "runs nothing": ("exit 0", (0, 1, 0)),
+    "fails without a word": ("exit 3", (0, 1, 0)),
+}
+SUITE = ('<testsuites><testsuite tests="{}" failures="{}" errors="{}" skipped="{}"/>'
+         "</testsuites>")
+
+
+def script(path, text):
+    path.write_text("#!/bin/sh\n" + text + "\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_program_is_counted(run, top, tmp_path, name):
+    text, expected = PROGRAMS[name]
+    program = script(tmp_path / "program", text)
+    fake_make = script(tmp_path / "make",
+                       f"{sys.executable} {top}/tests/tools/run_tests.py "
+                       f"--results {tmp_path}/unit.xml {program}")
+    done = run(sys.executable, top / "tests/tools/check.py", "--make", fake_make,
+               "--results", tmp_path, "unit", check=False)
+    passed, failed, skipped = expected
+    last = f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else "")
+    assert done.stdout.splitlines()[-1] == last
+    assert done.returncode == (1 if failed else 0)
+
+
+# What a part wrote (None: nothing), its exit status, and what it counts as.
+PARTS = [
+    (SUITE.format(5, 0, 0, 1), 0, (4, 0, 1)),
+    (SUITE.format(5, 1, 1, 0), 1, (3, 2, 0)),
+    (SUITE.format(5, 0, 0, 0), 1, (5, 1, 0)),
+    (SUITE.format(0, 0, 0, 0), 5, (0, 1, 0)),
+    (None, 0, (1, 0, 0)),
+    (None, 2, (0, 1, 0)),
+]
+
+
+@pytest.mark.parametrize("xml,status,expected", PARTS)
+def test_part_is_counted(run, top, tmp_path, xml, status, expected):
+    write = f"echo '{xml}' >{tmp_path}/x.xml" if xml else ":"
+    fake_make = script(tmp_path / "make", f"{write}; exit {status}")
+    (tmp_path / "x.xml").write_text(SUITE.format(9, 0, 0, 0))  # of an earlier run
+    done = run(sys.executable, top / "tests/tools/check.py", "--make", fake_make,
+               "--results", tmp_path, "x", "x", check=False)
+    passed, failed, skipped = (2 * n for n in expected)
+    last = f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else "")
+    assert done.stdout.splitlines()[-1] == last
+
+
+def test_harness_is_one_test_by_its_exit_status(run, top, tmp_path):
+    good, bad = script(tmp_path / "good", "exit 0"), script(tmp_path / "bad", "exit 1")
+    done = run(sys.executable, top / "tests/tools/run_tests.py", "--results",
+               tmp_path / "f.xml", "--arguments", "tests/data", "--", good, bad, check=False)
+    assert done.returncode == 1
+    assert 'tests="2" failures="1"' in (tmp_path / "f.xml").read_text()
