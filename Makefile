@@ -268,9 +268,9 @@ run-fuzz: $(LIBFUZZER)
 
 coverage: ## lines and branches that the unit tests reach, per file
 	+@$(MAKE) BUILD=$(BUILD)/coverage CFLAGS="-O0 -g --coverage" check-unit
-	@cd $(BUILD)/coverage && gcov -n $$(find proto netmon daemon -name '*.gcda') 2>/dev/null | \
+	@cd $(BUILD)/coverage && gcov -n $$(find . -name '*.gcda') 2>/dev/null | \
 		awk -F"[':%]" '/^File/ { f = $$2 } /^Lines/ && f ~ /^(proto|netmon|daemon)\/.*\.c$$/ \
-			{ printf "%7s%%  %s\n", $$3, f; f = "" }' | sort -n
+			{ printf "%7s%%  %s\n", $$2, f; f = "" }' | sort -n
 
 bench: all $(BENCH) ## time and memory beside upnpc and natpmpc, in the lab (root)
 	$(as_root)$(PYTHON) tests/bench/bench.py
