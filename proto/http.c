@@ -218,14 +218,9 @@ read_length(struct framing *framing, const char *text, size_t len)
 {
 	uint64_t length;
 
-	for (size_t i = 0; i < len; i++)
-		if (text[i] < '0' || text[i] > '9')
-			return -EBADMSG;
-	if (len == 0)
-		return -EBADMSG;
 	/* More digits than fit are a length too: one that is over every limit. */
-	if (text_to_uint(text, len, UINT64_MAX, &length) < 0)
-		length = UINT64_MAX;
+	if (text_to_uint_clamped(text, len, UINT64_MAX, &length) < 0)
+		return -EBADMSG;
 	if (framing->has_length && framing->length != length)
 		return -EBADMSG;
 	framing->has_length = true;

@@ -86,6 +86,19 @@ text_to_uint(const char *text, size_t len, uint64_t max, uint64_t *ret)
 	return 0;
 }
 
+int
+text_to_uint_clamped(const char *text, size_t len, uint64_t max, uint64_t *ret)
+{
+	if (len == 0)
+		return -EINVAL;
+	for (size_t i = 0; i < len; i++)
+		if (text[i] < '0' || text[i] > '9')
+			return -EINVAL;
+	if (text_to_uint(text, len, max, ret) < 0)
+		*ret = max;
+	return 0;
+}
+
 static bool
 is_space(char c)
 {

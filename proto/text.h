@@ -35,7 +35,11 @@ ssize_t text_finish(const struct text_out *out);
  */
 int text_to_uint(const char *text, size_t len, uint64_t max, uint64_t *ret);
 
-/* The same after trimming white space of XML and HTTP (space, tab, CR, LF). */
+/* The same, but a value above max, however many digits it has, becomes max. */
+int text_to_uint_clamped(const char *text, size_t len, uint64_t max, uint64_t *ret);
+
+/* As text_to_uint() after trimming white space of XML and HTTP (space, tab, CR, LF).
+ */
 int text_to_uint_trimmed(const char *text, size_t len, uint64_t max, uint64_t *ret);
 
 /* Moves *text and *len to what is left without white space at both ends. */
