@@ -11,6 +11,7 @@ GROUP, PORT = "239.255.255.250", 1900
 class Ssdp:
     def __init__(self, gateway, igd):
         self.gateway, self.igd, self.sockets = gateway, igd, {}
+        self.searches = {}
 
     def open(self):
         from gateway import udp_socket
@@ -37,13 +38,17 @@ class Ssdp:
         facts = {"source": source[0], "source_port": source[1], "multicast": name == "multicast",
                  "target": headers.get("ST", ""), "man": headers.get("MAN"),
                  "mx": headers.get("MX"), "host": headers.get("HOST")}
+        # How long ago a search for anything else came (quirk 4).
+        now, self.searches[facts["target"]] = self.gateway.now(), self.gateway.now()
+        others = [t for target, t in self.searches.items() if target != facts["target"]]
+        facts["since_other_ms"] = round((now - max(others)) * 1000) if others else None
         do = self.gateway.rule("ssdp.search", facts)
         conf = self.gateway.conf["ssdp"]
         allowed = self.gateway.conf["upnp"]["on"] and conf[name] and not do.get("drop")
         targets = self.targets(facts["target"]) if allowed else []
         if conf["answers"]:
             targets = targets[:conf["answers"]]
-        self.gateway.log("ssdp.search", facts, len(targets))
+        self.gateway.log("ssdp.search", facts, "dropped" if do.get("drop") else len(targets))
         # A fixed source port other than 1900, or another address of the router.
         own = conf["source_port"] == PORT and not conf["source"]
         s = self.sockets["unicast" if own else "other"]
