@@ -169,11 +169,12 @@ class Node:
         return False
 
     def lossy(self, interface, percent):
-        """Drop this share of the packets that arrive at interface; 0: none."""
+        """Drop this share of the packets that arrive at interface; 0: none, 100: all."""
+        some = f"numgen random mod 1000 < {round(percent * 10)}" if percent < 100 else ""
         self.nft("add table inet loss\ndelete table inet loss\n" + (f"""
             table inet loss {{ chain in {{
                 type filter hook prerouting priority -400;
-                iifname "{interface}" numgen random mod 1001 < {round(percent * 10)} drop
+                iifname "{interface}" {some} drop
             }}
             }}""" if percent else ""))
 
