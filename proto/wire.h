@@ -118,7 +118,7 @@ wire_room(struct wire_out *out, size_t len)
 {
 	uint8_t *room = out->at;
 
-	if (out->bad || len > (size_t)(out->end - out->at)) {
+	if (out->bad || !room || len > (size_t)(out->end - room)) {
 		out->bad = true;
 		return NULL;
 	}
