@@ -1,0 +1,231 @@
+/*
+ * router.h - one router and all that this host holds on it, sans I/O.
+ *
+ * Finds out what the router speaks (PCP, NAT-PMP, UPnP IGD 1 and 2, IPv6 pinholes),
+ * asks it for the wanted leases by the best service, renews them at half life, notices
+ * when the router lost them, and deletes them when they are no longer wanted.
+ *
+ * Events go in by the functions below, each with the time; then the owner calls
+ * router_next() until it returns false and does what the actions say; then it arms one
+ * timer for router_deadline() and calls router_timer() when it fires.  Nothing is
+ * called back, nothing is freed behind the owner's back.
+ *
+ *   lease        no service    service answers   refused          silence
+ *   WAITING      stays         -> ASKING         -                -> failed, probed
+ * again ASKING       -             -> HELD           other method or  other method, or
+ * failed failed, retried  and retransmitted HELD         -             renewal: HELD
+ * degraded         degraded; lapses: ASKING RELEASING    -             -> GONE -> GONE
+ * -> GONE (unconfirmed)
+ *
+ * RFC 6886, RFC 6887, UPnP IGD:1 and IGD:2.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/addr.h"
+#include "proto/http.h"
+#include "proto/pcp.h"
+#include "proto/types.h"
+#include "proto/util.h"
+#include "proto/verdict.h"
+
+#define ROUTER_EXCHANGES_MAX 50 /* requests under way, all services of a router */
+#define ROUTER_RESTORE_PER_S 50 /* first sends of PCP and NAT-PMP requests */
+#define ROUTER_SOAP_PER_S 5     /* SOAP requests in any second */
+#define ROUTER_BREAKER_FAILURES 3
+#define ROUTER_BREAKER_MS INT64_C(60000)
+#define ROUTER_TEXT_MAX 128
+
+struct router; /* opaque */
+struct lease;  /* opaque: one wanted mapping on this router */
+
+/* What natd learnt of a router and keeps across restarts. */
+struct router_habits {
+	uint8_t lease_rung; /* of the ladder 7200, 3600, 0, 604800 that it accepts */
+	bool no_add_any;    /* closes or refuses AddAnyPortMapping */
+	bool same_port;     /* external must equal internal port */
+};
+
+struct router_settings {
+	struct addr gateway; /* link-local IPv6: with its scope; ADDR_NONE: no router,
+				only METHOD_DIRECT */
+	struct addr local;   /* our address towards it */
+	uint64_t seed;       /* of jitter and port choice */
+	unsigned methods;    /* mask of METHOD_BIT() allowed here */
+	msec_t probe_ms;     /* how often a silent router with leases is looked at */
+	struct router_habits habits;
+};
+
+/* What is wanted; copied. */
+struct lease_want {
+	unsigned transports; /* mask of 1 << enum transport; both share one number */
+	struct addr
+	    internal; /* the address mapped to; settings.local unless third party */
+	uint16_t
+	    internal_port; /* 0: one number for inside and outside, router's choice */
+	uint16_t external_port; /* suggested; 0: internal_port, or any */
+	bool prefer_failure;    /* external_port or nothing */
+	uint32_t lifetime_s;
+	unsigned methods;              /* mask of allowed ones */
+	enum method order[METHOD_MAX]; /* the allowed ones, best first */
+	unsigned order_count;
+	uint8_t nonce[PCP_NONCE_LEN]; /* random, kept for the lease's life */
+	char description[64];         /* printable ASCII */
+};
+
+/* What is held. */
+struct lease_held {
+	enum method method;
+	struct addr external; /* ADDR_NONE: not known yet */
+	uint16_t external_port, internal_port;
+	uint32_t lifetime_s; /* granted; 0: until deleted */
+	msec_t expires_at;   /* MSEC_NEVER if lifetime_s is 0 */
+	uint32_t pinhole_id[TRANSPORT_MAX];
+};
+
+/* Why a lease is not active, or active in name only. */
+struct lease_problem {
+	bool present;
+	enum method method;
+	int code;         /* of the router's answer; 0: none came */
+	const char *name; /* "NOT_AUTHORIZED"; "TIMEOUT"; static */
+	enum remedy remedy;
+	const char *hint;      /* static, or NULL */
+	uint16_t offered_port; /* with prefer_failure: what it would have given */
+	msec_t retry_at;       /* MSEC_NEVER: not by itself */
+};
+
+struct lease_status {
+	enum mapping_state state; /* never SUSPENDED */
+	bool verdict;             /* the first answer for the application is there */
+	bool is_held;
+	struct lease_held held;
+	struct lease_problem problem;
+	msec_t renew_at; /* MSEC_NEVER if none is planned */
+	unsigned renewals;
+};
+
+enum service_state {
+	SERVICE_UNKNOWN,
+	SERVICE_PROBING,
+	SERVICE_AVAILABLE,
+	SERVICE_ABSENT
+};
+enum circuit { CIRCUIT_CLOSED, CIRCUIT_OPEN, CIRCUIT_HALF_OPEN };
+
+struct service_status {
+	enum method method; /* what it is or would be: igd1 until known */
+	enum service_state state;
+	enum circuit circuit;
+	char version[32];  /* "2", "IGD:2 WANIPConnection:2" */
+	char control[192]; /* ":port/path" of the control URL for IGD, else "" */
+	char reason[ROUTER_TEXT_MAX]; /* why it is absent, "" */
+	bool has_epoch;
+	uint32_t epoch_s;
+	msec_t round_trip_us; /* of the last probe; -1: none; microseconds when known */
+};
+
+enum router_service {
+	ROUTER_PCP,
+	ROUTER_NAT_PMP,
+	ROUTER_IGD,
+	ROUTER_PINHOLE,
+	ROUTER_SERVICES
+};
+
+struct router *router_new(const struct router_settings *settings, msec_t now);
+struct router *router_free(struct router *r); /* with all leases, nothing is sent */
+
+/* ---- wishes ---- */
+
+/* Look what the router speaks (again, where nothing was found). */
+void router_discover(struct router *r, msec_t now);
+
+/*
+ * Want a lease.  adopt: held from an earlier life, renewed at once, NULL: none.  owner
+ * is handed back in actions.  NULL when out of memory.  The lease lives until
+ * ROUTER_LEASE_GONE was returned for it, lease_forget() or router_free().
+ */
+struct lease *lease_new(struct router *r, const struct lease_want *want,
+    const struct lease_held *adopt, void *owner, msec_t now);
+
+/* Delete it on the router; ROUTER_LEASE_GONE follows, at the latest after the burst. */
+void lease_release(struct lease *l, msec_t now);
+/* Free it without a word to the router. */
+void lease_forget(struct lease *l);
+/* Renew now. */
+void lease_renew(struct lease *l, msec_t now);
+/* Another lifetime from the next renewal on. */
+void lease_set_lifetime(struct lease *l, uint32_t lifetime_s);
+
+void lease_status(const struct lease *l, struct lease_status *ret);
+const struct lease_want *lease_wanted(const struct lease *l);
+void *lease_owner(const struct lease *l);
+
+/* ---- events ---- */
+
+/* A datagram from gateway:5351 on the socket of ROUTER_SEND. */
+void router_datagram(struct router *r, const uint8_t *buf, size_t len, msec_t now);
+/* ICMP says nobody listens there. */
+void router_unreachable(struct router *r, msec_t now);
+/* Something hints at a restart (multicast announcement, new MAC, carrier, resume from
+ * suspend): look now.  Believed only as far as the answers go. */
+void router_hint(struct router *r, msec_t now);
+/* An SSDP answer or NOTIFY that came from this address. */
+void router_ssdp(
+    struct router *r, const struct addr *from, const char *buf, size_t len, msec_t now);
+/* The HTTP exchange of that id ended: error 0 with the response (borrowed), or
+ * -ECONNREFUSED, -ECONNRESET, -ETIMEDOUT, -EBADMSG, ...  Unknown ids are ignored. */
+void router_http(struct router *r, unsigned id, int error,
+    const struct http_response *response, msec_t now);
+void router_timer(struct router *r, msec_t now);
+
+/* ---- actions ---- */
+
+enum router_action_kind {
+	ROUTER_SEND,             /* buf to gateway:5351 */
+	ROUTER_SEARCH_UNICAST,   /* buf to gateway:1900 */
+	ROUTER_SEARCH_MULTICAST, /* buf to 239.255.255.250:1900 or [ff02::c]:1900 */
+	ROUTER_HTTP,             /* buf to gateway:port as one write; router_http(id) */
+	ROUTER_LEASE_CHANGED,    /* lease_status() is new */
+	ROUTER_LEASE_GONE,       /* the lease is freed by the next router call */
+	ROUTER_SERVICES_CHANGED,
+	ROUTER_EXTERNAL_CHANGED, /* router_external() is new */
+	ROUTER_RESTARTED,        /* it lost its table; leases are being restored */
+};
+
+struct router_action {
+	enum router_action_kind kind;
+	const void *buf; /* borrowed until the next router call */
+	size_t len;
+	uint16_t port; /* HTTP */
+	unsigned id;   /* HTTP */
+	struct lease *lease;
+	void *owner;    /* of the lease */
+	bool confirmed; /* GONE: the router said that it deleted it, or held nothing */
+};
+
+/* False: nothing to do now. */
+bool router_next(struct router *r, msec_t now, struct router_action *ret);
+/* MSEC_NEVER: nothing is due. */
+msec_t router_deadline(const struct router *r);
+
+/* ---- what is known ---- */
+
+/* True while an answer to ROUTER_SEND (or SSDP search) may come: keep the socket. */
+bool router_expects_datagram(const struct router *r);
+bool router_expects_ssdp(const struct router *r);
+/* The router's external IPv4 address; ADDR_NONE: not known. */
+const struct addr *router_external(const struct router *r);
+enum method router_external_source(const struct router *r);
+void router_service_status(
+    const struct router *r, enum router_service s, struct service_status *ret);
+const char *router_name(const struct router *r); /* friendly name or "" */
+const struct router_habits *router_habits(const struct router *r);
+size_t router_leases(const struct router *r);
+unsigned router_exchanges(const struct router *r); /* under way now */
+const char *service_state_name(enum service_state s);
+const char *circuit_name(enum circuit c);

@@ -1,0 +1,486 @@
+/*
+ * router_pxp.c - PCP and NAT-PMP: probes and leases as datagrams to port 5351.
+ *
+ * Both protocols ask in one datagram and answer in one, on one port, told apart by the
+ * version byte.  The probes (PCP ANNOUNCE, NAT-PMP external address) change nothing on
+ * the router, so both may be sent in the same turn; a lease is then asked by the one
+ * that answered.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "proto/router_private.h"
+
+/* While something is held, not slower than this share of the time that is left. */
+#define HELD_SHARE 16
+#define HELD_MIN_MS (INT64_C(2) * MSEC_PER_SEC)
+/* RFC 6887 15: an error's lifetime says how long it lasts; we bound what we believe. */
+#define HOLD_MAX_MS (INT64_C(1800) * MSEC_PER_SEC)
+
+bool
+pxp_is(enum router_service s)
+{
+	return s == ROUTER_PCP || s == ROUTER_NAT_PMP;
+}
+
+static enum retry_schedule
+schedule_of(enum router_service s)
+{
+	return s == ROUTER_PCP ? RETRY_PCP : RETRY_NAT_PMP;
+}
+
+/* ---- probes ---- */
+
+void
+pxp_probe(struct router *r, enum router_service s, msec_t now)
+{
+	struct service *svc = &r->service[s];
+
+	if (svc->probing)
+		return;
+	svc->probing = true;
+	svc->sends = 0;
+	svc->next_send = svc->sent_at = now;
+}
+
+void
+pxp_poll(struct router *r, enum router_service s, msec_t now)
+{
+	struct lease *due = NULL;
+
+	if (s == ROUTER_NAT_PMP || service_usable(r, ROUTER_NAT_PMP)) {
+		/* Epoch by the service's own probe, the address by NAT-PMP's. */
+		pxp_probe(r, s, now);
+		pxp_probe(r, ROUTER_NAT_PMP, now);
+		return;
+	}
+	/* PCP tells the external address with a mapping only: renew the one due next.
+	 */
+	for (struct lease *l = r->leases; l; l = l->next)
+		if (l->is_held && !l->direct && l->service == s && l->op == OP_NONE &&
+		    (!due || l->at < due->at))
+			due = l;
+	if (due) {
+		due->at = now;
+		due->quiet = true;
+	}
+}
+
+/* The end of a probe without an answer. */
+static void
+probe_silent(struct router *r, enum router_service s, msec_t now)
+{
+	struct service *svc = &r->service[s];
+
+	svc->probing = false;
+	if (svc->state == SERVICE_PROBING)
+		service_absent(r, s, now, "no answer within %.1f s",
+		    (double)RETRY_VERDICT_MS / 1000);
+	else
+		service_silent(r, s, now);
+}
+
+static void
+probe_answered(struct router *r, enum router_service s, msec_t now)
+{
+	struct service *svc = &r->service[s];
+
+	if (svc->probing)
+		svc->round_trip_ms = now - svc->sent_at;
+	svc->probing = false;
+	service_answered(r, s, now);
+}
+
+static ssize_t
+encode_probe(struct router *r, enum router_service s)
+{
+	const struct pcp_request announce = {
+		.op = PCP_OP_ANNOUNCE,
+		.client = r->settings.local,
+	};
+
+	return s == ROUTER_PCP
+		   ? pcp_encode_request(
+			 r->out.datagram, sizeof(r->out.datagram), &announce)
+		   : natpmp_encode_address(r->out.datagram, sizeof(r->out.datagram));
+}
+
+/* ---- leases ---- */
+
+static ssize_t
+encode_natpmp(struct router *r, const struct lease *l)
+{
+	const struct leg *leg = &l->leg[l->leg_now];
+	struct natpmp_map map = {
+		.op = natpmp_op_map(l->leg_now),
+		.internal_port = l->internal_port,
+		.external_port = l->external_port,
+		.lifetime_s = l->want.lifetime_s,
+	};
+
+	/* RFC 6886 3.4: "The suggested external port MUST be set to zero". */
+	if (l->op == OP_DELETE) {
+		map.internal_port = leg->internal_port;
+		map.external_port = 0;
+		map.lifetime_s = 0;
+	}
+	return natpmp_encode_map(r->out.datagram, sizeof(r->out.datagram), &map);
+}
+
+static ssize_t
+encode_pcp(struct router *r, const struct lease *l)
+{
+	const struct leg *leg = &l->leg[l->leg_now];
+	bool deleting = l->op == OP_DELETE;
+	struct pcp_request req = {
+		.op = PCP_OP_MAP,
+		.lifetime_s = deleting ? 0 : l->want.lifetime_s,
+		.client = r->settings.local,
+		.map = { .protocol = transport_number(l->leg_now),
+		    .internal_port = deleting ? leg->internal_port : l->internal_port,
+		    .external_port = deleting ? leg->external_port : l->external_port,
+		    .external = { .family = l->want.internal.family } },
+	};
+
+	memcpy(req.map.nonce, l->want.nonce, PCP_NONCE_LEN);
+	/* Quirk 37: a suggested address the router does not have is an error to some,
+	 * so it is left unspecified; for IPv6 it is the address itself. */
+	if (l->want.internal.family == ADDR_IPV6)
+		req.map.external = l->want.internal;
+	if (!addr_equal(&l->want.internal, &r->settings.local))
+		req.options.third_party = l->want.internal;
+	req.options.prefer_failure = l->want.prefer_failure && !deleting;
+	return pcp_encode_request(r->out.datagram, sizeof(r->out.datagram), &req);
+}
+
+static bool
+lease_on_wire(const struct lease *l)
+{
+	return l->op != OP_NONE && pxp_is(l->service) && l->phase != LEASE_GONE;
+}
+
+/* New requests rest while the circuit is open; what is held goes on being renewed. */
+static bool
+paused(const struct router *r, const struct lease *l)
+{
+	return r->service[l->service].circuit != CIRCUIT_CLOSED && !l->is_held &&
+	       l->op == OP_ASK;
+}
+
+static msec_t
+interval(struct router *r, const struct lease *l, msec_t now)
+{
+	msec_t wait = retry_interval(schedule_of(l->service), l->sends, &r->rng);
+
+	if (l->is_held && l->held.expires_at != MSEC_NEVER)
+		wait = MIN(
+		    wait, MAX(HELD_MIN_MS, (l->held.expires_at - now) / HELD_SHARE));
+	return wait;
+}
+
+static bool
+send_lease(struct router *r, struct lease *l, msec_t now, struct router_action *ret)
+{
+	ssize_t len;
+
+	if (!l->started) {
+		retry_pace_use(&r->pace, now);
+		r->exchanges++;
+		l->started = true;
+		l->overdue = false;
+		l->sends = 0;
+		l->started_at = now;
+	}
+	len = l->service == ROUTER_PCP ? encode_pcp(r, l) : encode_natpmp(r, l);
+	l->sends++;
+	l->next_send = now + interval(r, l, now);
+	*ret = (struct router_action) {
+		.kind = ROUTER_SEND,
+		.buf = r->out.datagram,
+		.len = (size_t)len,
+	};
+	return len > 0;
+}
+
+/* When the lease has something to send: now or later. */
+static msec_t
+send_at(const struct router *r, const struct lease *l)
+{
+	if (!lease_on_wire(l) || paused(r, l))
+		return MSEC_NEVER;
+	if (l->started)
+		return l->next_send;
+	return r->exchanges < ROUTER_EXCHANGES_MAX ? retry_pace_at(&r->pace, 0)
+						   : MSEC_NEVER;
+}
+
+bool
+pxp_next(struct router *r, msec_t now, struct router_action *ret)
+{
+	for (enum router_service s = ROUTER_PCP; s <= ROUTER_NAT_PMP; s++) {
+		struct service *svc = &r->service[s];
+		ssize_t len;
+
+		if (!svc->probing || svc->next_send > now ||
+		    svc->sends >= RETRY_BURST_SENDS)
+			continue;
+		svc->sends++;
+		svc->next_send =
+		    now + retry_interval(schedule_of(s), svc->sends, &r->rng);
+		len = encode_probe(r, s);
+		if (len < 0)
+			continue;
+		*ret = (struct router_action) {
+			.kind = ROUTER_SEND,
+			.buf = r->out.datagram,
+			.len = (size_t)len,
+		};
+		return true;
+	}
+	for (struct lease *l = r->leases; l; l = l->next)
+		if (send_at(r, l) <= now && send_lease(r, l, now, ret))
+			return true;
+	return false;
+}
+
+void
+pxp_timer(struct router *r, msec_t now)
+{
+	for (enum router_service s = ROUTER_PCP; s <= ROUTER_NAT_PMP; s++)
+		if (r->service[s].probing &&
+		    now >= r->service[s].sent_at + RETRY_VERDICT_MS)
+			probe_silent(r, s, now);
+	for (struct lease *l = r->leases; l; l = l->next)
+		if (lease_on_wire(l) && l->started && !l->overdue &&
+		    now >= l->started_at + RETRY_VERDICT_MS)
+			lease_silence(l, "TIMEOUT", now);
+}
+
+msec_t
+pxp_deadline(const struct router *r)
+{
+	msec_t at = MSEC_NEVER;
+
+	for (enum router_service s = ROUTER_PCP; s <= ROUTER_NAT_PMP; s++) {
+		const struct service *svc = &r->service[s];
+
+		if (!svc->probing)
+			continue;
+		at = MIN(at, svc->sent_at + RETRY_VERDICT_MS);
+		if (svc->sends < RETRY_BURST_SENDS)
+			at = MIN(at, svc->next_send);
+	}
+	for (const struct lease *l = r->leases; l; l = l->next) {
+		at = MIN(at, send_at(r, l));
+		if (lease_on_wire(l) && l->started && !l->overdue)
+			at = MIN(at, l->started_at + RETRY_VERDICT_MS);
+	}
+	return at;
+}
+
+/* ---- answers ---- */
+
+static bool
+lease_awaits(const struct lease *l, enum router_service s, enum transport t)
+{
+	return lease_on_wire(l) && l->started && l->service == s && l->leg_now == t;
+}
+
+static uint16_t
+asked_internal_port(const struct lease *l)
+{
+	return l->op == OP_DELETE ? l->leg[l->leg_now].internal_port : l->internal_port;
+}
+
+/*
+ * The lease that a NAT-PMP answer belongs to: by internal port; an answer that leaves
+ * it out (errors of some routers, quirk 36; ProtonVPN's 0) belongs to the oldest
+ * request of that opcode.
+ */
+static struct lease *
+natpmp_match(struct router *r, const struct natpmp_response *resp)
+{
+	enum transport t =
+	    resp->op == NATPMP_OP_MAP_TCP ? TRANSPORT_TCP : TRANSPORT_UDP;
+	struct lease *oldest = NULL;
+
+	for (struct lease *l = r->leases; l; l = l->next) {
+		if (!lease_awaits(l, ROUTER_NAT_PMP, t))
+			continue;
+		if (asked_internal_port(l) == resp->map.internal_port)
+			return l;
+		if (!oldest || l->started_at < oldest->started_at)
+			oldest = l;
+	}
+	return resp->map.internal_port == 0 ? oldest : NULL;
+}
+
+/* Success of a MAP request, either protocol. */
+static void
+map_succeeded(struct lease *l, uint16_t internal_port, uint16_t external_port,
+    uint32_t lifetime_s, msec_t now)
+{
+	static const struct verdict refused = { 0, "NOTHING_GRANTED", REMEDY_RETRY_SLOW,
+		"the router answered with success but granted nothing" };
+
+	if (l->op == OP_DELETE) {
+		service_answered(l->router, l->service, now);
+		lease_deleted(l, now);
+	} else if (lifetime_s == 0 || external_port == 0) {
+		/* F07: no mapping exists behind such an answer. */
+		lease_refused(l, 0, &refused, 0, now);
+	} else {
+		lease_granted(l, internal_port, external_port, lifetime_s, 0, now);
+	}
+}
+
+static void
+natpmp_mapped(struct router *r, const struct natpmp_response *resp, msec_t now)
+{
+	struct lease *l = natpmp_match(r, resp);
+
+	if (!l)
+		return;
+	if (resp->result == NATPMP_SUCCESS)
+		map_succeeded(l, resp->map.internal_port, resp->map.external_port,
+		    resp->map.lifetime_s, now);
+	else
+		lease_refused(l, resp->result,
+		    verdict_find(VERDICT_NAT_PMP, resp->result), 0, now);
+}
+
+static void
+natpmp_address(struct router *r, const struct natpmp_response *resp, msec_t now)
+{
+	if (!r->service[ROUTER_NAT_PMP].probing)
+		return;
+	probe_answered(r, ROUTER_NAT_PMP, now);
+	snprintf(r->service[ROUTER_NAT_PMP].version,
+	    sizeof(r->service[ROUTER_NAT_PMP].version), "%d", NATPMP_VERSION);
+	if (resp->result == NATPMP_SUCCESS)
+		router_set_external(r, &resp->external, METHOD_NAT_PMP);
+	else if (resp->result == NATPMP_NETWORK_FAILURE)
+		router_set_external(r, &(struct addr) { 0 }, METHOD_NAT_PMP);
+}
+
+static void
+natpmp_datagram(struct router *r, const uint8_t *buf, size_t len, msec_t now)
+{
+	struct natpmp_response resp;
+
+	if (natpmp_decode_response(buf, len, &resp) < 0)
+		return;
+	if (resp.result == NATPMP_UNSUPP_VERSION) {
+		/* RFC 6887 9: a NAT-PMP server says so to a PCP request. */
+		if (r->service[ROUTER_PCP].state == SERVICE_PROBING)
+			service_absent(
+			    r, ROUTER_PCP, now, "the router speaks NAT-PMP, not PCP");
+		return;
+	}
+	if (resp.op == NATPMP_OP_ADDRESS ? !r->service[ROUTER_NAT_PMP].probing
+					 : !natpmp_match(r, &resp))
+		return;
+	if (epoch_natpmp(&r->service[ROUTER_NAT_PMP].epoch, resp.epoch_s, now))
+		router_lost(r, ROUTER_NAT_PMP, now);
+	if (resp.op == NATPMP_OP_ADDRESS)
+		natpmp_address(r, &resp, now);
+	else
+		natpmp_mapped(r, &resp, now);
+}
+
+static struct lease *
+pcp_match(struct router *r, const struct pcp_response *resp)
+{
+	enum transport t = resp->map.protocol == transport_number(TRANSPORT_TCP)
+			       ? TRANSPORT_TCP
+			       : TRANSPORT_UDP;
+
+	if (resp->op != PCP_OP_MAP || !resp->has_map)
+		return NULL;
+	for (struct lease *l = r->leases; l; l = l->next)
+		if (lease_awaits(l, ROUTER_PCP, t) &&
+		    resp->map.protocol == transport_number(t) &&
+		    resp->map.internal_port == asked_internal_port(l) &&
+		    memcmp(resp->map.nonce, l->want.nonce, PCP_NONCE_LEN) == 0)
+			return l;
+	return NULL;
+}
+
+static void
+pcp_mapped(
+    struct router *r, struct lease *l, const struct pcp_response *resp, msec_t now)
+{
+	if (resp->result != PCP_SUCCESS) {
+		msec_t hold = MIN(resp->lifetime_s * MSEC_PER_SEC, HOLD_MAX_MS);
+
+		lease_refused(l, resp->result, verdict_find(VERDICT_PCP, resp->result),
+		    hold, now);
+		return;
+	}
+	if (l->op == OP_ASK && resp->map.external.family == ADDR_IPV4 &&
+	    resp->lifetime_s)
+		router_set_external(r, &resp->map.external, METHOD_PCP);
+	map_succeeded(
+	    l, resp->map.internal_port, resp->map.external_port, resp->lifetime_s, now);
+}
+
+static void
+pcp_datagram(struct router *r, const uint8_t *buf, size_t len, msec_t now)
+{
+	struct service *svc = &r->service[ROUTER_PCP];
+	struct pcp_response resp;
+	struct lease *l;
+
+	if (pcp_decode_response(buf, len, &resp) < 0)
+		return;
+	if (resp.result == PCP_UNSUPP_VERSION) {
+		/* Version 2 answers this to NAT-PMP's version 0, others to our
+		 * version 2. */
+		enum router_service s =
+		    resp.version == PCP_VERSION ? ROUTER_NAT_PMP : ROUTER_PCP;
+
+		if (r->service[s].state == SERVICE_PROBING)
+			service_absent(r, s, now,
+			    "the router speaks PCP version %u only", resp.version);
+		return;
+	}
+	l = pcp_match(r, &resp);
+	if (!l && !(resp.op == PCP_OP_ANNOUNCE && svc->probing))
+		return;
+	if (epoch_pcp(&svc->epoch, resp.epoch_s, now)) {
+		router_lost(r, ROUTER_PCP, now);
+		l = pcp_match(r, &resp);
+	}
+	if (resp.op == PCP_OP_ANNOUNCE) {
+		snprintf(svc->version, sizeof(svc->version), "%u", resp.version);
+		probe_answered(r, ROUTER_PCP, now);
+	} else if (l) {
+		pcp_mapped(r, l, &resp, now);
+	}
+}
+
+void
+router_datagram(struct router *r, const uint8_t *buf, size_t len, msec_t now)
+{
+	if (len < 2)
+		return;
+	if (buf[0] == NATPMP_VERSION)
+		natpmp_datagram(r, buf, len, now);
+	else
+		pcp_datagram(r, buf, len, now);
+}
+
+void
+router_unreachable(struct router *r, msec_t now)
+{
+	/* It shortens the search; what is held is never given up for a forgeable
+	 * packet. */
+	for (enum router_service s = ROUTER_PCP; s <= ROUTER_NAT_PMP; s++)
+		if (r->service[s].state == SERVICE_PROBING)
+			service_absent(
+			    r, s, now, "port %d is closed on the router", PCP_PORT);
+	for (struct lease *l = r->leases; l; l = l->next)
+		if (lease_on_wire(l) && l->started && !l->overdue && !l->is_held)
+			lease_silence(l, "PORT_UNREACHABLE", now);
+}
