@@ -1,0 +1,59 @@
+"""The installer of packages: asks apt-get for what is missing only, by sudo if need be."""
+
+import os
+
+import pytest
+
+SCRIPT = "tests/tools/install_packages.sh"
+
+
+@pytest.fixture
+def host(run, top, tmp_path):
+    """A host of stubs: have.txt lists what is installed, log.txt what was run."""
+    def stub(name, text):
+        path = tmp_path / "bin" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"#!/bin/sh\ncd {tmp_path}\n{text}\n")
+        path.chmod(0o755)
+
+    for tool in ("sh", "env", "grep", "cat"):
+        (tmp_path / "bin").mkdir(exist_ok=True)
+        os.symlink(next(p for p in (f"/bin/{tool}", f"/usr/bin/{tool}") if os.path.exists(p)),
+                   tmp_path / "bin" / tool)
+    stub("id", "echo 1000")
+    stub("dpkg-query", 'for last; do :; done; grep -qx "$last" have.txt && printf installed')
+    stub("sudo", 'echo "sudo $*" >>log.txt; exec "$@"')
+    stub("apt-get", 'echo "apt-get $*" >>log.txt; case "$*" in *install*) [ ! -e broken ];; '
+                    '*update*) rm -f broken;; esac')
+    (tmp_path / "have.txt").write_text("gcc\nmake\n")
+    (tmp_path / "log.txt").write_text("")
+
+    def call(*packages, check=True):
+        done = run("sh", top / SCRIPT, *packages, env={"PATH": str(tmp_path / "bin")}, check=check)
+        return done, [line for line in (tmp_path / "log.txt").read_text().splitlines()
+                      if line.startswith("apt-get")]
+    call.path = tmp_path
+    return call
+
+
+def test_nothing_is_run_when_all_is_there(host):
+    assert host("gcc", "make")[1] == []
+
+
+def test_only_what_is_missing_is_installed_and_no_question_asked(host):
+    _, ran = host("gcc", "clang", "make", "mandoc")
+    assert ran == ["apt-get -q install -y --no-install-recommends clang mandoc"]
+    assert "DEBIAN_FRONTEND=noninteractive" in (host.path / "log.txt").read_text()
+
+
+def test_old_package_lists_are_refreshed_once(host):
+    (host.path / "broken").touch()
+    _, ran = host("clang")
+    assert [line.split()[2] for line in ran] == ["install", "update", "install"]
+
+
+def test_neither_root_nor_sudo_says_what_to_do(host):
+    (host.path / "bin/sudo").unlink()
+    done, ran = host("clang", check=False)
+    assert done.returncode == 1 and ran == []
+    assert "apt-get install clang" in done.stdout
