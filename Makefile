@@ -211,8 +211,7 @@ export NATCTL = $(abspath $(BUILD)/natctl)
 PARTS = headers layers unit fuzz-corpus build ctl lab
 check: ## all tests that fit in ten minutes; as root with the lab (network namespaces)
 	+@$(PYTHON) tests/tools/check.py --make "$(MAKE)" --results $(RESULTS) \
-		--only-root lab $(PARTS)
-	$(give_back)
+		--only-root lab $(PARTS); status=$$?; $(give_back); exit $$status
 
 tests: $(UNIT) $(FUZZ_CORPUS) $(BENCH) ## build the test programs, run none
 
@@ -273,7 +272,7 @@ coverage: ## lines and branches that the unit tests reach, per file
 			{ printf "%7s%%  %s\n", $$2, f; f = "" }' | sort -n
 
 bench: all $(BENCH) ## time and memory beside upnpc and natpmpc, in the lab (root)
-	$(as_root)$(PYTHON) tests/bench/bench.py
+	$(as_root)$(PYTHON) -B tests/bench/bench.py
 
 # ---- style --------------------------------------------------------------------------------------
 
@@ -304,11 +303,10 @@ compile_commands.json: $(BUILD)/flags ## for clangd, clang-tidy and editors
 
 as_root = $(if $(filter 0,$(shell id -u)),,sudo )
 # What sudo built belongs to the person who called sudo.
-give_back = @[ -z "$$SUDO_UID" ] || chown -R "$$SUDO_UID:$$SUDO_GID" $(BUILD)
+give_back = [ -z "$$SUDO_UID" ] || chown -R "$$SUDO_UID:$$SUDO_GID" $(BUILD)
 
 demo: all ## the main job on a home network made of namespaces (root or sudo, 20 s)
-	@$(as_root)$(PYTHON) tests/lab/demo.py
-	$(give_back)
+	@$(as_root)$(PYTHON) -B tests/lab/demo.py; status=$$?; $(give_back); exit $$status
 
 run: all ## natd on the real network, as you, socket and state below run/
 	@mkdir -p run/state
