@@ -1,0 +1,353 @@
+/*
+ * gateway.c - one uplink's router with its sockets, timer and HTTP exchange.
+ */
+#include "daemon/gateway.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/fetch.h"
+#include "daemon/log.h"
+#include "daemon/sock.h"
+#include "proto/natpmp.h"
+#include "proto/ssdp.h"
+
+#define DATAGRAMS_PER_TURN 64
+#define HINT_MS MSEC_PER_SEC
+
+struct channel {
+	int fd; /* -1: closed */
+	struct event *event;
+};
+
+struct gateway {
+	struct loop *loop;
+	struct netmon_uplink uplink;
+	struct router *router;
+	struct gateway_hooks hooks;
+	struct sock_from from;
+	struct addr address;
+	char name[ADDR_TEXT_MAX + IF_NAMESIZE + 8];
+	struct timer timer;
+	struct channel pxp, ssdp;
+	struct fetch *fetch;
+	unsigned fetch_id;
+	msec_t hint_at;
+};
+
+struct addr
+gateway_addr(const struct netmon_ip *ip, int ifindex)
+{
+	struct addr a = { .family = ADDR_NONE };
+
+	if (ip->family == AF_INET)
+		a = addr_from_bytes(ADDR_IPV4, ip->bytes);
+	else if (ip->family == AF_INET6)
+		a = addr_from_bytes(ADDR_IPV6, ip->bytes);
+	if (a.family == ADDR_IPV6 && addr_classify(&a) == ADDR_CLASS_LINK_LOCAL)
+		a.scope = (uint32_t)ifindex;
+	return a;
+}
+
+static void
+channel_close(struct channel *c)
+{
+	if (c->event)
+		event_free(c->event);
+	if (c->fd >= 0)
+		close(c->fd);
+	*c = (struct channel) { .fd = -1 };
+}
+
+/* Takes fd, which may be -errno. */
+static int
+channel_open(struct gateway *g, struct channel *c, int fd, event_callback_fn ready)
+{
+	if (fd < 0)
+		return fd;
+	c->fd = fd;
+	c->event = event_new(loop_base(g->loop), fd, EV_READ | EV_PERSIST, ready, g);
+	if (c->event && event_add(c->event, NULL) == 0)
+		return 0;
+	channel_close(c);
+	return -ENOMEM;
+}
+
+/* ---- in ---- */
+
+static void pump(struct gateway *g);
+
+static void
+on_pxp(evutil_socket_t fd, short what, void *ctx)
+{
+	struct gateway *g = ctx;
+	uint8_t buf[PCP_MESSAGE_MAX + 1];
+
+	(void)what;
+	for (unsigned i = 0; i < DATAGRAMS_PER_TURN; i++) {
+		ssize_t n = recv(fd, buf, sizeof(buf), MSG_DONTWAIT);
+
+		if (n < 0 && errno == ECONNREFUSED)
+			router_unreachable(g->router, loop_now());
+		else if (n < 0)
+			break;
+		else
+			router_datagram(g->router, buf, (size_t)n, loop_now());
+	}
+	pump(g);
+}
+
+static void
+on_ssdp(evutil_socket_t fd, short what, void *ctx)
+{
+	struct gateway *g = ctx;
+	char buf[SSDP_MESSAGE_MAX + 1];
+	struct endpoint from;
+	unsigned ifindex;
+	ssize_t n;
+
+	(void)what;
+	for (unsigned i = 0; i < DATAGRAMS_PER_TURN; i++) {
+		n = sock_receive(fd, buf, sizeof(buf), &from, &ifindex);
+		if (n == -EAGAIN)
+			break;
+		if (n > 0)
+			router_ssdp(g->router, &from.addr, buf, (size_t)n, loop_now());
+	}
+	pump(g);
+}
+
+static void
+on_fetched(int error, const struct http_response *response, void *ctx)
+{
+	struct gateway *g = ctx;
+
+	g->fetch = NULL;
+	router_http(g->router, g->fetch_id, error, response, loop_now());
+	pump(g);
+}
+
+static void
+on_timer(void *ctx)
+{
+	struct gateway *g = ctx;
+
+	router_timer(g->router, loop_now());
+	pump(g);
+}
+
+void
+gateway_announced(struct gateway *g)
+{
+	msec_t now = loop_now();
+
+	/* Anybody can forge the source of a multicast: it costs us one look a second.
+	 */
+	if (router_leases(g->router) == 0 || now - g->hint_at < HINT_MS)
+		return;
+	g->hint_at = now;
+	router_hint(g->router, now);
+	gateway_kick(g);
+}
+
+void
+gateway_ssdp(struct gateway *g, const struct addr *from, const char *buf, size_t len)
+{
+	router_ssdp(g->router, from, buf, len, loop_now());
+	gateway_kick(g);
+}
+
+/* ---- out ---- */
+
+static void
+send_pxp(struct gateway *g, const struct router_action *a)
+{
+	const struct endpoint to = { .addr = g->address, .port = PCP_PORT };
+	int r = 0;
+
+	if (g->pxp.fd < 0)
+		r = channel_open(g, &g->pxp, sock_connected_udp(&g->from, &to), on_pxp);
+	/* The first send may deliver the error of an earlier one. */
+	if (r == 0 && send(g->pxp.fd, a->buf, a->len, MSG_NOSIGNAL) < 0 &&
+	    errno == ECONNREFUSED)
+		router_unreachable(g->router, loop_now());
+	else if (r < 0)
+		log_debug(
+		    "%s: no socket to port %d: %s", g->name, PCP_PORT, strerror(-r));
+}
+
+static void
+send_search(struct gateway *g, const struct router_action *a)
+{
+	struct endpoint to = { .addr = g->address, .port = SSDP_PORT };
+	int r = 0;
+
+	if (g->ssdp.fd < 0)
+		r = channel_open(g, &g->ssdp,
+		    sock_multicast_udp(&g->from, g->address.family), on_ssdp);
+	if (r < 0) {
+		log_debug(
+		    "%s: no socket for the UPnP search: %s", g->name, strerror(-r));
+		return;
+	}
+	if (a->kind == ROUTER_SEARCH_MULTICAST) {
+		addr_parse(
+		    g->address.family == ADDR_IPV6 ? "ff02::c" : "239.255.255.250",
+		    &to.addr);
+		if (to.addr.family == ADDR_IPV6)
+			to.addr.scope = (uint32_t)g->uplink.ifindex;
+	}
+	/* A lost search is repeated by the machine like any other lost datagram. */
+	(void)sock_send_to(g->ssdp.fd, a->buf, a->len, &to);
+}
+
+static void
+start_fetch(struct gateway *g, const struct router_action *a)
+{
+	const struct endpoint to = { .addr = g->address, .port = a->port };
+	int r;
+
+	g->fetch = fetch_cancel(g->fetch);
+	g->fetch_id = a->id;
+	r = fetch_start(g->loop, &g->from, &to, a->buf, a->len, HTTP_BODY_MAX,
+	    on_fetched, g, &g->fetch);
+	if (r < 0)
+		router_http(g->router, a->id, r, NULL, loop_now());
+}
+
+static void
+act(struct gateway *g, const struct router_action *a)
+{
+	switch (a->kind) {
+	case ROUTER_SEND:
+		send_pxp(g, a);
+		break;
+	case ROUTER_SEARCH_UNICAST:
+	case ROUTER_SEARCH_MULTICAST:
+		send_search(g, a);
+		break;
+	case ROUTER_HTTP:
+		start_fetch(g, a);
+		break;
+	case ROUTER_LEASE_CHANGED:
+		g->hooks.lease_changed(a->owner, g->hooks.ctx);
+		break;
+	case ROUTER_LEASE_GONE:
+		g->hooks.lease_gone(a->owner, a->confirmed, g->hooks.ctx);
+		break;
+	case ROUTER_SERVICES_CHANGED:
+		g->hooks.services_changed(g, g->hooks.ctx);
+		break;
+	case ROUTER_EXTERNAL_CHANGED:
+		g->hooks.external_changed(g, g->hooks.ctx);
+		break;
+	case ROUTER_RESTARTED:
+		g->hooks.restarted(g, g->hooks.ctx);
+		break;
+	}
+}
+
+static void
+pump(struct gateway *g)
+{
+	struct router_action a;
+
+	while (router_next(g->router, loop_now(), &a))
+		act(g, &a);
+	if (!router_expects_datagram(g->router))
+		channel_close(&g->pxp);
+	if (!router_expects_ssdp(g->router))
+		channel_close(&g->ssdp);
+	timer_set(&g->timer, router_deadline(g->router));
+}
+
+void
+gateway_kick(struct gateway *g)
+{
+	timer_set(&g->timer, loop_now());
+}
+
+/* ---- life ---- */
+
+int
+gateway_new(struct loop *loop, const struct netmon_uplink *uplink,
+    const struct router_settings *settings, const struct gateway_hooks *hooks,
+    struct gateway **ret)
+{
+	struct gateway *g = calloc(1, sizeof(*g));
+	char text[ADDR_TEXT_MAX];
+	int r;
+
+	if (!g)
+		return -ENOMEM;
+	g->loop = loop;
+	g->uplink = *uplink;
+	g->hooks = *hooks;
+	g->address = settings->gateway;
+	g->pxp.fd = g->ssdp.fd = -1;
+	g->hint_at = INT64_MIN / 2;
+	g->from = (struct sock_from) { .local = settings->local,
+		.ifname = g->uplink.name,
+		.ifindex = (unsigned)uplink->ifindex };
+	snprintf(g->name, sizeof(g->name), "%s on %s", addr_format(&g->address, text),
+	    uplink->name);
+	r = timer_init(&g->timer, loop, on_timer, g);
+	if (r < 0) {
+		free(g);
+		return r;
+	}
+	g->router = router_new(settings, loop_now());
+	if (!g->router) {
+		gateway_free(g);
+		return -ENOMEM;
+	}
+	*ret = g;
+	return 0;
+}
+
+struct gateway *
+gateway_free(struct gateway *g)
+{
+	if (!g)
+		return NULL;
+	fetch_cancel(g->fetch);
+	channel_close(&g->pxp);
+	channel_close(&g->ssdp);
+	timer_done(&g->timer);
+	router_free(g->router);
+	free(g);
+	return NULL;
+}
+
+struct router *
+gateway_router(const struct gateway *g)
+{
+	return g->router;
+}
+
+const struct netmon_uplink *
+gateway_uplink(const struct gateway *g)
+{
+	return &g->uplink;
+}
+
+void
+gateway_update_uplink(struct gateway *g, const struct netmon_uplink *uplink)
+{
+	g->uplink.metric = uplink->metric;
+	g->uplink.is_default = uplink->is_default;
+	g->uplink.running = uplink->running;
+	memcpy(g->uplink.mac, uplink->mac, sizeof(g->uplink.mac));
+	g->uplink.mac_len = uplink->mac_len;
+}
+
+const char *
+gateway_name(const struct gateway *g)
+{
+	return g->name;
+}

@@ -1,0 +1,49 @@
+/*
+ * gateway.h - one uplink's router: the sans-I/O machine of proto/router.h with sockets,
+ * a timer and HTTP exchanges.
+ *
+ * Owned by the engine, one per {interface, family, router address, router MAC}; all
+ * that was learnt through it goes with it.  Sockets are open only while an answer is
+ * due.
+ */
+#pragma once
+
+#include "daemon/loop.h"
+#include "netmon/netmon.h"
+#include "proto/router.h"
+
+struct gateway; /* opaque */
+
+/* Called from the loop, never from inside a gateway_*() call of the owner; the owner
+ * may make and release leases in them, but not free the gateway. */
+struct gateway_hooks {
+	void (*lease_changed)(void *owner, void *ctx);
+	void (*lease_gone)(void *owner, bool confirmed, void *ctx);
+	void (*services_changed)(struct gateway *g, void *ctx);
+	void (*external_changed)(struct gateway *g, void *ctx);
+	void (*restarted)(struct gateway *g, void *ctx);
+	void *ctx;
+};
+
+int gateway_new(struct loop *loop, const struct netmon_uplink *uplink,
+    const struct router_settings *settings, const struct gateway_hooks *hooks,
+    struct gateway **ret);
+struct gateway *gateway_free(struct gateway *g);
+
+struct router *gateway_router(const struct gateway *g);
+const struct netmon_uplink *gateway_uplink(const struct gateway *g);
+/* What changes without being another uplink: metric, is_default, running. */
+void gateway_update_uplink(struct gateway *g, const struct netmon_uplink *uplink);
+/* "192.168.1.1 on eth0". */
+const char *gateway_name(const struct gateway *g);
+
+/* The router was given something to do: look at it in the next turn of the loop. */
+void gateway_kick(struct gateway *g);
+
+/* What a listener heard: an announcement on port 5350, or SSDP NOTIFY. */
+void gateway_announced(struct gateway *g);
+void
+gateway_ssdp(struct gateway *g, const struct addr *from, const char *buf, size_t len);
+
+/* Converts a kernel address; scope: of link-local ones. */
+struct addr gateway_addr(const struct netmon_ip *ip, int ifindex);
