@@ -205,8 +205,7 @@ error_code(const char *text, size_t len)
 	bool negative = len > 0 && text[0] == '-';
 	uint64_t code;
 
-	if (text_to_uint(text + negative, len - negative, INT_MAX, &code) < 0 ||
-	    code == 0)
+	if (text_to_uint(text + negative, len - negative, INT_MAX, &code) < 0)
 		return ERROR_UNKNOWN;
 	return negative ? -(int)code : (int)code;
 }

@@ -136,7 +136,7 @@ on_text(void *user, const XML_Char *text, int len)
 	size_t n = (size_t)len;
 
 	s->heard = true;
-	if (s->stopped || !s->leaf)
+	if (s->stopped)
 		return;
 	/* Indentation must not use up the room of what follows it. */
 	for (; s->len == 0 && n > 0 && is_space(*text); n--)

@@ -126,6 +126,20 @@ text_is_what_was_meant(void **state)
 	}
 }
 
+/* The NUL of a C string, sent by a router, makes no ISO 8859-1 of UTF-8. */
+static void
+trailing_nul_is_no_encoding(void **state)
+{
+	static const char xml[] = "<a>caf\xc3\xa9</a>";
+	struct heard h;
+	int r;
+
+	(void)state;
+	read_peak(xml, sizeof(xml), SIZE_MAX, &h, &r);
+	assert_int_equal(r, 0);
+	assert_string_equal(h.text, "caf\xc3\xa9");
+}
+
 static const char *const refused[] = {
 	"",
 	" ",
@@ -430,6 +444,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(elements_come_in_order),
 		cmocka_unit_test(text_is_what_was_meant),
+		cmocka_unit_test(trailing_nul_is_no_encoding),
 		cmocka_unit_test(bad_documents_are_refused),
 		cmocka_unit_test(doctype_stops_at_once),
 		cmocka_unit_test(depth_is_bounded),
