@@ -116,6 +116,35 @@ test_numbers(void **state)
 	}
 }
 
+static void
+test_clamped_numbers(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t max, value;
+	} clamped[] = {
+		{ "10", 10, 10 },
+		{ "11", 10, 10 },
+		{ "1", 0, 0 },
+		{ "99999999999999999999999999", 86400, 86400 },
+		{ "18446744073709551616", UINT64_MAX, UINT64_MAX },
+	};
+	static const char *const bad[] = { "", "-1", "11x", "1 1", "0x11" };
+	uint64_t v;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(clamped); i++) {
+		const char *text = clamped[i].text;
+
+		assert_int_equal(
+		    text_to_uint_clamped(text, strlen(text), clamped[i].max, &v), 0);
+		assert_int_equal(v, clamped[i].value);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(
+		    text_to_uint_clamped(bad[i], strlen(bad[i]), 10, &v), -EINVAL);
+}
+
 /* A buffer for a text of 5 and its NUL, one smaller, one larger. */
 static void
 test_builder_edges(void **state)
@@ -299,6 +328,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_clamped_numbers),
 		cmocka_unit_test(test_builder_edges),
 		cmocka_unit_test(test_builder_is_sticky),
 		cmocka_unit_test(test_builder_without_room),
