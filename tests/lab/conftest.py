@@ -10,6 +10,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import lab  # noqa: E402
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "long: does not fit in `make check`; `make check-long` runs it")
+
+
 def pytest_collection_modifyitems(items):
     reason = lab.why_not()
     if reason:

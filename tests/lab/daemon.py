@@ -7,16 +7,18 @@ import varlink
 from lab import TOP, wait_until
 
 INTERFACE = "org.natd.NAT."
-BINARY = os.environ.get("NATD", str(TOP / "build/natd"))
+BUILD = TOP / os.environ.get("NATD_BUILD", "build")
+BINARY = str(BUILD / "natd")
 
 
 class Natd:
     """natd in a node.  Files in the lab: /run/NAME.conf, /run/NAME.sock, /run/NAME.state/."""
 
-    def __init__(self, node, config="", name="natd", uid=0, start=True, wrap=(), socket=None):
+    def __init__(self, node, config="", name="natd", uid=0, start=True, wrap=(), socket=None,
+                 level="debug"):
         self.node, self.lab, self.name, self.uid, self.wrap = node, node.lab, name, uid, list(wrap)
         self.conf, self.state = f"/run/{name}.conf", f"/run/{name}.state"
-        self.socket = socket or f"/run/{name}.sock"
+        self.socket, self.level = socket or f"/run/{name}.sock", level
         self.configure(config)
         self.lab.path(self.state).mkdir(exist_ok=True)
         if uid:
@@ -31,7 +33,7 @@ class Natd:
     def start(self, ready=True, env=None):
         self.process = self.node.spawn(
             *self.wrap, BINARY, f"--config={self.conf}", f"--socket={self.socket}",
-            f"--state-dir={self.state}", "--log-level=debug", uid=self.uid, log=self.name,
+            f"--state-dir={self.state}", f"--log-level={self.level}", uid=self.uid, log=self.name,
             env=env or {})
         if ready:
             wait_until(self.ready, 5, f"an answer of natd; it said:\n{self.process.output()}")

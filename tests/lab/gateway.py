@@ -101,7 +101,7 @@ def load(path):
     with open(path, "rb") as f:
         given = tomllib.load(f)
     for known in given:
-        if known not in DEFAULTS and known not in ("expect", "request", "then", "natd"):
+        if known not in DEFAULTS and known not in ("expect", "request", "then", "natd", "lab"):
             raise SystemExit(f"{path}: unknown table [{known}]")
     conf = overlay(DEFAULTS, given)
     if not conf["service"]:
@@ -302,7 +302,7 @@ def udp_socket(address, port, interface, reuse=False, family=socket.AF_INET):
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if family == socket.AF_INET6:
         s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        scope = socket.if_nametoindex(interface) if address.startswith("fe80") else 0
+        scope = socket.if_nametoindex(interface) if address.startswith(("fe80", "ff02")) else 0
         s.bind((address, port, 0, scope))
     else:
         s.bind((address, port))

@@ -46,8 +46,9 @@ class Igd:
             self.ssdp.open()
 
     async def listen(self, port):
-        addresses = [self.gateway.options.lan] + [
-            a for a in self.gateway.options.lan6 if not a.startswith("fe80")]
+        o = self.gateway.options
+        addresses = [o.lan] + [f"{a}%{o.interface}" if a.startswith("fe80") else a
+                               for a in o.lan6]
         if self.gateway.conf["ssdp"]["source"]:
             addresses.append(self.gateway.conf["ssdp"]["source"])
         self.server = await asyncio.start_server(self.serve, addresses[0], port)
@@ -96,7 +97,8 @@ class Igd:
             body += await reader.readexactly(length - len(body))
         if "expect" in headers or "transfer-encoding" in headers:
             flaws.append("expect")
-        if headers.get("host") != f"{writer.get_extra_info('sockname')[0]}:{self.port}":
+        own = writer.get_extra_info("sockname")[0].split("%")[0]
+        if headers.get("host") != f"{f'[{own}]' if ':' in own else own}:{self.port}":
             flaws.append("host")
         peer = writer.get_extra_info("peername")
         facts = {"source": peer[0], "path": path, "family": 6 if ":" in peer[0] else 4}

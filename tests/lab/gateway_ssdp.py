@@ -5,7 +5,7 @@ import re
 import socket
 import struct
 
-GROUP, PORT = "239.255.255.250", 1900
+GROUP, GROUP6, PORT = "239.255.255.250", "ff02::c", 1900
 
 
 class Ssdp:
@@ -24,9 +24,21 @@ class Ssdp:
             "unicast": udp_socket(g.options.lan, PORT, g.options.interface, reuse=True),
             "multicast": group,
             "other": udp_socket(g.conf["ssdp"]["source"] or g.options.lan, 0, g.options.interface)}
+        link_local = next((a for a in g.options.lan6 if a.startswith("fe80")), None)
+        if link_local:
+            self.open6(link_local, index)
         loop = asyncio.get_running_loop()
-        for name in ("unicast", "multicast"):
-            loop.add_reader(self.sockets[name], self.readable, name)
+        for name, s in self.sockets.items():
+            if name != "other":
+                loop.add_reader(s, self.readable, name)
+
+    def open6(self, address, index):
+        from gateway import udp_socket
+        interface, v6 = self.gateway.options.interface, socket.AF_INET6
+        self.sockets["unicast6"] = udp_socket(address, PORT, interface, True, v6)
+        group = self.sockets["multicast6"] = udp_socket("ff02::c", PORT, interface, True, v6)
+        group.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP,
+                         socket.inet_pton(v6, GROUP6) + struct.pack("I", index))
 
     def readable(self, name):
         data, source = self.sockets[name].recvfrom(4096)
@@ -35,7 +47,7 @@ class Ssdp:
             return
         headers = {k.strip().upper(): v.strip() for k, _, v in
                    (line.partition(":") for line in lines[1:])}
-        facts = {"source": source[0], "source_port": source[1], "multicast": name == "multicast",
+        facts = {"source": source[0], "source_port": source[1], "multicast": name.startswith("multicast"),
                  "target": headers.get("ST", ""), "man": headers.get("MAN"),
                  "mx": headers.get("MX"), "host": headers.get("HOST")}
         # How long ago a search for anything else came (quirk 4).
@@ -44,18 +56,19 @@ class Ssdp:
         facts["since_other_ms"] = round((now - max(others)) * 1000) if others else None
         do = self.gateway.rule("ssdp.search", facts)
         conf = self.gateway.conf["ssdp"]
-        allowed = self.gateway.conf["upnp"]["on"] and conf[name] and not do.get("drop")
+        allowed = conf[name.rstrip("6")] and not do.get("drop")
         targets = self.targets(facts["target"]) if allowed else []
         if conf["answers"]:
             targets = targets[:conf["answers"]]
         self.gateway.log("ssdp.search", facts, "dropped" if do.get("drop") else len(targets))
         # A fixed source port other than 1900, or another address of the router.
         own = conf["source_port"] == PORT and not conf["source"]
-        s = self.sockets["unicast" if own else "other"]
+        six = name.endswith("6")
+        s = self.sockets["unicast6" if six else "unicast" if own else "other"]
         loop = asyncio.get_running_loop()
         for target in targets * do.get("times", 1):
             for location in conf["location"]:
-                text = do.get("raw") or self.answer(target, location)
+                text = do.get("raw") or self.answer(target, location, six)
                 loop.call_later(do.get("delay_ms", 0) / 1000, self.send, s,
                                 text.encode("latin-1"), source)
 
@@ -84,9 +97,9 @@ class Ssdp:
                 return [asked]
         return []
 
-    def fields(self, target, location):
+    def fields(self, target, location, six=False):
         conf, o = self.gateway.conf["ssdp"], self.gateway.options
-        values = {"lan": o.lan, "port": self.igd.port, "uuid": self.igd.uuid, "target": target,
+        values = {"lan": f"[{o.lan6[0]}]" if six else o.lan, "port": self.igd.port, "uuid": self.igd.uuid, "target": target,
                   "path": self.gateway.conf["description"]["path"]}
         fields = {"LOCATION": location.format(**values), "USN": conf["usn"].format(**values),
                   "SERVER": "Scripted/1.0 UPnP/1.1 natd-lab/1"}
@@ -95,9 +108,9 @@ class Ssdp:
                        "CONFIGID.UPNP.ORG": "1"}
         return fields | conf["headers"]
 
-    def answer(self, target, location):
+    def answer(self, target, location, six):
         fields = {"CACHE-CONTROL": "max-age=120", "EXT": "", "ST": target}
-        fields |= self.fields(target, location)
+        fields |= self.fields(target, location, six)
         return "HTTP/1.1 200 OK\r\n" + "".join(f"{k}: {v}\r\n" for k, v in fields.items()) + "\r\n"
 
     def notify(self, kind):

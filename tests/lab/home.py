@@ -166,13 +166,13 @@ class Router:
         rules = (item["rule"] for item in json.loads(text)["nftables"] if "rule" in item)
         return {found for found in map(parse, rules) if found}
 
-    def block(self, *protocols, how="drop"):
+    def block(self, *protocols, how="drop", source="0.0.0.0/0"):
         """Of PCP, NAT-PMP and SSDP let only those through that are not named."""
         match = {"pcp": "udp dport 5351 @th,64,8 2", "nat_pmp": "udp dport 5351 @th,64,8 0",
                  "ssdp": "udp dport 1900", "pxp": "udp dport 5351"}
         self.node.nft("add table inet block\ndelete table inet block\n"
                       "table inet block { chain input { type filter hook input priority -10;\n" +
-                      "".join(f"iifname {self.lan} {match[p]} {how}\n" for p in protocols) + "}\n}")
+                      "".join(f"iifname {self.lan} ip saddr {source} {match[p]} {how}\n" for p in protocols) + "}\n}")
 
 
 def parse_dnat(rule):

@@ -198,3 +198,21 @@ def test_pinholes_and_subscription(place, start):
         with listener.accept()[0] as second:
             text = second.recv(4096)
         assert b"SEQ: 1\r\n" in text and b"11.22.33.55" in text
+
+
+def test_ipv6_search_and_pcp():
+    with h.home(ipv6=True) as p:
+        gw = scripted.Scripted(p.router, "[pcp]\non = true\n[upnp]\non = true", lan6=["fe80::1"])
+        with p.client.socket(socket.AF_INET6, socket.SOCK_DGRAM) as s, p.client.inside():
+            scope = socket.if_nametoindex("eth0")
+            for target in ("fe80::1", "ff02::c"):
+                s.sendto(b'M-SEARCH * HTTP/1.1\r\nHOST: [ff02::c]:1900\r\nMAN: "ssdp:discover"\r\n'
+                         b"MX: 1\r\nST: upnp:rootdevice\r\n\r\n", (target, 1900, 0, scope))
+                answer, source = s.recvfrom(2000)
+                assert b"LOCATION: http://[fe80::1]:" in answer
+                assert source[0].split("%")[0] == "fe80::1"
+            with p.client.socket(socket.AF_INET6) as http:
+                http.connect(("fe80::1", gw.order("table")["port"], 0, scope))
+                http.sendall(b"GET /rootDesc.xml HTTP/1.1\r\n\r\n")
+                assert b"200 X" in http.recv(4096)
+        assert [line["multicast"] for line in gw.heard("ssdp.search")] == [False, True]
