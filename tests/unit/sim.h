@@ -1,0 +1,415 @@
+/*
+ * sim.h - a router and its NAT gateway in one process, on a simulated clock.
+ *
+ * The gateway speaks PCP and NAT-PMP from a table with leases; datagrams are lost from
+ * a seed, time jumps from deadline to deadline, so a month takes milliseconds.
+ */
+#pragma once
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+/* after setjmp.h and friends */
+#include <cmocka.h>
+
+#include "proto/natpmp.h"
+#include "proto/pcp.h"
+#include "proto/rng.h"
+#include "proto/router.h"
+#include "proto/wire.h"
+
+#define SIM_ENTRIES 512
+
+struct sim_entry {
+	bool used;
+	uint8_t protocol;
+	uint16_t internal_port, external_port;
+	uint8_t nonce[PCP_NONCE_LEN];
+	msec_t expires;
+};
+
+struct sim {
+	struct router *router;
+	msec_t now;
+	struct rng rng;
+
+	/* The gateway's ways. */
+	bool pcp, natpmp;
+	bool silent, unreachable;
+	unsigned loss_percent; /* each way */
+	double drift;          /* its clock runs at 1 + drift */
+	msec_t boot;
+	struct addr external;
+	uint32_t lifetime_max_s;
+	int pcp_result, natpmp_result; /* of MAP requests; 0: as the table says */
+	uint16_t chosen_port; /* it grants this one and counts up; 0: as asked */
+	bool echo_no_port;    /* answers leave the internal port out */
+
+	struct sim_entry entry[SIM_ENTRIES];
+	uint16_t foreign_port; /* taken by another host */
+
+	/* What was seen. */
+	unsigned datagrams, maps, deletes, probes, searches, https;
+	unsigned restarts, changes, gone, unconfirmed, externals, services;
+	msec_t last_map;
+};
+
+static inline bool
+sim_lost(struct sim *s)
+{
+	return rng_below(&s->rng, 100) < s->loss_percent;
+}
+
+static inline uint32_t
+sim_epoch(const struct sim *s)
+{
+	return (uint32_t)((double)(s->now - s->boot) * (1 + s->drift) / 1000);
+}
+
+static inline struct sim_entry *
+sim_find(struct sim *s, uint8_t protocol, uint16_t port, bool external)
+{
+	for (unsigned i = 0; i < SIM_ENTRIES; i++) {
+		struct sim_entry *e = &s->entry[i];
+
+		if (e->used && e->expires <= s->now)
+			e->used = false;
+		if (e->used && e->protocol == protocol &&
+		    (external ? e->external_port : e->internal_port) == port)
+			return e;
+	}
+	return NULL;
+}
+
+static inline unsigned
+sim_entries(struct sim *s)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < SIM_ENTRIES; i++)
+		n += s->entry[i].used && s->entry[i].expires > s->now;
+	return n;
+}
+
+/* Returns the entry that now serves the request, NULL: table full. */
+static inline struct sim_entry *
+sim_map(struct sim *s, uint8_t protocol, uint16_t internal, uint16_t external,
+    uint32_t *lifetime_s)
+{
+	struct sim_entry *e = sim_find(s, protocol, internal, false);
+
+	if (s->lifetime_max_s && *lifetime_s > s->lifetime_max_s)
+		*lifetime_s = s->lifetime_max_s;
+	for (unsigned i = 0; !e && i < SIM_ENTRIES; i++) {
+		if (s->entry[i].used)
+			continue;
+		e = &s->entry[i];
+		if (s->chosen_port)
+			external = s->chosen_port++;
+		while (external == 0 || external == s->foreign_port ||
+		       sim_find(s, protocol, external, true))
+			external++;
+		*e = (struct sim_entry) { .used = true,
+			.protocol = protocol,
+			.internal_port = internal,
+			.external_port = external };
+	}
+	if (e)
+		e->expires = s->now + (msec_t)*lifetime_s * 1000;
+	return e;
+}
+
+static inline void
+sim_answer(struct sim *s, const uint8_t *buf, size_t len)
+{
+	if (!sim_lost(s))
+		router_datagram(s->router, buf, len, s->now);
+}
+
+static inline void
+sim_natpmp(struct sim *s, const uint8_t *req, size_t len)
+{
+	uint8_t buf[16];
+	struct wire_out out = wire_out(buf, sizeof(buf));
+	struct wire_in in = wire_in(req + 2, len - 2);
+	uint8_t op = req[1];
+
+	wire_put_u8(&out, 0);
+	wire_put_u8(&out, op | 0x80);
+	if (op == 0) {
+		s->probes++;
+		wire_put_u16(&out, 0);
+		wire_put_u32(&out, sim_epoch(s));
+		wire_put_bytes(&out, s->external.bytes, 4);
+		sim_answer(s, buf, (size_t)wire_finish(&out));
+		return;
+	}
+	(void)wire_u16(&in);
+	uint16_t internal = wire_u16(&in), external = wire_u16(&in);
+	uint32_t lifetime = wire_u32(&in);
+	uint8_t protocol = op == 1 ? 17 : 6;
+	struct sim_entry *e = NULL;
+
+	assert_false(in.bad);
+	if (lifetime == 0) {
+		s->deletes++;
+		e = sim_find(s, protocol, internal, false);
+		if (e)
+			e->used = false;
+		external = 0;
+	} else {
+		s->maps++;
+		s->last_map = s->now;
+		if (!s->natpmp_result) {
+			e = sim_map(s, protocol, internal, external, &lifetime);
+			assert_non_null(e);
+			external = e->external_port;
+		}
+	}
+	wire_put_u16(&out, lifetime ? (uint16_t)s->natpmp_result : 0);
+	wire_put_u32(&out, sim_epoch(s));
+	wire_put_u16(&out, s->echo_no_port ? 0 : internal);
+	wire_put_u16(&out, external);
+	wire_put_u32(&out, lifetime);
+	sim_answer(s, buf, (size_t)wire_finish(&out));
+}
+
+static inline void
+sim_pcp(struct sim *s, const uint8_t *req, size_t len)
+{
+	uint8_t buf[PCP_MESSAGE_MAX];
+	struct wire_out out = wire_out(buf, sizeof(buf));
+	struct wire_in in = wire_in(req, len);
+	uint8_t op, nonce[PCP_NONCE_LEN], protocol, result = 0;
+	uint32_t lifetime;
+
+	(void)wire_u8(&in);
+	op = wire_u8(&in);
+	(void)wire_u16(&in);
+	lifetime = wire_u32(&in);
+	(void)wire_take(&in, 16);
+	wire_put_u8(&out, 2);
+	wire_put_u8(&out, op | 0x80);
+	wire_put_u8(&out, 0);
+	if (op == PCP_OP_ANNOUNCE) {
+		s->probes++;
+		wire_put_u8(&out, 0);
+		wire_put_u32(&out, 0);
+		wire_put_u32(&out, sim_epoch(s));
+		wire_put_zeros(&out, 12);
+		sim_answer(s, buf, (size_t)wire_finish(&out));
+		return;
+	}
+	wire_bytes(&in, nonce, sizeof(nonce));
+	protocol = wire_u8(&in);
+	(void)wire_take(&in, 3);
+	uint16_t internal = wire_u16(&in), external = wire_u16(&in);
+	struct sim_entry *e = sim_find(s, protocol, internal, false);
+
+	assert_false(in.bad);
+	if (e && memcmp(e->nonce, nonce, sizeof(nonce)) != 0) {
+		result = PCP_NOT_AUTHORIZED;
+	} else if (lifetime == 0) {
+		s->deletes++;
+		if (e)
+			e->used = false;
+	} else {
+		s->maps++;
+		s->last_map = s->now;
+		result = (uint8_t)s->pcp_result;
+		if (!result) {
+			e = sim_map(s, protocol, internal, external, &lifetime);
+			assert_non_null(e);
+			memcpy(e->nonce, nonce, sizeof(nonce));
+			external = e->external_port;
+		}
+	}
+	wire_put_u8(&out, result);
+	wire_put_u32(&out, result ? 30 : lifetime);
+	wire_put_u32(&out, sim_epoch(s));
+	wire_put_zeros(&out, 12);
+	wire_put_bytes(&out, nonce, sizeof(nonce));
+	wire_put_u8(&out, protocol);
+	wire_put_zeros(&out, 3);
+	wire_put_u16(&out, internal);
+	wire_put_u16(&out, external);
+	uint8_t ext[16];
+	addr_to_ipv6_bytes(&s->external, ext);
+	wire_put_bytes(&out, ext, 16);
+	sim_answer(s, buf, (size_t)wire_finish(&out));
+}
+
+static inline void
+sim_unsupported(struct sim *s, uint8_t version, uint8_t op)
+{
+	uint8_t buf[24];
+	struct wire_out out = wire_out(buf, sizeof(buf));
+
+	if (version == 0) { /* NAT-PMP server, PCP request */
+		wire_put_u8(&out, 0);
+		wire_put_u8(&out, 0x80);
+		wire_put_u16(&out, 1);
+		wire_put_u32(&out, sim_epoch(s));
+	} else {
+		wire_put_u8(&out, 2);
+		wire_put_u8(&out, op | 0x80);
+		wire_put_u16(&out, 1);
+		wire_put_u32(&out, 0);
+		wire_put_u32(&out, sim_epoch(s));
+		wire_put_zeros(&out, 12);
+	}
+	sim_answer(s, buf, (size_t)wire_finish(&out));
+}
+
+static inline void
+sim_datagram(struct sim *s, const uint8_t *req, size_t len)
+{
+	s->datagrams++;
+	if (s->unreachable) {
+		router_unreachable(s->router, s->now);
+		return;
+	}
+	if (s->silent || sim_lost(s))
+		return;
+	if (req[0] == 0 && s->natpmp)
+		sim_natpmp(s, req, len);
+	else if (req[0] == 2 && s->pcp)
+		sim_pcp(s, req, len);
+	else if (req[0] == 2 && s->natpmp)
+		sim_unsupported(s, 0, req[1]);
+	else if (req[0] == 0 && s->pcp)
+		sim_unsupported(s, 2, req[1]);
+}
+
+/* Do all that is to be done at this instant. */
+static inline void
+sim_turn(struct sim *s)
+{
+	struct router_action a;
+	uint8_t copy[HTTP_REQUEST_MAX];
+
+	router_timer(s->router, s->now);
+	for (unsigned guard = 0; router_next(s->router, s->now, &a); guard++) {
+		assert_true(guard < 100000); /* it must come to rest */
+		switch (a.kind) {
+		case ROUTER_SEND:
+			memcpy(copy, a.buf, a.len);
+			sim_datagram(s, copy, a.len);
+			break;
+		case ROUTER_SEARCH_UNICAST:
+		case ROUTER_SEARCH_MULTICAST:
+			s->searches++;
+			break;
+		case ROUTER_HTTP:
+			s->https++;
+			break;
+		case ROUTER_LEASE_CHANGED:
+			s->changes++;
+			break;
+		case ROUTER_LEASE_GONE:
+			s->gone++;
+			s->unconfirmed += !a.confirmed;
+			break;
+		case ROUTER_SERVICES_CHANGED:
+			s->services++;
+			break;
+		case ROUTER_EXTERNAL_CHANGED:
+			s->externals++;
+			break;
+		case ROUTER_RESTARTED:
+			s->restarts++;
+			break;
+		}
+	}
+}
+
+/* Let time pass until then. */
+static inline void
+sim_until(struct sim *s, msec_t then)
+{
+	sim_turn(s);
+	for (;;) {
+		msec_t at = router_deadline(s->router);
+
+		if (at > then)
+			break;
+		/* A deadline in the past is served at once, but only once. */
+		s->now = at > s->now ? at : s->now + 1;
+		sim_turn(s);
+	}
+	s->now = then;
+	sim_turn(s);
+}
+
+static inline void
+sim_pass(struct sim *s, msec_t ms)
+{
+	sim_until(s, s->now + ms);
+}
+
+static inline void
+sim_init(struct sim *s, uint64_t seed)
+{
+	const struct router_settings settings = {
+		.gateway = addr_ipv4(192, 168, 1, 1),
+		.local = addr_ipv4(192, 168, 1, 20),
+		.seed = seed,
+		.methods = METHODS_ALL,
+		.probe_ms = 60000,
+	};
+
+	memset(s, 0, sizeof(*s));
+	s->now = 1000000;
+	s->rng.state = seed;
+	s->boot = s->now - 5000000;
+	s->external = addr_ipv4(198, 0, 2, 7);
+	s->router = router_new(&settings, s->now);
+	assert_non_null(s->router);
+}
+
+static inline void
+sim_done(struct sim *s)
+{
+	s->router = router_free(s->router);
+}
+
+static inline struct lease_want
+sim_want(uint16_t port, unsigned transports)
+{
+	struct lease_want w = {
+		.transports = transports,
+		.internal = addr_ipv4(192, 168, 1, 20),
+		.internal_port = port,
+		.lifetime_s = 7200,
+		.methods = METHODS_ALL,
+		.order = { METHOD_PCP, METHOD_IGD2, METHOD_NAT_PMP, METHOD_IGD1,
+		    METHOD_IGD_PINHOLE, METHOD_DIRECT },
+		.order_count = METHOD_MAX,
+		.nonce = { (uint8_t)(port >> 8), (uint8_t)port, 3, 4, 5 },
+		.description = "test",
+	};
+
+	return w;
+}
+
+static inline struct lease_status
+sim_status(const struct lease *l)
+{
+	struct lease_status st;
+
+	lease_status(l, &st);
+	return st;
+}
+
+/* The router forgets everything; reset: its epoch starts anew. */
+static inline void
+sim_reboot(struct sim *s, bool reset)
+{
+	memset(s->entry, 0, sizeof(s->entry));
+	if (reset)
+		s->boot = s->now;
+}
