@@ -164,7 +164,8 @@ static const struct row {
 	{ "ts-map-response-real.bin",
 	    OK(0, 7200, 0x29bed,
 		MAP(NONCE_TS, UDP, 1234, 1234, IPV4(135, 180, 175, 246))) },
-	{ "syn-version-1.bin", 0, { .version = 1, .op = 1, .result = 1, .epoch_s = 1000 } },
+	{ "syn-version-1.bin", 0,
+	    { .version = 1, .op = 1, .result = 1, .epoch_s = 1000 } },
 	/* another version without saying so in the result */
 	{ "lv-mu231-igd2-unsupp-version-1-resp.bin", BAD(-EPROTONOSUPPORT) },
 	{ "lv-mu231-igd2-short-20B-resp.bin", BAD(-EPROTONOSUPPORT) },
