@@ -1,0 +1,168 @@
+/*
+ * conf_report.c - what differs between two configurations, and what the defaults are.
+ */
+#include "daemon/conf.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/conf_table.h"
+#include "proto/util.h"
+
+#define WIDTH 78
+
+void
+conf_changes_done(struct conf_changes *changes)
+{
+	free(changes->list);
+	*changes = (struct conf_changes) { 0 };
+}
+
+/* "Uplink wg0.Gateway"; key NULL: the whole section. */
+static int
+add_change(struct conf_changes *changes, enum conf_section section, const char *name,
+    const struct conf_key *key)
+{
+	struct conf_change *list =
+	    realloc(changes->list, (changes->count + 1) * sizeof(*list));
+	struct conf_change *c;
+
+	if (!list)
+		return -ENOMEM;
+	changes->list = list;
+	c = &list[changes->count++];
+	snprintf(c->name, sizeof(c->name), "%s%s%s%s%s", conf_sections[section].word,
+	    name[0] ? " " : "", name, key ? "." : "", key ? key->name : "");
+	c->restart = key && (key->flags & CONF_RESTART);
+	return 0;
+}
+
+/* The keys of one section that differ. */
+static int
+diff_object(struct conf_changes *changes, enum conf_section section, const char *name,
+    const void *a, const void *b)
+{
+	for (size_t i = 0; i < conf_keys_count; i++) {
+		const struct conf_key *key = &conf_keys[i];
+
+		if (key->section == section &&
+		    memcmp((const char *)a + key->offset, (const char *)b + key->offset,
+			key->type->size) != 0 &&
+		    add_change(changes, section, name, key) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static const struct conf_mapping *
+find_mapping(const struct conf *c, const char *name)
+{
+	for (size_t i = 0; i < c->mappings_count; i++)
+		if (strcmp(c->mappings[i].name, name) == 0)
+			return &c->mappings[i];
+	return NULL;
+}
+
+static int
+diff_uplinks(const struct conf *a, const struct conf *b, struct conf_changes *changes)
+{
+	for (size_t i = 0; i < a->uplinks_count; i++) {
+		const struct conf_uplink *old = &a->uplinks[i];
+		const struct conf_uplink *new = conf_find_uplink(b, old->ifname);
+		int err = new ? diff_object(changes, CONF_UPLINK, old->ifname, old, new)
+			      : add_change(changes, CONF_UPLINK, old->ifname, NULL);
+
+		if (err < 0)
+			return err;
+	}
+	for (size_t i = 0; i < b->uplinks_count; i++)
+		if (!conf_find_uplink(a, b->uplinks[i].ifname) &&
+		    add_change(changes, CONF_UPLINK, b->uplinks[i].ifname, NULL) < 0)
+			return -ENOMEM;
+	return 0;
+}
+
+static int
+diff_mappings(const struct conf *a, const struct conf *b, struct conf_changes *changes)
+{
+	for (size_t i = 0; i < a->mappings_count; i++) {
+		const struct conf_mapping *old = &a->mappings[i];
+		const struct conf_mapping *new = find_mapping(b, old->name);
+		int err = new ? diff_object(changes, CONF_MAPPING, old->name, old, new)
+			      : add_change(changes, CONF_MAPPING, old->name, NULL);
+
+		if (err < 0)
+			return err;
+	}
+	for (size_t i = 0; i < b->mappings_count; i++)
+		if (!find_mapping(a, b->mappings[i].name) &&
+		    add_change(changes, CONF_MAPPING, b->mappings[i].name, NULL) < 0)
+			return -ENOMEM;
+	return 0;
+}
+
+int
+conf_diff(const struct conf *a, const struct conf *b, struct conf_changes *ret)
+{
+	struct conf_changes changes = { 0 };
+
+	if (diff_object(&changes, CONF_DAEMON, "", a, b) < 0 ||
+	    diff_uplinks(a, b, &changes) < 0 || diff_mappings(a, b, &changes) < 0) {
+		conf_changes_done(&changes);
+		return -ENOMEM;
+	}
+	*ret = changes;
+	return 0;
+}
+
+/* As a comment, broken between words. */
+static void
+print_wrapped(FILE *out, const char *text)
+{
+	size_t column = 0;
+
+	while (*text) {
+		size_t word = strcspn(text, " ");
+
+		if (column > 0 && column + 1 + word > WIDTH) {
+			fputc('\n', out);
+			column = 0;
+		}
+		column += (size_t)fprintf(
+		    out, "%s%.*s", column > 0 ? " " : "# ", (int)word, text);
+		text += word;
+		text += strspn(text, " ");
+	}
+	fputc('\n', out);
+}
+
+void
+conf_print_defaults(FILE *out)
+{
+	print_wrapped(out, "The configuration of natd with its defaults; see "
+			   "natd.conf(5). Changes are "
+			   "better put into a file of your own, natd.conf.d/NAME.conf. "
+			   "They take effect "
+			   "with \"natctl reload\".");
+	for (int s = 0; s < CONF_SECTION_MAX; s++) {
+		const struct conf_section_row *section = &conf_sections[s];
+
+		fputc('\n', out);
+		if (section->help)
+			print_wrapped(out, section->help);
+		if (section->argument)
+			fprintf(out, "#[%s %s]\n", section->word, section->argument);
+		else
+			fprintf(out, "[%s]\n", section->word);
+		for (size_t i = 0; i < conf_keys_count; i++) {
+			if ((int)conf_keys[i].section != s)
+				continue;
+			fputc('\n', out);
+			print_wrapped(out, conf_keys[i].help);
+			if (conf_keys[i].flags & CONF_RESTART)
+				print_wrapped(out, "Takes effect at the next start.");
+			fprintf(out, "#%s=%s\n", conf_keys[i].name, conf_keys[i].def);
+		}
+	}
+}

@@ -1,0 +1,161 @@
+/*
+ * test_conf_report.c - what a reload changes, and that etc/natd.conf says what the
+ * table says.
+ *
+ * "test_conf_report print" writes the text that etc/natd.conf should be.
+ */
+#include "tests/unit/conf_files.h"
+
+static const char *
+diff_text(const char *before, const char *after)
+{
+	static char text[2048];
+	struct conf *a = load_text(before), *b = load_text(after);
+	struct conf_changes changes;
+
+	assert_int_equal(conf_diff(a, b, &changes), 0);
+	text[0] = '\0';
+	for (size_t i = 0; i < changes.count; i++)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s\n",
+		    changes.list[i].name, changes.list[i].restart ? " restart" : "");
+	conf_changes_done(&changes);
+	assert_null(changes.list);
+	conf_free(a);
+	conf_free(b);
+	return text;
+}
+
+#define MAPPING_A "[Mapping a]\nProtocols=tcp\nInternalPort=1\n"
+
+static const struct {
+	const char *before, *after, *diff;
+} diffs[] = {
+	{ "", "", "" },
+	{ "",
+	    "[Daemon]\nLeaseSec=120min\nMethods=pcp igd2 nat_pmp igd1 igd_pinhole "
+	    "direct\n",
+	    "" },
+	{ "", "[Daemon]\nLogLevel=debug\nEvents=yes\n",
+	    "Daemon.LogLevel\nDaemon.Events\n" },
+	{ "",
+	    "[Daemon]\nConnectionsMax=100\nConnectionsPerUser=1\nAdminGroup="
+	    "wheel\nMappingsMax=7\n",
+	    "Daemon.MappingsMax\nDaemon.ConnectionsMax "
+	    "restart\nDaemon.ConnectionsPerUser restart\n"
+	    "Daemon.AdminGroup restart\n" },
+	{ "[Daemon]\nMethods=pcp igd1\n", "[Daemon]\nMethods=igd1 pcp\n",
+	    "Daemon.Methods\n" },
+	{ "[Daemon]\nPcpServers=10.0.0.1\n", "[Daemon]\nPcpServers=\n",
+	    "Daemon.PcpServers\n" },
+	{ "[Daemon]\nAdminGroup=a\n", "[Daemon]\nAdminGroup=longer\nAdminGroup=a\n",
+	    "" },
+	{ MAPPING_A, "", "Mapping a\n" },
+	{ "", MAPPING_A "[Uplink wg0]\n", "Uplink wg0\nMapping a\n" },
+	{ "[Uplink wg0]\n", "[Uplink wg1]\n", "Uplink wg0\nUplink wg1\n" },
+	{ MAPPING_A, MAPPING_A "ExternalPort=7\nPreferFailure=yes\n",
+	    "Mapping a.ExternalPort\nMapping a.PreferFailure\n" },
+	{ MAPPING_A "[Mapping b]\nProtocols=udp\nInternalPort=2\n",
+	    "[Mapping b]\nProtocols=udp\nInternalPort=2\n" MAPPING_A, "" },
+	/* What an uplink takes over from [Daemon] changes with it. */
+	{ "[Uplink wg0]\n", "[Daemon]\nLeaseSec=1h\n[Uplink wg0]\nGateway=10.0.0.1\n",
+	    "Daemon.LeaseSec\nUplink wg0.Gateway\nUplink wg0.LeaseSec\n" },
+	{ "[Uplink wg0]\nLeaseSec=60\n",
+	    "[Daemon]\nLeaseSec=1h\n[Uplink wg0]\nLeaseSec=1min\n",
+	    "Daemon.LeaseSec\n" },
+};
+
+static void
+test_diff(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(diffs); i++)
+		assert_string_equal(
+		    diff_text(diffs[i].before, diffs[i].after), diffs[i].diff);
+}
+
+static void
+test_long_names_fit_a_change(void **state)
+{
+	(void)state;
+	assert_string_equal(
+	    diff_text("[Mapping " X63 "]\nProtocols=tcp\nInternalPort=1\n",
+		"[Mapping " X63 "]\nProtocols=tcp\nInternalPort=1\n"
+		"InternalAddress=10.0.0.1\n"),
+	    "Mapping " X63 ".InternalAddress\n");
+}
+
+static char *
+printed_defaults(void)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	assert_non_null(out);
+	conf_print_defaults(out);
+	assert_int_equal(fclose(out), 0);
+	return text;
+}
+
+static void
+test_shipped_file(void **state)
+{
+	char *want = printed_defaults(), got[32768];
+	FILE *f = fopen("etc/natd.conf", "r");
+	size_t len;
+
+	(void)state;
+	assert_non_null(f);
+	len = fread(got, 1, sizeof(got) - 1, f);
+	got[len] = '\0';
+	fclose(f);
+	if (strcmp(got, want) != 0)
+		fail_msg("etc/natd.conf is old; run: "
+			 "build/tests/unit/test_conf_report print >etc/natd.conf");
+	free(want);
+}
+
+/* As shipped, and with every default of [Daemon] given: both are the defaults. */
+static void
+test_printed_defaults_are_the_defaults(void **state)
+{
+	char *text = printed_defaults(), *given = strdup(text), *end;
+	struct conf *c = load_text(text);
+
+	(void)state;
+	assert_defaults(c);
+	conf_free(c);
+	end = strstr(given, "#[Uplink");
+	assert_non_null(end);
+	*end = '\0';
+	for (char *line = given; line; line = strchr(line + 1, '\n')) {
+		char *hash = line[0] == '\n' ? line + 1 : line;
+
+		if (hash[0] == '#' && hash[1] != ' ')
+			hash[0] = ' ';
+	}
+	assert_non_null(strstr(given, "\n LeaseSec=2h\n"));
+	c = load_text(given);
+	assert_defaults(c);
+	conf_free(c);
+	free(text);
+	free(given);
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_diff, setup),
+		cmocka_unit_test_setup(test_long_names_fit_a_change, setup),
+		cmocka_unit_test_setup(test_shipped_file, setup),
+		cmocka_unit_test_setup(test_printed_defaults_are_the_defaults, setup),
+	};
+
+	if (argc == 2 && strcmp(argv[1], "print") == 0) {
+		conf_print_defaults(stdout);
+		return 0;
+	}
+	return cmocka_run_group_tests_name(
+	    "conf_report", tests, conf_group_setup, conf_group_teardown);
+}
