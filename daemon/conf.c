@@ -423,7 +423,6 @@ load_file(struct loader *l, const char *path)
 		complain(l, path, 0, "cannot be read: %s", strerror(l->read_error));
 	fclose(l->stream);
 	l->stream = NULL;
-	l->file = NULL;
 }
 
 static int
@@ -462,6 +461,7 @@ load_drop_ins(struct loader *l, const char *path)
 		free(names[i]);
 	}
 	free(names);
+	l->file = NULL; /* it was ours */
 }
 
 static bool
