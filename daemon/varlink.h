@@ -30,9 +30,10 @@ struct varlink_call;   /* opaque: one call being answered */
 enum varlink_type {
 	VARLINK_INT, /* int64 within [min, max]; decimal strings are accepted */
 	VARLINK_BOOL,
-	VARLINK_STRING, /* UTF-8 without control characters, at most max bytes */
+	VARLINK_STRING, /* UTF-8 without control characters, of [min, max] bytes */
 	VARLINK_ENUM,   /* string of values[], delivered as its index */
-	VARLINK_ENUMS,  /* array of them, no duplicates: delivered in order */
+	VARLINK_ENUMS,  /* array of at least min of them, no duplicates: delivered in
+			   order */
 };
 
 struct varlink_param {
@@ -66,7 +67,8 @@ struct varlink_method {
 	const char *name; /* "RequestMapping" */
 	unsigned flags;
 	const struct varlink_param *params; /* ends with name NULL */
-	/* values[i] belongs to params[i].  Answers now or later, exactly once. */
+	/* values[i] belongs to params[i].  Answers now or later, exactly once.
+	 * NULL: MethodNotImplemented. */
 	void (*handle)(
 	    struct varlink_call *call, const struct varlink_value *values, void *ctx);
 };
@@ -79,9 +81,9 @@ struct varlink_interface {
 };
 
 struct varlink_settings {
-	const char *vendor, *product, *version, *url; /* GetInfo */
-	unsigned connections_max;                     /* in all, e.g. 1024 + reserve */
-	unsigned connections_per_uid_max;             /* not for privileged peers */
+	const char *vendor, *product, *version, *url; /* GetInfo; borrowed */
+	unsigned connections_max; /* in all; privileged peers may have 16 more */
+	unsigned connections_per_uid_max; /* not for privileged peers */
 	uid_t own_uid;
 	const char *admin_group; /* members are privileged; may not exist */
 };
@@ -91,19 +93,28 @@ int varlink_server_new(struct loop *l, const struct varlink_settings *settings,
 /* Ends all connections; open calls get on_end. */
 struct varlink_server *varlink_server_free(struct varlink_server *s);
 
-/* The interface is borrowed for the server's life.  org.varlink.service is built in. */
+/* The interface is borrowed for the server's life.  Built in are org.varlink.service
+ * and io.systemd.service (Ping); an interface of the name of another adds its methods
+ * to that one, and its description is the one shown.  0, -EINVAL: a method with too
+ * many parameters or enum values; -ENOSPC: more than 8 interfaces; -ENOMEM. */
 int varlink_server_add_interface(
     struct varlink_server *s, const struct varlink_interface *interface);
 
-/* Bind and listen; a socket file nobody listens on is replaced, a living one is
- * -EADDRINUSE.  mode of the socket file, e.g. 0666.  0 or -errno. */
+/* Bind and listen; mode of the socket file, e.g. 0666.  A socket file nobody listens on
+ * is replaced by rename().  0, -EADDRINUSE: somebody listens; -ENOTSOCK: the file is no
+ * socket; -ENOENT: no such directory; -ENAMETOOLONG: more than 103 bytes; -errno. */
 int varlink_server_listen(struct varlink_server *s, const char *path, mode_t mode);
-/* Take a listening descriptor (socket activation). */
+/* Take a listening descriptor (socket activation).  0, or -EINVAL if it is none: then
+ * it stays the caller's. */
 int varlink_server_listen_fd(struct varlink_server *s, int fd);
+/* Serve a connected stream socket, within the limits.  Takes fd in any case.  0, or
+ * -EUSERS: over a limit, or another -errno: closed at once. */
+int varlink_server_serve_fd(struct varlink_server *s, int fd);
 /* Stop accepting, and remove the socket file if listen() made it. */
 void varlink_server_stop_listening(struct varlink_server *s);
 
-/* Counters for metrics: name of method or error -> count. */
+/* Counters for metrics.  kind "method": full name and calls; "error": full name and how
+ * often it was answered; "connection": "accepted", and "refused" (over a limit). */
 unsigned varlink_server_connections(const struct varlink_server *s);
 void varlink_server_counters(const struct varlink_server *s,
     void (*each)(const char *kind, const char *name, uint64_t count, void *ctx),
@@ -117,19 +128,21 @@ pid_t varlink_call_pid(const struct varlink_call *c);
 bool varlink_call_privileged(const struct varlink_call *c);
 bool varlink_call_more(const struct varlink_call *c);
 bool varlink_call_oneway(const struct varlink_call *c);
-/* The passed descriptor, -1 if none; TAKE: the caller then owns it. */
+/* The passed descriptor, -1 if none; the caller then owns it. */
 int varlink_call_take_fd(struct varlink_call *c);
 
 /* Called once when the call is over by any way, after the last reply: the connection
- * ended, the final reply was sent, the server is freed.  The call is dead afterwards.
- */
+ * ended, the final reply was queued, the server is freed.  The call is dead afterwards,
+ * and nothing can be answered from there. */
 void varlink_call_on_end(struct varlink_call *c,
     void (*on_end)(struct varlink_call *c, void *ctx), void *ctx);
 
-/* Final reply; takes parameters (NULL: {}).  The call is dead afterwards. */
+/* Final reply; takes parameters (NULL: {}).  The call is dead afterwards.  A reply that
+ * is spoiled (no memory) or larger than VARLINK_OUTPUT_MAX closes the connection. */
 void varlink_reply(struct varlink_call *c, cJSON *parameters);
-/* One of several (more only); takes parameters.  0, or -ENOBUFS: the reader is too slow
- * and nothing was queued; ask again after on_drain, or end the call. */
+/* One of several; takes parameters.  0; -ENOBUFS: the reader is too slow and nothing
+ * was queued, ask again after on_drain or end the call; -EMSGSIZE: it can never fit;
+ * -EOPNOTSUPP: the call came without "more".  Never ends the call. */
 int varlink_reply_continues(struct varlink_call *c, cJSON *parameters);
 /* Called each time the output queue of a call that got -ENOBUFS has room again. */
 void varlink_call_on_drain(struct varlink_call *c,
