@@ -486,6 +486,12 @@ router_habits(const struct router *r)
 	return &r->habits;
 }
 
+void
+router_set_habits(struct router *r, const struct router_habits *habits)
+{
+	r->habits = *habits;
+}
+
 size_t
 router_leases(const struct router *r)
 {

@@ -72,6 +72,7 @@ struct lease_want {
 	unsigned methods;              /* mask of allowed ones */
 	enum method order[METHOD_MAX]; /* the allowed ones, best first */
 	unsigned order_count;
+	uint64_t port_seed;           /* of the numbers natd itself comes up with */
 	uint8_t nonce[PCP_NONCE_LEN]; /* random, kept for the lease's life */
 	char description[64];         /* printable ASCII */
 };
@@ -138,6 +139,9 @@ enum router_service {
 
 struct router *router_new(const struct router_settings *settings, msec_t now);
 struct router *router_free(struct router *r); /* with all leases, nothing is sent */
+
+/* What an earlier life learnt of this router. */
+void router_set_habits(struct router *r, const struct router_habits *habits);
 
 /* ---- wishes ---- */
 
