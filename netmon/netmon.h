@@ -17,6 +17,7 @@
 #define NETMON_ROUTES_MAX 256 /* default routes only */
 #define NETMON_RULES_MAX 256
 #define NETMON_NEIGHS_MAX 256 /* gateways only */
+#define NETMON_NAMED_MAX 64
 
 struct netmon; /* opaque */
 
@@ -40,28 +41,52 @@ struct netmon_addr {
 	struct netmon_ip ip, peer; /* peer: point-to-point only */
 	uint8_t prefix_len;
 	bool temporary, deprecated, tentative, failed; /* IFA_F_x; failed: DADFAILED */
-	bool link_local;                               /* scope link */
+	bool link_local;                               /* scope link or narrower */
 };
 
-/* A default route (prefix length 0), one per next hop. */
+enum netmon_route_kind {
+	NETMON_ROUTE_OUT,
+	NETMON_ROUTE_REFUSES, /* unreachable, prohibit, blackhole: the lookup ends here
+			       */
+	NETMON_ROUTE_THROWS,  /* the lookup goes on with the next rule */
+};
+
+/*
+ * A default route, one per next hop, in the kernel's order.  "Default" is any route
+ * that takes traffic to the internet at large: prefix length 0, and the wide halves and
+ * eighths (0.0.0.0/1, 0.0.0.0/5, 2000::/3) with which VPN clients overrule it.
+ */
 struct netmon_route {
-	int family, ifindex;
-	struct netmon_ip gateway; /* AF_UNSPEC: on-link (tunnels) */
+	enum netmon_route_kind kind;
+	int family, ifindex;      /* ifindex 0: not NETMON_ROUTE_OUT */
+	struct netmon_ip gateway; /* AF_UNSPEC: on-link, or of the other family */
 	struct netmon_ip source;  /* RTA_PREFSRC or none */
 	uint32_t table, metric;
+	uint8_t prefix_len;
+	int8_t preference; /* of the router, RFC 4191 section 2.1: -1, 0, 1 */
 };
 
+enum netmon_rule_action {
+	NETMON_RULE_TABLE,
+	NETMON_RULE_GOTO, /* the first rule of priority `target` or later */
+	NETMON_RULE_NOP,
+	NETMON_RULE_REFUSES, /* unreachable, prohibit, blackhole */
+};
+
+/* A policy rule, in the order in which the kernel asks the rules of the family. */
 struct netmon_rule {
 	int family;
-	uint32_t priority, table, mark, mark_mask;
+	enum netmon_rule_action action;
+	uint32_t priority, table, target, mark, mark_mask;
+	int suppress_prefix_len; /* skips routes no longer than this; -1: none */
 	bool selective; /* has a from, to, iif, oif, uid, port or protocol selector */
-	bool suppresses_default; /* suppress_prefixlength 0, as wg-quick makes it */
+	bool inverted;  /* "not": applies to what mark and selectors do not match */
 };
 
 struct netmon_neigh {
 	int ifindex;
 	struct netmon_ip ip;
-	uint8_t mac[8];
+	uint8_t mac[8];  /* of longer addresses (InfiniBand) the last 8 bytes */
 	uint8_t mac_len; /* 0: not resolved, or failed */
 };
 
@@ -81,15 +106,29 @@ enum netmon_change {
 int netmon_open(struct netmon **ret);
 struct netmon *netmon_free(struct netmon *n);
 
-/* Non-blocking descriptor; readable: call netmon_dispatch(). */
+/* Non-blocking descriptor (an epoll set); readable: call netmon_dispatch(). */
 int netmon_fd(const struct netmon *n);
 
 /*
  * Read what is there, at most a bounded number of messages per call.  Returns a mask of
- * enum netmon_change (0: nothing that matters), or -errno when even a resync failed
- * (call again later).
+ * enum netmon_change (0: nothing that matters), or -errno when even a resync failed:
+ * the old tables stay, and the descriptor becomes readable again when the next attempt
+ * is due.  Resyncs are at least a second apart.
  */
 int netmon_dispatch(struct netmon *n);
+
+/* An interface that configuration names although no default route leads through it. */
+struct netmon_named {
+	char name[IF_NAMESIZE];
+	struct netmon_ip gateway; /* AF_UNSPEC: derive it */
+};
+
+/*
+ * Neighbours are kept of the gateways of default routes, and of those of the interfaces
+ * named here (copied; replaces the earlier list).  0, -E2BIG beyond NETMON_NAMED_MAX,
+ * or -errno of reading the neighbours.
+ */
+int netmon_watch(struct netmon *n, const struct netmon_named *named, size_t count);
 
 /* The tables, borrowed until the next dispatch. */
 const struct netmon_link *netmon_links(const struct netmon *n, size_t *ret_count);
@@ -101,12 +140,6 @@ const struct netmon_neigh *netmon_neighs(const struct netmon *n, size_t *ret_cou
 /* Counters for metrics. */
 uint64_t netmon_events(const struct netmon *n);
 uint64_t netmon_overruns(const struct netmon *n);
-
-/* An interface that configuration names although no default route leads through it. */
-struct netmon_named {
-	char name[IF_NAMESIZE];
-	struct netmon_ip gateway; /* AF_UNSPEC: derive it */
-};
 
 /* One way out: interface, family, router, and our address towards it. */
 struct netmon_uplink {
@@ -125,10 +158,14 @@ struct netmon_uplink {
  * family in any table that a rule reaches, plus the named ones.  Best metric per
  * (link, family); is_default on exactly one per family as the policy rules decide.
  * source: preferred source of the route; else for IPv4 the address whose prefix holds
- * the gateway, else the first; for IPv6 a global address that is neither temporary,
- * deprecated, tentative nor failed (stable first).  A named tunnel without a gateway
- * gets the first host of its prefix, or for /32 that of the enclosing /24
- * (10.2.0.2/32: 10.2.0.1). Sorted: is_default first, then by metric, ifindex, family.
+ * the gateway, else the first; for IPv6 a global address that is neither deprecated,
+ * tentative nor failed: public before unique local, stable before temporary.  A named
+ * interface without a gateway gets that of any default route through it, its
+ * point-to-point peer, the first host of its prefix, or for /32 that of the enclosing
+ * /24 (10.2.0.2/32: 10.2.0.1); without a route its metric is UINT32_MAX, and it is
+ * listed even while it is not running.  is_default follows the rules for locally
+ * generated traffic without a mark.  Sorted: is_default first, then by metric, ifindex,
+ * family.
  * Fills ret[0..max) and returns the count (at most max).
  */
 size_t netmon_uplinks(const struct netmon *n, const struct netmon_named *named,
