@@ -1,0 +1,322 @@
+/*
+ * map.c - the verbs that change mappings: map, unmap, renew.
+ */
+#include "ctl/map.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ctl/hold.h"
+#include "ctl/options.h"
+#include "ctl/output.h"
+#include "ctl/show.h"
+#include "ctl/verbs.h"
+#include "proto/json.h"
+#include "proto/text.h"
+#include "proto/types.h"
+
+/* natd answers by its time-out; this is for the way and a busy machine. */
+#define GRACE_MS (10 * MSEC_PER_SEC)
+
+/* "tcp", "udp", "tcp+udp" as an array of words; 0 or -EINVAL as protocols_text(). */
+static int
+add_protocols(cJSON *parameters, const char *text, char ret[static PROTOCOLS_MAX])
+{
+	cJSON *array = json_add_array(parameters, "protocols");
+
+	for (const char *at = text;;) {
+		size_t len = strcspn(at, "+");
+		char word[PROTOCOLS_MAX];
+
+		snprintf(
+		    word, sizeof(word), "%.*s", (int)MIN(len, sizeof(word) - 1), at);
+		json_append_string(array, word);
+		if (at[len] == '\0')
+			return protocols_text(array, ret);
+		at += len + 1;
+	}
+}
+
+static void
+add_options(cJSON *parameters, const struct options *o)
+{
+	json_add_string(parameters, "internalAddress", o->internal_address);
+	json_add_string(parameters, "family", family_word(o->family));
+	json_add_string(parameters, "interface", o->interface);
+	json_add_string(parameters, "gateway", o->gateway);
+	if (o->external >= 0)
+		json_add_int(parameters, "suggestedExternalPort", o->external);
+	if (o->exact)
+		json_add_bool(parameters, "preferFailure", true);
+	if (o->lifetime_s > 0)
+		json_add_int(parameters, "lifetimeSeconds", o->lifetime_s);
+	if (o->permanent)
+		json_add_string(parameters, "persistence", "permanent");
+	json_add_string(parameters, "description", o->name);
+	if (o->methods)
+		options_methods(o->methods, json_add_array(parameters, "methods"));
+	if (o->timeout_us >= 0)
+		json_add_int(parameters, "timeoutUSec", o->timeout_us);
+}
+
+enum exit_code
+map_parameters(struct ctl *ctl, char **argv, char *ret, size_t size)
+{
+	_cleanup_(json_freep) cJSON *parameters = cJSON_CreateObject();
+	char protocols[PROTOCOLS_MAX];
+	int64_t port;
+
+	if (add_protocols(parameters, argv[0], protocols) < 0) {
+		complain("'%s' is not a protocol: tcp, udp or tcp+udp", argv[0]);
+		return CTL_USAGE;
+	}
+	if (options_port(argv[1], &port) < 0) {
+		complain("'%s' is not a port number, 1 to 65535, or auto", argv[1]);
+		return CTL_USAGE;
+	}
+	if (port == 0 && ctl->opt.exact && ctl->opt.external < 0) {
+		complain("--exact needs --external when the gateway chooses the port");
+		return CTL_USAGE;
+	}
+	if (port > 0)
+		json_add_int(parameters, "internalPort", port);
+	add_options(parameters, &ctl->opt);
+	if (json_print(parameters, ret, size) >= 0)
+		return CTL_DONE;
+	complain("the request is too long. Is the name?");
+	return CTL_USAGE;
+}
+
+msec_t
+map_patience(const struct ctl *ctl)
+{
+	return MAX(CTL_PATIENCE_MS, ctl->opt.timeout_us / 1000 + GRACE_MS);
+}
+
+enum exit_code
+map_read(const struct reply *reply, struct mapping *ret)
+{
+	const char *bad = NULL;
+	struct fields f = fields_of(reply->parameters, "parameters", &bad);
+	struct fields mapping = field_object(&f, "mapping");
+
+	if (bad || mapping_decode(mapping.object, ret, &bad) < 0)
+		return ctl_bad_reply(bad);
+	return CTL_DONE;
+}
+
+static enum exit_code
+print_mapping(const struct ctl *ctl, const struct mapping *m)
+{
+	char external[PEER_MAX];
+	struct page page;
+
+	if (!page_open(&page))
+		return CTL_FAILED;
+	if (ctl->opt.quiet)
+		fputs(peer_text(&m->external, external), page.out);
+	else
+		mapping_write_line(page.out, m);
+	putc('\n', page.out);
+	return page_show(ctl, &page);
+}
+
+/* The first verdict where it is not a mapping that is held. */
+static const struct verdict_row {
+	const char *state;
+	enum exit_code code;
+	const char *sentence;
+} verdicts[] = {
+	{ "requesting", CTL_TIMEOUT,
+	    "no gateway has answered yet; natd goes on trying" },
+	{ "suspended", CTL_NO_GATEWAY,
+	    "the interface or gateway is away; natd asks again when it returns" },
+	{ "failed", CTL_FAILED, "the mapping failed; natd goes on trying" },
+	{ "releasing", CTL_FAILED, "the mapping is being released" },
+};
+
+static enum exit_code
+explain(const struct mapping *m)
+{
+	const struct verdict_row *row = NULL;
+	struct page problem;
+
+	for (size_t i = 0; i < ARRAY_SIZE(verdicts); i++)
+		if (strcmp(verdicts[i].state, m->state) == 0)
+			row = &verdicts[i];
+	if (!page_open(&problem))
+		return CTL_FAILED;
+	mapping_write_problem(problem.out, m);
+	fflush(problem.out);
+	if (row)
+		complain("%s%s%s (id %s). Try: natctl show %s", row->sentence,
+		    *problem.text ? ": " : "", problem.text, m->id, m->id);
+	else
+		complain("the mapping is %s%s%s (id %s)", m->state,
+		    *problem.text ? ": " : "", problem.text, m->id);
+	page_drop(&problem);
+	return row ? row->code : CTL_FAILED;
+}
+
+/* It is held, and yet of no use. */
+static void
+warn(const struct mapping *m)
+{
+	struct page problem;
+
+	if (!page_open(&problem))
+		return;
+	mapping_write_problem(problem.out, m);
+	if (ftell(problem.out) > 0) {
+		fflush(problem.out);
+		complain("mapped, but: %s", problem.text);
+	}
+	page_drop(&problem);
+}
+
+static enum exit_code
+map_once(struct ctl *ctl, const char *parameters)
+{
+	_cleanup_(reply_done) struct reply reply = { 0 };
+	struct mapping m;
+	enum exit_code code = ctl_call_within(
+	    ctl, "RequestMapping", parameters, false, map_patience(ctl), &reply);
+
+	if (code == CTL_DONE)
+		code = map_read(&reply, &m);
+	if (code != CTL_DONE)
+		return code;
+	if (!mapping_is_held(&m)) {
+		output_reply(ctl, &reply);
+		return explain(&m);
+	}
+	warn(&m);
+	return output_reply(ctl, &reply) ? CTL_DONE : print_mapping(ctl, &m);
+}
+
+enum exit_code
+verb_map(struct ctl *ctl, int argc, char **argv)
+{
+	char parameters[MAP_PARAMETERS_MAX];
+	enum exit_code code = map_parameters(ctl, argv, parameters, sizeof(parameters));
+
+	(void)argc;
+	if (code != CTL_DONE)
+		return code;
+	return ctl->opt.hold ? hold_run(ctl, parameters) : map_once(ctl, parameters);
+}
+
+/* A method that takes only "id"; NULL leaves it out. */
+static enum exit_code
+call_with_id(
+    struct ctl *ctl, const char *method, const char *id, struct reply *ret_reply)
+{
+	_cleanup_(json_freep) cJSON *parameters = cJSON_CreateObject();
+	char text[512];
+
+	json_add_string(parameters, "id", id);
+	if (json_print(parameters, text, sizeof(text)) < 0) {
+		complain("'%.32s...' is not the id of a mapping", id ? id : "");
+		return CTL_USAGE;
+	}
+	return ctl_call(ctl, method, text, false, ret_reply);
+}
+
+static enum exit_code
+release(struct ctl *ctl, const char *id)
+{
+	_cleanup_(reply_done) struct reply reply = { 0 };
+	enum exit_code code = call_with_id(ctl, "ReleaseMapping", id, &reply);
+	char text[160];
+
+	if (code != CTL_DONE || output_reply(ctl, &reply) || ctl->opt.quiet)
+		return code;
+	snprintf(text, sizeof(text), "released %.128s\n", id);
+	return output_text(ctl, text);
+}
+
+/* What is about to be closed is looked at twice. */
+static bool
+is_of_port(const struct mapping *m, const char *port)
+{
+	int64_t wanted;
+
+	return options_port(port, &wanted) == 0 &&
+	       wanted == (m->internal.address ? m->internal.port : m->internal_port);
+}
+
+/* The caller's mappings of a port, each with exactly these protocols: the two of
+ * "tcp+udp" go together, half of it cannot be given up. */
+static enum exit_code
+release_port(struct ctl *ctl, char **argv)
+{
+	_cleanup_(json_freep) cJSON *scratch = cJSON_CreateObject();
+	_cleanup_(freep) struct mapping *mappings = NULL;
+	_cleanup_(reply_done) struct reply reply = { 0 };
+	char protocols[PROTOCOLS_MAX], filter[512];
+	const struct mapping *other = NULL;
+	size_t count = 0, released = 0;
+	enum exit_code code;
+
+	if (add_protocols(scratch, argv[0], protocols) < 0) {
+		complain("'%s' is not a protocol: tcp, udp or tcp+udp", argv[0]);
+		return CTL_USAGE;
+	}
+	code = mappings_filter(2,
+	    (char *[]) { strncmp(protocols, "tcp", 3) == 0 ? "tcp" : "udp", argv[1] },
+	    ctl_is_remote(ctl) ? -1 : (int64_t)getuid(), filter, sizeof(filter));
+	if (code == CTL_DONE)
+		code = mappings_fetch(ctl, filter, &reply, &mappings, &count);
+	for (size_t i = 0; code == CTL_DONE && i < count; i++) {
+		if (strcmp(mappings[i].protocols, protocols) != 0) {
+			other = &mappings[i];
+			continue;
+		}
+		if (!is_of_port(&mappings[i], argv[1]))
+			continue;
+		code = release(ctl, mappings[i].id);
+		released++;
+	}
+	if (code != CTL_DONE || released > 0)
+		return code;
+	if (other)
+		complain("%s maps %s together. Try: natctl unmap %s", other->id,
+		    other->protocols, other->id);
+	else
+		complain("you hold no mapping of %s %s. Try: natctl list", protocols,
+		    argv[1]);
+	return CTL_FAILED;
+}
+
+enum exit_code
+verb_unmap(struct ctl *ctl, int argc, char **argv)
+{
+	return argc == 1 ? release(ctl, argv[0]) : release_port(ctl, argv);
+}
+
+enum exit_code
+verb_renew(struct ctl *ctl, int argc, char **argv)
+{
+	_cleanup_(reply_done) struct reply reply = { 0 };
+	enum exit_code code =
+	    call_with_id(ctl, "RenewMapping", argc > 0 ? argv[0] : NULL, &reply);
+	const char *bad = NULL;
+	struct fields f;
+	int64_t renewed;
+	char text[64];
+
+	if (code != CTL_DONE || output_reply(ctl, &reply))
+		return code;
+	f = fields_of(reply.parameters, "parameters", &bad);
+	renewed = field_int(&f, "renewed", 0, FIELD_INT_MAX);
+	if (bad)
+		return ctl_bad_reply(bad);
+	if (ctl->opt.quiet)
+		return CTL_DONE;
+	snprintf(text, sizeof(text), "%" PRIi64 " mapping%s renewed\n", renewed,
+	    renewed == 1 ? "" : "s");
+	return output_text(ctl, text);
+}

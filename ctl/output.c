@@ -1,0 +1,225 @@
+/*
+ * output.c - JSON as it came, tables, blocks of "Key: value".
+ */
+#include "ctl/output.h"
+
+#include <errno.h>
+#include <libsmartcols/libsmartcols.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/jsontext.h"
+
+static bool
+write_reply(const struct ctl *ctl, const struct reply *reply, bool pretty)
+{
+	if (ctl->opt.json == JSON_OFF)
+		return false;
+	if (reply->error)
+		json_text_write(stdout, reply->text, reply->len, pretty);
+	else
+		json_text_write(
+		    stdout, reply->parameters_text, reply->parameters_len, pretty);
+	putchar('\n');
+	fflush(stdout);
+	return true;
+}
+
+bool
+output_reply(const struct ctl *ctl, const struct reply *reply)
+{
+	return write_reply(ctl, reply, ctl->opt.json == JSON_PRETTY);
+}
+
+bool
+output_reply_line(const struct ctl *ctl, const struct reply *reply)
+{
+	return write_reply(ctl, reply, false);
+}
+
+bool
+page_open(struct page *page)
+{
+	*page = (struct page) { 0 };
+	page->out = open_memstream(&page->text, &page->len);
+	if (!page->out)
+		complain("out of memory");
+	return page->out;
+}
+
+enum exit_code
+page_show(const struct ctl *ctl, struct page *page)
+{
+	bool complete = fclose(page->out) == 0;
+	int r;
+
+	page->out = NULL;
+	r = complete ? term_show(&ctl->term, page->text) : -ENOMEM;
+	page_drop(page);
+	if (r == 0)
+		return CTL_DONE;
+	/* The reader of a pipe has seen enough: nothing to tell, but no reason to go
+	 * on. */
+	if (r != -EPIPE)
+		complain("cannot write: %s", strerror(-r));
+	return CTL_FAILED;
+}
+
+enum exit_code
+output_text(const struct ctl *ctl, const char *text)
+{
+	struct page page;
+
+	if (!page_open(&page))
+		return CTL_FAILED;
+	fputs(text, page.out);
+	return page_show(ctl, &page);
+}
+
+void
+page_drop(struct page *page)
+{
+	if (page->out)
+		fclose(page->out);
+	free(page->text);
+	*page = (struct page) { 0 };
+}
+
+void
+block_key(FILE *out, const char *key)
+{
+	fprintf(out, "%*s%s", BLOCK_KEY, key ? key : "", key ? ": " : "  ");
+}
+
+void
+finding_write(FILE *out, const struct finding *finding)
+{
+	fputs(finding->message, out);
+	if (finding->hint)
+		fprintf(out, ". %s", finding->hint);
+}
+
+enum paint
+state_paint(const char *state)
+{
+	static const struct {
+		const char *state;
+		enum paint paint;
+	} paints[] = {
+		{ "active", PAINT_GOOD },
+		{ "renewing", PAINT_GOOD },
+		{ "online", PAINT_GOOD },
+		{ "degraded", PAINT_WARNING },
+		{ "suspended", PAINT_WARNING },
+		{ "requesting", PAINT_WARNING },
+		{ "starting", PAINT_WARNING },
+		{ "failed", PAINT_BAD },
+		{ "offline", PAINT_BAD },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(paints); i++)
+		if (strcmp(paints[i].state, state) == 0)
+			return paints[i].paint;
+	return PAINT_NONE;
+}
+
+struct table {
+	const struct ctl *ctl;
+	struct libscols_table *scols;
+	struct libscols_line *last;
+	size_t columns, lines;
+	bool bad; /* out of memory on the way */
+};
+
+struct table *
+table_free(struct table *t)
+{
+	if (t)
+		scols_unref_table(t->scols);
+	free(t);
+	return NULL;
+}
+
+void
+table_freep(struct table **t)
+{
+	*t = table_free(*t);
+}
+
+struct table *
+table_new(const struct ctl *ctl, const struct column *columns, size_t count)
+{
+	_cleanup_(table_freep) struct table *t = calloc(1, sizeof(*t));
+
+	if (!t || !(t->scols = scols_new_table()))
+		return NULL;
+	t->ctl = ctl;
+	t->columns = count;
+	scols_table_enable_noheadings(t->scols, ctl->opt.no_legend);
+	scols_table_enable_colors(t->scols, ctl->term.colour);
+	/* The page is no terminal: the width is ours to say. */
+	scols_table_set_termforce(t->scols,
+	    ctl->term.width > 0 ? SCOLS_TERMFORCE_ALWAYS : SCOLS_TERMFORCE_NEVER);
+	if (ctl->term.width > 0)
+		scols_table_set_termwidth(t->scols, ctl->term.width);
+	for (size_t i = 0; i < count; i++) {
+		int flags = (columns[i].cut ? SCOLS_FL_TRUNC : 0) |
+			    (columns[i].right ? SCOLS_FL_RIGHT : 0);
+		struct libscols_column *c = scols_table_new_column(
+		    t->scols, columns[i].name, columns[i].width, flags);
+
+		if (!c)
+			return NULL;
+		if (ctl->term.colour)
+			scols_cell_set_color(scols_column_get_header(c),
+			    term_paint(&ctl->term, PAINT_HEADER));
+	}
+	return TAKE_PTR(t);
+}
+
+void
+table_line(struct table *t, const char *const *cells, size_t count)
+{
+	t->last = scols_table_new_line(t->scols, NULL);
+	if (!t->last) {
+		t->bad = true;
+		return;
+	}
+	t->lines++;
+	for (size_t i = 0; i < count; i++) {
+		const char *text = cells[i] && *cells[i] ? cells[i] : "-";
+
+		if (scols_line_set_data(t->last, i, text) < 0)
+			t->bad = true;
+	}
+}
+
+void
+table_paint(struct table *t, size_t column, enum paint paint)
+{
+	struct libscols_cell *cell =
+	    t->last ? scols_line_get_cell(t->last, column) : NULL;
+
+	if (cell && t->ctl->term.colour && paint != PAINT_NONE)
+		scols_cell_set_color(cell, term_paint(&t->ctl->term, paint));
+}
+
+void
+table_write(struct table *t, FILE *out, const char *thing)
+{
+	char *text = NULL;
+
+	if (t->bad ||
+	    (t->lines > 0 && scols_print_table_to_string(t->scols, &text) < 0)) {
+		complain("out of memory");
+		return;
+	}
+	if (text)
+		fprintf(out, "%s%s", text, text[strlen(text) - 1] == '\n' ? "" : "\n");
+	free(text);
+	if (!t->ctl->opt.no_legend && t->lines == 0)
+		fprintf(out, "No %ss.\n", thing);
+	else if (!t->ctl->opt.no_legend)
+		fprintf(out, "%zu %s%s listed.\n", t->lines, thing,
+		    t->lines == 1 ? "" : "s");
+}

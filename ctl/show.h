@@ -1,0 +1,28 @@
+/*
+ * show.h - a mapping in one line, as "map", "status" and "monitor" say it.
+ */
+#pragma once
+
+#include <stdio.h>
+
+#include "ctl/ctl.h"
+#include "ctl/model.h"
+
+/* "203.0.113.7:8080 -> 192.168.1.20:8080 tcp, PCP, 1h, id m3" */
+void mapping_write_line(FILE *out, const struct mapping *m);
+
+/* Why it is not active or active but useless, "" if there is nothing to say. */
+void mapping_write_problem(FILE *out, const struct mapping *m);
+
+/* "mapping endpoint-independent, filtering address-dependent (2min ago)" */
+void nat_behavior_write(const struct ctl *ctl, FILE *out, const struct nat_behavior *n);
+
+/* ListMappings() with a filter: JSON text of its parameters.  The structs borrow from
+ * the reply; the caller frees both. */
+enum exit_code mappings_fetch(struct ctl *ctl, const char *parameters,
+    struct reply *ret_reply, struct mapping **ret, size_t *ret_count);
+
+/* The filter for "PROTO [PORT]" of the command line.  CTL_DONE, or a code after a
+ * message. */
+enum exit_code
+mappings_filter(int argc, char **argv, int64_t owner_uid, char *ret, size_t size);

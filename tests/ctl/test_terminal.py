@@ -1,0 +1,118 @@
+"""Colours, widths and the pager: what natctl does on a terminal, and only there."""
+
+import re
+
+import pytest
+
+import replies as r
+from fake import Last
+
+ESCAPE = "\x1b["
+
+
+@pytest.mark.parametrize("tty, argv, env, colour", [
+    (True, [], {}, True),
+    (False, [], {}, False),
+    (True, ["--color=never"], {}, False),
+    (False, ["--color=always"], {}, True),
+    (True, [], {"NO_COLOR": "1"}, False),
+    (True, [], {"NO_COLOR": ""}, True),
+    (True, ["--color=always"], {"NO_COLOR": "1"}, True),
+    (True, [], {"TERM": "dumb"}, False),
+    (False, [], {"CLICOLOR_FORCE": "1"}, True),
+    (False, [], {"CLICOLOR_FORCE": "0"}, False),
+    (False, [], {"CLICOLOR_FORCE": "1", "NO_COLOR": "1"}, False),
+    (True, ["--color=never"], {"CLICOLOR_FORCE": "1"}, False),
+])
+@pytest.mark.parametrize("verb", ["status", "list", "show m3", "monitor"])
+def test_colour(fake, natctl, verb, tty, argv, env, colour):
+    fake(Status=r.STATUS, ListMappings={"mappings": [r.WEB]},
+         Monitor=[r.snapshot(), r.event(1, "mapping_changed", mapping=r.SIP),
+                  Last(r.event(2, "state_changed", state="online"))])
+    run = natctl.on_tty if tty else natctl
+    assert (ESCAPE in run(*verb.split(), *argv, **env)) == colour
+
+
+def test_colour_marks_what_is_good_and_bad(fake, natctl):
+    fake(ListMappings={"mappings": [r.WEB, r.SIP]}, Status=r.STATUS)
+    text = natctl("list", "--color=always")
+    assert "\x1b[32mactive\x1b[0m" in text and "\x1b[31mfailed\x1b[0m" in text
+    assert natctl("--color=always").startswith("\x1b[32m●\x1b[0m natd")
+
+
+def test_text_is_the_same_without_colour(fake, natctl):
+    fake(ListMappings={"mappings": [r.WEB, r.SIP]}, Status=r.STATUS)
+    for verb in ("status", "list"):
+        painted = natctl(verb, "--color=always")
+        assert [line.rstrip() for line in re.sub(r"\x1b\[\d*m", "", painted).splitlines()] == \
+            [line.rstrip() for line in natctl(verb).splitlines()]
+
+
+@pytest.mark.parametrize("columns", [80, 100, 140])
+def test_a_table_fits_the_terminal(fake, natctl, columns):
+    long = r.mapping(name="a description that goes on and on " * 4)
+    fake(ListMappings={"mappings": [long, r.WIREGUARD]})
+    lines = natctl.on_tty("list", "-n", columns=columns, TERM="dumb").splitlines()
+    assert len(lines) == 4
+    assert max(map(len, lines)) <= columns
+    assert "203.0.113.7:51820" in lines[2]
+
+
+def test_the_width_is_that_of_COLUMNS(fake, natctl):
+    long = r.mapping(name="x" * 200)
+    fake(ListMappings={"mappings": [long]})
+    width = max(map(len, natctl("list", "-n", COLUMNS="90").splitlines()))
+    assert 80 < width <= 90
+    assert max(map(len, natctl.on_tty("list", columns=140, COLUMNS="90",
+                                      TERM="dumb").splitlines())) <= 90
+    assert "x" * 200 in natctl("list", "-n")
+    assert "x" * 200 in natctl("list", "-n", COLUMNS="many")
+
+
+@pytest.fixture
+def pager(natctl, tmp_path):
+    """A pager that notes that it ran and passes on what it reads."""
+    mark = tmp_path / "pager.ran"
+    natctl.env["PAGER"] = f"echo \"$LESS $LESSSECURE\" >{mark}; cat"
+    return mark
+
+
+MANY = {"mappings": [r.mapping(id=f"m{i}", port=1000 + i) for i in range(40)]}
+
+
+def test_the_pager_runs_when_the_screen_is_too_small(fake, natctl, pager):
+    fake(ListMappings=MANY)
+    text = natctl.on_tty("list", lines=24)
+    assert pager.read_text() == "FRSX 1\n"
+    assert "40 mappings listed." in text and "m39" in text
+
+
+@pytest.mark.parametrize("tty, argv, env", [
+    (False, [], {}), (True, ["--no-pager"], {}), (True, [], {"PAGER": "cat"}),
+    (True, [], {"PAGER": ""}), (True, ["-j", "--json=short"], {}),
+])
+def test_the_pager_does_not_run(fake, natctl, pager, tty, argv, env):
+    fake(ListMappings=MANY)
+    run = natctl.on_tty if tty else natctl
+    assert "m39" in run("list", *argv, **env)
+    assert not pager.exists()
+
+
+def test_the_pager_does_not_run_for_what_fits(fake, natctl, pager):
+    fake(ListMappings=MANY)
+    assert "m39" in natctl.on_tty("list", lines=60)
+    assert not pager.exists()
+
+
+def test_without_a_pager_the_text_still_comes(fake, natctl):
+    fake(ListMappings=MANY)
+    assert "40 mappings listed." in natctl.on_tty("list", PAGER="/nonexistent/pager")
+
+
+def test_a_reader_that_has_seen_enough_ends_it_quietly(fake, natctl):
+    fake(ListMappings={"mappings": [r.mapping(name="x" * 2000)] * 200})
+    process = natctl.start("list")
+    process.stdout.read(10)
+    process.stdout.close()
+    process.wait(10)
+    assert process.stderr.read() == ""

@@ -1,0 +1,76 @@
+"""The command line: what is refused, and where the socket comes from."""
+
+import os
+
+import pytest
+
+import replies as r
+
+ONE = {"mapping": r.WEB}
+
+
+@pytest.mark.parametrize("argv, words", [
+    (["frobnicate"], "there is no verb 'frobnicate'"),
+    (["--frobnicate"], "there is no option '--frobnicate'"),
+    (["-x"], "there is no option '-x'"),
+    (["--socket"], "--socket needs a path or ssh:HOST"),
+    (["-H"], "--socket needs a path or ssh:HOST"),
+    (["--json=xml"], "--json: 'xml' is not pretty, short or off"),
+    (["--color=blue"], "--color: 'blue' is not auto, always or never"),
+    (["--quiet=1"], "--quiet takes no value"),
+    (["--timeout=soon"], "--timeout: 'soon' is not a span of time"),
+    (["--timeout=0"], "--timeout: '0' is not a span of time"),
+    (["--exact"], "--exact is not for 'status' but for: map"),
+    (["list", "-4"], "--ipv4 is not for 'list' but for: map gateways"),
+    (["list", "a", "b", "c"], "usage: natctl list [PROTO [PORT]]"),
+    (["list", "sctp"], "'sctp' is not a protocol"),
+    (["list", "tcp", "x"], "'x' is not a port number"),
+    (["show"], "usage: natctl show ID"),
+    (["map", "tcp"], "usage: natctl map PROTO[+PROTO] PORT"),
+    (["map", "sctp", "80"], "'sctp' is not a protocol: tcp, udp or tcp+udp"),
+    (["map", "tcp+tcp", "80"], "'tcp+tcp' is not a protocol"),
+    (["map", "tcp+", "80"], "'tcp+' is not a protocol"),
+    (["map", "", "80"], "'' is not a protocol"),
+    (["map", "tcp", "65536"], "'65536' is not a port number"),
+    (["map", "tcp", "-1"], "there is no option '-1'"),
+    (["map", "tcp", "80", "--external", "0"], "--external: '0' is not a port number"),
+    (["map", "tcp", "80", "--for", "0"], "--for: '0' is not a span of time"),
+    (["map", "tcp", "80", "--for", "5 parsecs"], "--for: '5 parsecs' is not a span of time"),
+    (["map", "tcp", "80", "--name", "a\nb"], "is not text without control characters"),
+    (["map", "tcp", "80", "--gateway", "router"], "--gateway: 'router' is not an IP address"),
+    (["map", "tcp", "80", "--internal-address", ""], "is not an IP address"),
+    (["map", "tcp", "80", "--method", "pcp,smoke"], "'pcp,smoke' is not a list of pcp"),
+    (["map", "tcp", "80", "--method", "pcp,"], "is not a list of pcp"),
+    (["map", "tcp", "80", "--permanent", "--for", "1h"], "exclude each other"),
+    (["map", "tcp", "80", "--permanent", "--hold"], "exclude each other"),
+    (["map", "tcp", "auto", "--exact"], "--exact needs --external"),
+    (["map", "tcp", "80", "--", "true"], "a command needs --hold"),
+    (["map", "tcp", "80", "--hold", "-j", "--", "true"], "--json and a command exclude"),
+    (["list", "--", "true"], "only 'map' takes a command"),
+    (["monitor", "noise"], "there is no event 'noise'"),
+    (["list"] + ["x"] * 20, "too many arguments"),
+    (["-H", "ssh:-oProxyCommand=x"], "is not a socket"),
+    (["-H", "ssh:"], "is not a socket"),
+    (["-H", "/" + "x" * 200], "is too long for the path of a socket"),
+])
+def test_wrong_usage(fake, natctl, argv, words):
+    natd = fake()
+    assert natctl(*argv, code=2, err=words) == ""
+    assert natd.requests == []
+
+
+def test_socket_comes_from_option_environment_or_default(fake, natctl, tmp_path):
+    fake(tmp_path / "other", Status=r.STATUS)
+    natctl("-q", code=3)
+    assert natctl("-q", "-H", tmp_path / "other") == "online\n"
+    assert natctl("-q", "--socket", tmp_path / "other") == "online\n"
+    assert natctl("-q", NATD_SOCKET=str(tmp_path / "other")) == "online\n"
+    if not os.path.exists("/run/natd/org.natd.NAT"):
+        natctl(code=3, err="/run/natd/org.natd.NAT: no such file", NATD_SOCKET="")
+
+
+def test_options_may_follow_the_arguments(fake, natctl):
+    natd = fake(RequestMapping=ONE)
+    natctl("map", "tcp", "--name", "--", "80", "-q")
+    assert natd.requests[-1][1] == {
+        "protocols": ["tcp"], "internalPort": 80, "description": "--"}
