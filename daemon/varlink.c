@@ -21,6 +21,7 @@
 #include "daemon/varlink_internal.h"
 
 #define STEPS_PER_TURN 128
+#define HALF_MESSAGE_MS (300 * MSEC_PER_SEC)
 #define NO_GROUP ((gid_t)-1)
 
 /* ---- the work list ---- */
@@ -261,6 +262,8 @@ varlink_server_new(struct loop *l, const struct varlink_settings *settings,
 		return -ENOMEM;
 	s->loop = l;
 	s->settings = *settings;
+	if (s->settings.half_message_ms == 0)
+		s->settings.half_message_ms = HALF_MESSAGE_MS;
 	s->admin_gid = group_by_name(settings->admin_group);
 	LIST_INIT(&s->listeners);
 	TAILQ_INIT(&s->conns);

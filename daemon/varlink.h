@@ -84,6 +84,8 @@ struct varlink_settings {
 	const char *vendor, *product, *version, *url; /* GetInfo; borrowed */
 	unsigned connections_max; /* in all; privileged peers may have 16 more */
 	unsigned connections_per_uid_max; /* not for privileged peers */
+	msec_t
+	    half_message_ms; /* the rest of a message must come within; 0: 5 minutes */
 	uid_t own_uid;
 	const char *admin_group; /* members are privileged; may not exist */
 };

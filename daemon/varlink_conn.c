@@ -27,7 +27,6 @@
 /* ...and the buffer of an idle connection is no larger than this. */
 #define OUTPUT_KEEP ((size_t)8192)
 #define STEPS_AT_ONCE 16
-#define HALF_MESSAGE_MS (300 * MSEC_PER_SEC)
 /* json_print() wants 8 bytes to spare; "}" and NUL come behind it. */
 #define PRINT_SPARE ((size_t)16)
 
@@ -385,7 +384,7 @@ conn_work(struct conn *c)
 	if (!half)
 		timer_clear(&c->half);
 	else if (c->half.slot == 0)
-		timer_set(&c->half, loop_now() + HALF_MESSAGE_MS);
+		timer_set(&c->half, loop_now() + c->server->settings.half_message_ms);
 	return steps + 1;
 }
 

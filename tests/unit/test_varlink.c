@@ -213,8 +213,7 @@ framing_does_not_depend_on_how_bytes_arrive(void **state)
 	(void)state;
 	for (unsigned i = 0; i < sizeof(call); i++) {
 		client_send(c, call + i, 1);
-		for (unsigned turn = 0; turn < 3; turn++)
-			(void)event_base_loop(loop_base(toy_loop), EVLOOP_NONBLOCK);
+		toy_turns(3);
 		assert_int_equal(toy_echoed, i + 1 == sizeof(call));
 	}
 	client_expect(c, "{\"parameters\":{\"text\":\"\xc3\xa4\"}}");
@@ -233,8 +232,7 @@ framing_newline_does_not_end_a_message(void **state)
 
 	(void)state;
 	client_send(c, "{\"method\":\"" TOY ".Echo\"}\n", 34);
-	for (unsigned turn = 0; turn < 10; turn++)
-		(void)event_base_loop(loop_base(toy_loop), EVLOOP_NONBLOCK);
+	toy_turns(10);
 	assert_int_equal(toy_echoed, 0);
 	client_send(c, "", 1);
 	client_expect(c, "{\"parameters\":{}}");
@@ -255,8 +253,7 @@ pipelined_calls_are_answered_in_order_one_at_a_time(void **state)
 		client_call(c, text);
 	}
 	toy_turn_until_held(1);
-	for (unsigned turn = 0; turn < 10; turn++)
-		(void)event_base_loop(loop_base(toy_loop), EVLOOP_NONBLOCK);
+	toy_turns(10);
 	assert_int_equal(toy_echoed, 0); /* not before the first is answered */
 	varlink_reply(toy_held[0], NULL);
 	assert_int_equal(toy_ended, 1);
@@ -469,8 +466,7 @@ half_closed_client_gets_its_answer(void **state)
 	client_call(c, "{\"method\":\"" TOY ".Later\"}");
 	assert_int_equal(shutdown(c->fd, SHUT_WR), 0);
 	toy_turn_until_held(1);
-	for (unsigned turn = 0; turn < 10; turn++)
-		(void)event_base_loop(loop_base(toy_loop), EVLOOP_NONBLOCK);
+	toy_turns(10);
 	assert_int_equal(toy_ended, 0);
 	varlink_reply(toy_held[0], NULL);
 	client_expect(c, "{\"parameters\":{}}");

@@ -404,7 +404,16 @@ client_expect_alive(struct client *c)
 	client_expect(c, "{\"parameters\":{\"text\":\"alive\"}}");
 }
 
-/* Turns of the loop, none of which waits, until the condition holds. */
+/* Turns of the loop, none of which waits. */
+static inline void
+toy_turns(unsigned n)
+{
+	while (n-- > 0)
+		assert_true(event_base_loop(loop_base(toy_loop),
+				EVLOOP_ONCE | EVLOOP_NONBLOCK) >= 0);
+}
+
+/* Such turns until the condition holds. */
 static inline void
 toy_turn_until(bool (*condition)(void *ctx), void *ctx)
 {
@@ -412,7 +421,7 @@ toy_turn_until(bool (*condition)(void *ctx), void *ctx)
 
 	while (!condition(ctx)) {
 		assert_true(loop_now() < end);
-		assert_true(event_base_loop(loop_base(toy_loop), EVLOOP_NONBLOCK) >= 0);
+		toy_turns(1);
 	}
 }
 

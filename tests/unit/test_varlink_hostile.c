@@ -1,0 +1,582 @@
+/*
+ * test_varlink_hostile.c - clients that harm nobody but themselves, and descriptors.
+ *
+ * What is measured: other clients get their answers within bounded work, memory and
+ * descriptors return to what they were.
+ */
+#include "tests/unit/varlink_toy.h"
+
+#include <dirent.h>
+#include <malloc.h>
+#include <sys/resource.h>
+
+#define ECHO_CALL "{\"method\":\"" TOY ".Echo\",\"parameters\":{\"text\":\"x\"}}"
+#define ECHO_REPLY "{\"parameters\":{\"text\":\"x\"}}"
+#define BIG_REPLY "{\"parameters\":{\"text\":\"\"}}"
+#define WATCH "{\"method\":\"" TOY ".Watch\",\"more\":true}"
+#define LATER "{\"method\":\"" TOY ".Later\"}"
+#define INODE "{\"method\":\"" TOY ".Inode\"}"
+#define KEEP "{\"method\":\"" TOY ".Inode\",\"parameters\":{\"keep\":true}}"
+
+static size_t
+heap_bytes(void)
+{
+	struct mallinfo2 m = mallinfo2();
+
+	return m.uordblks + m.hblkhd;
+}
+
+static unsigned
+open_descriptors(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	assert_non_null(d);
+	while (readdir(d) != NULL)
+		n++;
+	(void)closedir(d);
+	return n;
+}
+
+/* n calls in one piece; the caller frees it. */
+static char *
+many_calls(unsigned n, size_t *ret_len)
+{
+	char *text = malloc(n * sizeof(ECHO_CALL));
+
+	assert_non_null(text);
+	for (unsigned i = 0; i < n; i++)
+		memcpy(text + i * sizeof(ECHO_CALL), ECHO_CALL, sizeof(ECHO_CALL));
+	*ret_len = n * sizeof(ECHO_CALL);
+	return text;
+}
+
+static void
+client_that_pipelines_thousands_does_not_delay_another(void **state)
+{
+	struct client *greedy = client_new(), *modest = client_new();
+	size_t len;
+	char *calls = many_calls(1000, &len);
+
+	(void)state;
+	client_send(greedy, calls, len);
+	client_send(greedy, calls, len);
+	toy_turns(1);
+	assert_in_range(toy_echoed, 1, 300); /* one turn is bounded */
+	client_call(modest, LATER);
+	toy_turn_until_held(1);
+	assert_in_range(toy_echoed, 1, 600);
+	varlink_reply(toy_held[0], NULL);
+	client_expect(modest, "{\"parameters\":{}}");
+	assert_in_range(toy_echoed, 1, 900);
+	for (unsigned i = 0; i < 2000; i++)
+		client_expect(greedy, ECHO_REPLY);
+	client_free(greedy);
+	client_free(modest);
+	free(calls);
+}
+
+/* Timers too get their turn while work is left. */
+static void
+timers_are_served_between_the_turns_of_a_busy_client(void **state)
+{
+	struct client *greedy = client_new();
+	struct timer soon = { 0 };
+	size_t len;
+	char *calls = many_calls(1000, &len);
+
+	(void)state;
+	client_send(greedy, calls, len);
+	assert_int_equal(
+	    timer_init(&soon, toy_loop, (void (*)(void *))loop_stop, toy_loop), 0);
+	timer_set(&soon, loop_now());
+	assert_int_equal(loop_run(toy_loop), 0);
+	assert_in_range(toy_echoed, 0, 999);
+	timer_done(&soon);
+	client_free(greedy);
+	free(calls);
+}
+
+static void
+client_that_never_reads_is_stopped_by_its_own_socket(void **state)
+{
+	struct client *deaf = client_new(), *other = client_new();
+	char call[256];
+	size_t before = heap_bytes();
+	unsigned sent = 0;
+
+	(void)state;
+	(void)snprintf(call, sizeof(call),
+	    "{\"method\":\"" TOY ".Big\",\"parameters\":{\"n\":%d}}", 100000);
+	for (unsigned stuck = 0; stuck < 50; toy_turns(1)) {
+		if (send(deaf->fd, call, strlen(call) + 1,
+			MSG_DONTWAIT | MSG_NOSIGNAL) > 0) {
+			sent++;
+			stuck = 0;
+		} else {
+			stuck++;
+		}
+		assert_true(sent < 10000);
+	}
+	assert_true(heap_bytes() - before < 2 * VARLINK_OUTPUT_MAX);
+	client_expect_alive(other);
+	/* nothing is lost, once it reads */
+	for (unsigned i = 0; i < sent; i++)
+		assert_int_equal(
+		    strlen(client_receive(deaf)), 100000 + strlen(BIG_REPLY));
+	client_expect_alive(deaf);
+	toy_turns(2);
+	assert_true(heap_bytes() - before < 20000);
+	client_free(deaf);
+	client_free(other);
+}
+
+static unsigned drained;
+
+static void
+on_drain(struct varlink_call *c, void *ctx)
+{
+	(void)c;
+	(void)ctx;
+	drained++;
+}
+
+static cJSON *
+event_of_size(size_t size)
+{
+	static char text[VARLINK_OUTPUT_MAX + 1];
+	cJSON *event = cJSON_CreateObject();
+
+	assert_true(size < sizeof(text));
+	memset(text, 'x', size);
+	text[size] = '\0';
+	json_add_string(event, "text", text);
+	return event;
+}
+
+static void
+monitor_that_does_not_read_gets_enobufs_and_is_told_when_there_is_room(void **state)
+{
+	struct client *c = client_new();
+	unsigned sent = 0, seen = 0;
+	const char *got;
+	int r;
+
+	(void)state;
+	drained = 0;
+	client_call(c, WATCH);
+	toy_turn_until_held(1);
+	varlink_call_on_drain(toy_held[0], on_drain, NULL);
+	assert_int_equal(
+	    varlink_reply_continues(toy_held[0], event_of_size(VARLINK_OUTPUT_MAX)),
+	    -EMSGSIZE);
+	while ((r = varlink_reply_continues(toy_held[0], event_of_size(1000))) == 0) {
+		sent++;
+		toy_turns(1);
+		assert_true(sent < 10000);
+	}
+	assert_int_equal(r, -ENOBUFS);
+	assert_int_equal(
+	    varlink_reply_continues(toy_held[0], event_of_size(1000)), -ENOBUFS);
+	toy_turns(20);
+	assert_int_equal(drained, 0);
+	assert_int_equal(toy_ended, 0); /* slow is not dead */
+	while (drained == 0) {
+		got = client_receive(c);
+		assert_non_null(got);
+		assert_memory_equal(got, "{\"continues\":true,", 18);
+		seen++;
+	}
+	assert_int_equal(drained, 1);
+	assert_int_equal(varlink_reply_continues(toy_held[0], event_of_size(1000)), 0);
+	/* the last one fits however full the queue is */
+	while (varlink_reply_continues(toy_held[0], event_of_size(1000)) == 0)
+		sent++;
+	varlink_reply(toy_held[0], event_of_size(VARLINK_OUTPUT_MAX / 5));
+	for (sent++; seen < sent; seen++)
+		assert_memory_equal(client_receive(c), "{\"continues\":true,", 18);
+	assert_memory_equal(client_receive(c), "{\"parameters\":{\"text\":\"x", 23);
+	assert_int_equal(drained, 1);
+	client_free(c);
+}
+
+static struct timer drip;
+
+static void
+on_drip(void *ctx)
+{
+	struct client *c = ctx;
+
+	(void)send(c->fd, " ", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	timer_set(&drip, loop_now() + 10);
+}
+
+static void
+half_message_is_awaited_for_a_while_and_idleness_for_ever(void **state)
+{
+	struct varlink_settings settings = toy_settings();
+	struct client *idle, *half, *slow, *waiting;
+	msec_t start;
+
+	(void)state;
+	(void)toy_teardown(NULL);
+	settings.half_message_ms = 100;
+	toy_start(&settings);
+	idle = client_new();
+	half = client_new();
+	slow = client_new();
+	waiting = client_new();
+	client_expect_alive(idle);
+	client_expect_alive(half);
+	start = loop_now();
+	client_send(half, "{", 1);
+	/* a byte now and then does not help */
+	assert_int_equal(timer_init(&drip, toy_loop, on_drip, slow), 0);
+	timer_set(&drip, start);
+	client_call(waiting, LATER);
+	client_send(waiting, "{", 1); /* it is the server that keeps this one waiting */
+	client_expect(half, NULL);
+	assert_true(loop_now() - start >= 100);
+	client_expect(slow, NULL);
+	timer_done(&drip);
+	client_expect_alive(idle);
+	assert_int_equal(toy_n_held, 1);
+	varlink_reply(toy_held[0], NULL);
+	client_expect(waiting, "{\"parameters\":{}}");
+	client_expect(waiting, NULL);
+	client_free(idle);
+	client_free(half);
+	client_free(slow);
+	client_free(waiting);
+}
+
+/* Messages that follow each other closely are not one half message. */
+static void
+busy_client_is_not_taken_for_one_with_half_a_message(void **state)
+{
+	struct varlink_settings settings = toy_settings();
+	struct client *c;
+	msec_t start;
+
+	(void)state;
+	(void)toy_teardown(NULL);
+	settings.half_message_ms = 200;
+	toy_start(&settings);
+	c = client_new();
+	client_send(c, ECHO_CALL, 5);
+	for (start = loop_now(); loop_now() - start < 600;) {
+		client_send(c, (ECHO_CALL "\0" ECHO_CALL) + 5, sizeof(ECHO_CALL));
+		client_expect(c, ECHO_REPLY);
+	}
+	client_free(c);
+}
+
+static void
+thousand_idle_clients_cost_little_and_disturb_nobody(void **state)
+{
+	enum { N = 1000 };
+	struct varlink_settings settings = toy_settings();
+	static int fds[N];
+	struct client *c;
+	struct rlimit limit;
+	size_t before;
+	char byte;
+
+	(void)state;
+	(void)toy_teardown(NULL);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = limit.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	settings.connections_max = N;
+	toy_start(&settings);
+	before = heap_bytes();
+	for (unsigned i = 0; i < N; i++) {
+		int pair[2];
+
+		assert_int_equal(
+		    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+		assert_int_equal(varlink_server_serve_fd(toy_server, pair[1]), 0);
+		fds[i] = pair[0];
+		assert_int_equal(
+		    send(fds[i], ECHO_CALL, sizeof(ECHO_CALL), MSG_NOSIGNAL),
+		    sizeof(ECHO_CALL));
+	}
+	c = client_new();
+	client_expect_alive(c);
+	while (toy_echoed < N + 1)
+		toy_turns(1);
+	assert_true(heap_bytes() - before < 16 * 1024 * N + sizeof(*c));
+	/* descriptors above 1023 work like any */
+	assert_true(fds[N - 1] > 1024);
+	assert_int_equal(recv(fds[N - 1], &byte, 1, MSG_DONTWAIT), 1);
+	for (unsigned i = 0; i < N; i++)
+		(void)close(fds[i]);
+	client_expect_alive(c);
+	toy_turn_until_connections(1);
+	client_free(c);
+	toy_turn_until_connections(0);
+	assert_true(heap_bytes() - before < 64 * 1024);
+}
+
+static void
+garbage_of_any_kind_ends_only_its_own_connection(void **state)
+{
+	struct client *good = client_new();
+	unsigned before = open_descriptors();
+	uint32_t x = 1;
+
+	(void)state;
+	for (unsigned round = 0; round < 300; round++) {
+		struct client *bad = client_new();
+		char bytes[3000];
+		size_t len = round * 10 + 1;
+
+		for (size_t i = 0; i < len; i++)
+			bytes[i] = (char)((x = x * 1664525 + 1013904223) >> 24);
+		client_send(bad, bytes, len);
+		client_send(bad, "\0\0", 2);
+		client_expect(bad, NULL);
+		client_free(bad);
+	}
+	client_expect_alive(good);
+	assert_int_equal(open_descriptors(), before);
+	client_free(good);
+}
+
+/* ---- descriptors ---- */
+
+/* bytes in one sendmsg() with n copies of fd. */
+static void
+send_with_fds(struct client *c, const char *bytes, size_t len, int fd, unsigned n)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(16 * sizeof(int))];
+	} control = { 0 };
+	struct iovec iov = { .iov_base = (char *)bytes, .iov_len = len };
+	struct msghdr m = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = CMSG_SPACE(n * sizeof(int)) };
+	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+
+	h->cmsg_level = SOL_SOCKET;
+	h->cmsg_type = SCM_RIGHTS;
+	h->cmsg_len = CMSG_LEN(n * sizeof(int));
+	for (unsigned i = 0; i < n; i++)
+		memcpy(CMSG_DATA(h) + i * sizeof(int), &fd, sizeof(int));
+	assert_int_equal(sendmsg(c->fd, &m, MSG_NOSIGNAL), len);
+}
+
+static int any_fd;
+static unsigned descriptors_before;
+static char inode_reply[128];
+
+static int
+setup_descriptors(void **state)
+{
+	struct stat st;
+
+	(void)toy_setup(state);
+	any_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	assert_true(any_fd >= 0);
+	assert_int_equal(fstat(any_fd, &st), 0);
+	(void)snprintf(inode_reply, sizeof(inode_reply),
+	    "{\"parameters\":{\"inode\":%" PRIu64 "}}", (uint64_t)st.st_ino);
+	descriptors_before = open_descriptors();
+	return 0;
+}
+
+/* Nothing may be left over when the clients are gone. */
+static int
+teardown_descriptors(void **state)
+{
+	toy_turn_until_connections(0);
+	assert_int_equal(open_descriptors(), descriptors_before);
+	(void)close(any_fd);
+	return toy_teardown(state);
+}
+
+static void
+fd_is_delivered_with_its_message(void **state)
+{
+	struct client *c = client_new();
+
+	(void)state;
+	send_with_fds(c, INODE, sizeof(INODE), any_fd, 1);
+	client_expect(c, inode_reply);
+	client_call(c, INODE);
+	client_expect(c, "{\"parameters\":{\"inode\":0}}");
+	client_free(c);
+}
+
+static void
+fd_is_delivered_with_its_message_among_pipelined_ones(void **state)
+{
+	struct client *c = client_new();
+
+	(void)state;
+	client_call(c, INODE);
+	client_call(c, ECHO_CALL);
+	send_with_fds(c, INODE, sizeof(INODE), any_fd, 1);
+	send_with_fds(c, INODE, sizeof(INODE), any_fd, 1);
+	client_call(c, INODE);
+	client_expect(c, "{\"parameters\":{\"inode\":0}}");
+	client_expect(c, ECHO_REPLY);
+	client_expect(c, inode_reply);
+	client_expect(c, inode_reply);
+	client_expect(c, "{\"parameters\":{\"inode\":0}}");
+	client_free(c);
+}
+
+/* Also when the buffer cuts a message with a descriptor, and the next one has one too.
+ */
+static void
+fd_is_delivered_wherever_the_buffer_ends(void **state)
+{
+	(void)state;
+	for (unsigned fill = 3950; fill < 4110; fill++) {
+		struct client *c = client_new();
+		char *spaces = malloc(fill);
+
+		assert_non_null(spaces);
+		memset(spaces, ' ', fill);
+		client_send(c, spaces, fill);
+		client_call(c, INODE);
+		for (unsigned i = 0; i < 3; i++)
+			send_with_fds(c, INODE, sizeof(INODE), any_fd, 1);
+		client_call(c, INODE);
+		client_expect(c, "{\"parameters\":{\"inode\":0}}");
+		for (unsigned i = 0; i < 3; i++)
+			client_expect(c, inode_reply);
+		client_expect(c, "{\"parameters\":{\"inode\":0}}");
+		client_free(c);
+		free(spaces);
+	}
+}
+
+static void
+fd_comes_with_the_first_byte_of_a_message_sent_in_pieces(void **state)
+{
+	struct client *c = client_new();
+
+	(void)state;
+	send_with_fds(c, INODE, 1, any_fd, 1);
+	toy_turns(3);
+	client_send(c, INODE + 1, sizeof(INODE) - 1);
+	client_expect(c, inode_reply);
+	client_free(c);
+}
+
+static void
+fd_in_the_middle_of_a_message_closes(void **state)
+{
+	struct client *c = client_new();
+
+	(void)state;
+	client_send(c, INODE, 1);
+	toy_turns(3);
+	send_with_fds(c, INODE + 1, sizeof(INODE) - 1, any_fd, 1);
+	client_expect(c, NULL);
+	client_free(c);
+}
+
+static void
+fd_that_the_method_does_not_take_is_closed(void **state)
+{
+	static const char *const messages[] = { ECHO_CALL, KEEP, "{\"method\":\"x.y\"}",
+		"{\"method\":\"" TOY ".Secret\"}",
+		"{\"method\":\"" TOY ".Inode\",\"parameters\":{\"x\":1}}",
+		"{\"method\":\"" TOY ".Inode\",\"upgrade\":true}" };
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(messages); i++) {
+		struct client *c = client_new();
+		unsigned before = open_descriptors();
+
+		send_with_fds(c, messages[i], strlen(messages[i]) + 1, any_fd, 1);
+		assert_non_null(client_receive(c));
+		assert_int_equal(open_descriptors(), before);
+		client_free(c);
+		toy_turn_until_connections(0);
+	}
+}
+
+/* A call that waits for its answer does not keep what it cannot use. */
+static void
+fd_of_a_waiting_call_is_closed_at_once(void **state)
+{
+	struct client *c = client_new();
+	unsigned before = open_descriptors();
+
+	(void)state;
+	send_with_fds(c, LATER, sizeof(LATER), any_fd, 1);
+	toy_turn_until_held(1);
+	assert_int_equal(open_descriptors(), before);
+	client_free(c);
+}
+
+static void
+two_or_more_fds_are_refused(void **state)
+{
+	(void)state;
+	for (unsigned n = 2; n <= 16; n++) {
+		struct client *c = client_new();
+
+		send_with_fds(c, INODE, sizeof(INODE), any_fd, n);
+		client_expect(c, NULL);
+		client_free(c);
+	}
+}
+
+static void
+fd_of_a_message_that_is_none_is_closed(void **state)
+{
+	struct client *c = client_new(), *d = client_new(), *e = client_new();
+
+	(void)state;
+	send_with_fds(c, "{}", 3, any_fd, 1);
+	client_expect(c, NULL);
+	client_free(c);
+	send_with_fds(d, "{", 1, any_fd, 1); /* and never the rest */
+	toy_turns(3);
+	client_free(d);
+	client_call(e, LATER); /* unread in the socket */
+	send_with_fds(e, INODE, sizeof(INODE), any_fd, 1);
+	toy_turn_until_held(1);
+	client_free(e);
+}
+
+#define TEST(function) \
+	cmocka_unit_test_setup_teardown(function, toy_setup, toy_teardown)
+#define TEST_FDS(function)               \
+	cmocka_unit_test_setup_teardown( \
+	    function, setup_descriptors, teardown_descriptors)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(client_that_pipelines_thousands_does_not_delay_another),
+		TEST(timers_are_served_between_the_turns_of_a_busy_client),
+		TEST(client_that_never_reads_is_stopped_by_its_own_socket),
+		TEST(
+		    monitor_that_does_not_read_gets_enobufs_and_is_told_when_there_is_room),
+		TEST(half_message_is_awaited_for_a_while_and_idleness_for_ever),
+		TEST(busy_client_is_not_taken_for_one_with_half_a_message),
+		TEST(thousand_idle_clients_cost_little_and_disturb_nobody),
+		TEST(garbage_of_any_kind_ends_only_its_own_connection),
+		TEST_FDS(fd_is_delivered_with_its_message),
+		TEST_FDS(fd_is_delivered_with_its_message_among_pipelined_ones),
+		TEST_FDS(fd_is_delivered_wherever_the_buffer_ends),
+		TEST_FDS(fd_comes_with_the_first_byte_of_a_message_sent_in_pieces),
+		TEST_FDS(fd_in_the_middle_of_a_message_closes),
+		TEST_FDS(fd_that_the_method_does_not_take_is_closed),
+		TEST_FDS(fd_of_a_waiting_call_is_closed_at_once),
+		TEST_FDS(two_or_more_fds_are_refused),
+		TEST_FDS(fd_of_a_message_that_is_none_is_closed),
+	};
+
+	return cmocka_run_group_tests_name("varlink_hostile", tests, NULL, NULL);
+}
