@@ -21,7 +21,7 @@
 #include "proto/addr.h"
 #include "proto/types.h"
 
-#define CONF_PATH "/etc/natd/natd.conf"
+#define CONF_PATH NATD_SYSCONFDIR "/natd/natd.conf"
 #define CONF_NAME_MAX 64         /* of a mapping, with NUL */
 #define CONF_DESCRIPTION_MAX 128 /* with NUL */
 #define CONF_GROUP_MAX 33        /* with NUL */

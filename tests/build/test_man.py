@@ -1,8 +1,15 @@
-"""The manual pages are clean: mandoc finds nothing from warnings upwards."""
+"""The manual pages are clean, and say of the configuration what its table says."""
 
+import re
 import shutil
 
 import pytest
+
+SECTIONS = {"DAEMON": "[Daemon]", "UPLINK": "[Uplink IFNAME]", "MAPPING": "[Mapping NAME]"}
+# { SECTION("Name", type, field), "default", min, max, unit, flags,
+ROW = re.compile(r'\{\s*(DAEMON|UPLINK|MAPPING)\("(\w+)",\s*(\w+),\s*\w+\),\s*"([^"]*)",\s*'
+                 r'(\w+)[^,]*,\s*([^,]+),\s*([^,]+),\s*([^,]+),', re.S)
+ENTRY = re.compile(r"^\.It Cm (\w+) Ns = Ns Ar .*\n((?:(?!\.It|\.El).*\n)*)", re.M)
 
 
 @pytest.mark.skipif(not shutil.which("mandoc"), reason="mandoc is not here")
@@ -11,3 +18,43 @@ def test_manual_pages_are_clean(run, top):
     assert pages
     done = run("mandoc", "-Tlint", "-Wwarning", *pages, check=False)
     assert (done.returncode, done.stdout) == (0, "")
+
+
+def rows(top):
+    source = (top / "daemon/conf_table.c").read_text()
+    numbers = dict(re.findall(r"^#define (\w+) (\d+)$", source, re.M))
+
+    def number(text):
+        return int(numbers.get(text, text)) if re.fullmatch(r"\w+", text) else None
+
+    for section, name, kind, default, low, high, unit, flags in ROW.findall(source):
+        yield section, name, default, number(low), number(high), kind, flags
+
+
+def page(top):
+    """section -> list of (key, text), in order."""
+    text = (top / "man/natd.conf.5").read_text()
+    return {title: ENTRY.findall(re.split(r"^\.Sh ", text.split(f".Sh {title}\n")[1], flags=re.M)[0])
+            for title in SECTIONS.values()}
+
+
+def test_keys_are_those_of_the_table(top):
+    written = {title: [key for key, _ in entries] for title, entries in page(top).items()}
+    table = {title: [name for section, name, *_ in rows(top) if SECTIONS[section] == title]
+             for title in SECTIONS.values()}
+    assert sum(len(keys) for keys in table.values()) > 20
+    assert written == table
+
+
+def test_defaults_bounds_and_restarts_are_those_of_the_table(top):
+    texts = {(title, key): text for title, entries in page(top).items() for key, text in entries}
+    for section, name, default, low, high, kind, flags in rows(top):
+        text = texts[SECTIONS[section], name]
+        if default:
+            assert f"Default: {default}" in text, name
+        else:
+            assert "Default:" not in text, name
+        if kind in ("u32", "port", "seconds"):
+            assert f"{low} to {high}" in text, name
+        assert ("needs a restart" in text) == ("CONF_RESTART" in flags), name
+        assert ("is required" in text) == ("CONF_REQUIRED" in flags), name

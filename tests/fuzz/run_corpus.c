@@ -17,7 +17,7 @@
 #include "proto/util.h"
 
 #define INPUT_MAX (1024 * 1024)
-#define CUTS 16
+#define CUTS 64
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
