@@ -74,7 +74,9 @@ struct lease_want {
 	unsigned order_count;
 	uint64_t port_seed;           /* of the numbers natd itself comes up with */
 	uint8_t nonce[PCP_NONCE_LEN]; /* random, kept for the lease's life */
-	char description[64];         /* printable ASCII */
+	uint64_t port_seed;   /* of the numbers suggested when none is wanted or one is
+				 taken: the same seed asks for the same ones again */
+	char description[64]; /* printable ASCII */
 };
 
 /* What is held. */

@@ -16,6 +16,8 @@
 #define SEARCH_SPACING_MS 40
 #define SEARCH_ROUNDS 3
 #define SEARCH_ROUND_MS INT64_C(900)
+/* Unicast too: UDA 1.0 devices drop a search without it. */
+#define SEARCH_MX_S 1
 #define SEARCH_SLOTS (2 * SSDP_TARGETS)
 /* F12: a storm of NOTIFY must not become a storm of ours. */
 #define HINT_MS (INT64_C(10) * MSEC_PER_SEC)
@@ -96,7 +98,7 @@ next_search(struct router *r, msec_t now, struct router_action *ret)
 		snprintf(host, sizeof(host), "%s",
 		    wants_ipv6(r) ? "[ff02::c]:1900" : "239.255.255.250:1900");
 	len = ssdp_encode_search(r->out.text, sizeof(r->out.text), host,
-	    ssdp_target(g->search_slot / 2), unicast ? 0 : 1);
+	    ssdp_target(g->search_slot / 2), SEARCH_MX_S);
 	g->search_slot++;
 	/* Unicast and multicast of one target leave together, the next target later. */
 	if (g->search_slot % 2 == 0)

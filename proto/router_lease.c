@@ -281,6 +281,15 @@ hold_direct(struct lease *l)
 	};
 }
 
+/* The n-th number to suggest: the same ones after a restart that lost all state. */
+static uint16_t
+suggested_port(const struct lease *l, unsigned n)
+{
+	struct rng rng = { .state = l->want.port_seed + n };
+
+	return (uint16_t)(20000 + rng_below(&rng, 40000));
+}
+
 /* The numbers of the first request of a round. */
 static void
 choose_ports(struct lease *l)
@@ -299,7 +308,7 @@ choose_ports(struct lease *l)
 	if (!l->internal_port)
 		l->internal_port = l->external_port;
 	if (!l->internal_port)
-		l->internal_port = (uint16_t)(20000 + rng_below(&r->rng, 40000));
+		l->internal_port = suggested_port(l, 0);
 	/* Quirk 35: some routers refuse a suggested port of 0. */
 	if (!l->external_port || r->habits.same_port)
 		l->external_port = l->internal_port;
@@ -571,7 +580,7 @@ lease_refused(
 		l->problem.retry_at = now + hold_ms;
 	if (v->remedy == REMEDY_OTHER_PORT && !l->want.prefer_failure &&
 	    l->port_tries++ < PORT_TRIES_MAX) {
-		uint16_t port = (uint16_t)(20000 + rng_below(&r->rng, 40000));
+		uint16_t port = suggested_port(l, l->port_tries);
 
 		l->problem = (struct lease_problem) { 0 };
 		renumber(l, l->want.internal_port ? l->internal_port : port, port, now);
@@ -632,8 +641,8 @@ lease_wait(struct lease *l, msec_t now)
 	l->phase = LEASE_WAITING;
 	l->at = now;
 	if (l->attempt++ > 0)
-		l->at +=
-		    retry_backoff(l->attempt, RETRY_BASE_MS, RETRY_CAP_MS, &l->router->rng);
+		l->at += retry_backoff(
+		    l->attempt, RETRY_BASE_MS, RETRY_CAP_MS, &l->router->rng);
 }
 
 void

@@ -302,7 +302,8 @@ soap_failed(struct router *r, struct lease *l, int error, msec_t now)
 		return;
 	}
 	if (error == -ECONNREFUSED && l->op != OP_DELETE) {
-		/* Quirk 6: the port moved at a restart; then the table may be gone, too. */
+		/* Quirk 6: the port moved at a restart; then the table may be gone,
+		 * too. */
 		igd_moved(r, now);
 		lease_wait(l, now);
 		return;
