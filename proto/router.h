@@ -72,7 +72,6 @@ struct lease_want {
 	unsigned methods;              /* mask of allowed ones */
 	enum method order[METHOD_MAX]; /* the allowed ones, best first */
 	unsigned order_count;
-	uint64_t port_seed;           /* of the numbers natd itself comes up with */
 	uint8_t nonce[PCP_NONCE_LEN]; /* random, kept for the lease's life */
 	uint64_t port_seed;   /* of the numbers suggested when none is wanted or one is
 				 taken: the same seed asks for the same ones again */
