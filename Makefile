@@ -21,6 +21,7 @@ sbindir ?= $(prefix)/sbin
 bindir ?= $(prefix)/bin
 datadir ?= $(prefix)/share
 mandir ?= $(datadir)/man
+completionsdir ?= $(datadir)/bash-completion/completions
 unitdir ?= $(prefix)/lib/systemd/system
 sysusersdir ?= $(prefix)/lib/sysusers.d
 sysconfdir ?= /etc
@@ -194,6 +195,9 @@ $(BUILD)/natctl: $(CTL_OBJ) $(PROTO)
 	$(LINK) $(PKG_LIBS)
 $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(HOUSE)
 	$(LINK) $(PKG_LIBS) -lcmocka
+$(BUILD)/tests/unit/test_natctl_%: $(BUILD)/tests/unit/test_natctl_%.o \
+		$(filter-out %/main.o,$(CTL_OBJ)) $(PROTO)
+	$(LINK) $(PKG_LIBS) -lcmocka
 $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/run_corpus.o $(HOUSE)
 	$(LINK) $(PKG_LIBS)
 $(BENCH): %: %.o $(HOUSE)
@@ -318,7 +322,7 @@ run: all ## natd on the real network, as you, socket and state below run/
 MAN = $(sort $(wildcard man/*.[1-8]))
 man_dest = $(mandir)/man$(subst .,,$(suffix $(1)))/$(notdir $(1))
 SYSTEM_FILES = $(unitdir)/natd.service $(unitdir)/natd.socket $(sysusersdir)/natd.conf \
-	$(datadir)/natd/org.natd.NAT.varlink
+	$(datadir)/natd/org.natd.NAT.varlink $(completionsdir)/natctl
 CONF = $(DESTDIR)$(sysconfdir)/natd/natd.conf
 
 install: all ## into prefix=/usr/local, below DESTDIR; an existing natd.conf is kept
@@ -333,6 +337,7 @@ install: all ## into prefix=/usr/local, below DESTDIR; an existing natd.conf is 
 	$(Q)$(INSTALL) -D -m 644 systemd/natd.sysusers $(DESTDIR)$(sysusersdir)/natd.conf
 	$(Q)$(INSTALL) -D -m 644 etc/org.natd.NAT.varlink \
 		$(DESTDIR)$(datadir)/natd/org.natd.NAT.varlink
+	$(Q)$(INSTALL) -D -m 644 etc/completion/natctl.bash $(DESTDIR)$(completionsdir)/natctl
 	$(Q)$(INSTALL) -d $(DESTDIR)$(sysconfdir)/natd/natd.conf.d
 	$(Q)if [ -e $(CONF) ]; then cmp -s etc/natd.conf $(CONF) || echo "kept: $(CONF)"; \
 		else $(INSTALL) -m 644 etc/natd.conf $(CONF); fi

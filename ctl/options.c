@@ -301,7 +301,7 @@ const struct option_row option_rows[] = {
 	{ "json", 0, "MODE", NULL, set_json, "pretty, short or off",
 	    "print natd's reply as it is: pretty, short, off" },
 	{ NULL, 'j', NULL, NULL, set_j, NULL,
-	    "--json=pretty on a terminal, --json=short elsewhere" },
+	    "--json=pretty on a terminal, else --json=short" },
 	{ "quiet", 'q', NULL, NULL, set_quiet, NULL, "print only what scripts need" },
 	{ "numeric", 'n', NULL, NULL, set_numeric, NULL, "user ids instead of names" },
 	{ "no-pager", 0, NULL, NULL, set_no_pager, NULL, "no pager for long output" },

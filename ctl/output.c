@@ -50,7 +50,7 @@ page_open(struct page *page)
 enum exit_code
 page_show(const struct ctl *ctl, struct page *page)
 {
-	bool complete = fclose(page->out) == 0;
+	bool complete = (!page->out || fclose(page->out) == 0) && page->text;
 	int r;
 
 	page->out = NULL;
@@ -63,6 +63,81 @@ page_show(const struct ctl *ctl, struct page *page)
 	if (r != -EPIPE)
 		complain("cannot write: %s", strerror(-r));
 	return CTL_FAILED;
+}
+
+/* Behind the character at at, and whether it takes a column: escape sequences of ours
+ * and the further bytes of UTF-8 don't. */
+static const char *
+next_column(const char *at, unsigned *column)
+{
+	if (*at == '\033')
+		return at + strcspn(at, "m") + 1;
+	(*column)++;
+	for (at++; ((unsigned char)*at & 0xc0) == 0x80;)
+		at++;
+	return at;
+}
+
+/* As much of the line as fits: up to a space if there is one behind its first word. */
+static size_t
+fitting(const char *line, size_t len, unsigned columns)
+{
+	const char *at = line, *end = line + len, *space = NULL;
+	unsigned column = 0;
+
+	while (at < end) {
+		if (*at == ' ' && at > line && at[-1] != ' ')
+			space = at;
+		if (column == columns && space)
+			return (size_t)(space - line);
+		at = next_column(at, &column);
+	}
+	return len;
+}
+
+static void
+fold_line(FILE *out, const char *line, size_t len, unsigned width, unsigned indent)
+{
+	/* The margin is no place to break. */
+	size_t margin = strspn(line, " ");
+	size_t part = margin + fitting(line + margin, len - margin,
+				   width - MIN(width, (unsigned)margin));
+
+	fwrite(line, 1, part, out);
+	while (part < len) {
+		line += part;
+		len -= part;
+		margin = MIN(strspn(line, " "), len);
+		line += margin;
+		len -= margin;
+		part = fitting(line, len, width - indent);
+		fprintf(out, "\n%*s", (int)indent, "");
+		fwrite(line, 1, part, out);
+	}
+	putc('\n', out);
+}
+
+void
+page_fold(const struct ctl *ctl, struct page *page, unsigned indent)
+{
+	struct page folded;
+
+	/* Narrower than this nothing helps. */
+	if (ctl->term.width < 2 * indent || !page_open(&folded))
+		return;
+	fflush(page->out);
+	for (const char *line = page->text; *line;) {
+		size_t len = strcspn(line, "\n");
+
+		fold_line(folded.out, line, len, ctl->term.width, indent);
+		line += len + (line[len] == '\n');
+	}
+	page_drop(page);
+	/* The stream knows where folded lies, so it ends here. */
+	if (fclose(folded.out) == 0)
+		page->text = folded.text;
+	else
+		free(folded.text);
 }
 
 enum exit_code

@@ -158,7 +158,7 @@ static const struct column list_columns[] = {
 	{ "METHOD", 0, false, false },
 	{ "STATE", 0, false, false },
 	{ "EXPIRES", 0, false, false },
-	{ "OWNER", 0, true, false },
+	{ "OWNER", 0, false, false },
 	{ "NAME", 0, true, false },
 };
 
@@ -269,7 +269,7 @@ show_time(const struct ctl *ctl, FILE *out, const char *what, const struct stamp
 	int64_t from_now;
 
 	if (ctl_until(ctl, stamp, &from_now))
-		fprintf(out, ", %s %s", what, human_relative(from_now, buf));
+		fprintf(out, ", %s %s", what, human_relative(MAX(from_now, 0), buf));
 }
 
 static void
@@ -392,5 +392,6 @@ verb_show(struct ctl *ctl, int argc, char **argv)
 		fprintf(page.out, "%s\n", peer_text(&mappings[0].external, external));
 	else
 		show_write(ctl, page.out, &mappings[0]);
+	page_fold(ctl, &page, BLOCK_KEY + 4);
 	return page_show(ctl, &page);
 }

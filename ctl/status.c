@@ -150,7 +150,7 @@ write_next(const struct ctl *ctl, FILE *out, const struct mapping *m, const char
 	int64_t from_now;
 
 	if (ctl_until(ctl, &m->next_renewal, &from_now))
-		fprintf(out, "%s %s", what, human_relative(from_now, buf));
+		fprintf(out, "%s %s", what, human_relative(MAX(from_now, 0), buf));
 }
 
 static void
@@ -230,6 +230,7 @@ verb_status(struct ctl *ctl, int argc, char **argv)
 		fprintf(page.out, "%s\n", s.state);
 	else
 		code = status_write(ctl, page.out, &s, mappings, count);
+	page_fold(ctl, &page, BLOCK_KEY + 4);
 	return code == CTL_DONE ? page_show(ctl, &page) : code;
 }
 

@@ -44,8 +44,8 @@ def fake(socket_path):
         return started[-1]
     yield start
     for each in started:
-        assert each.faults == []
-        each.listener.close()
+        each.stop()
+    assert [fault for each in started for fault in each.faults] == []
 
 
 class Natctl:

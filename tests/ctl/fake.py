@@ -71,12 +71,13 @@ class Fake:
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(self.path)
         self.listener.listen(16)
-        threading.Thread(target=self.accept, args=(self.listener,), daemon=True).start()
+        self.acceptor = threading.Thread(target=self.accept, daemon=True)
+        self.acceptor.start()
 
-    def accept(self, listener):
+    def accept(self):
         while True:
             try:
-                connection, _ = listener.accept()
+                connection, _ = self.listener.accept()
             except OSError:
                 return
             self.connections.append(connection)
@@ -154,12 +155,15 @@ class Fake:
         connection, method = self.current
         self.send(connection, item, method, True)
 
-    def stop(self, keep_socket=False):
+    def stop(self):
         """As a daemon that dies: every connection ends."""
+        if self.listener.fileno() < 0:
+            return
         self.listener.shutdown(socket.SHUT_RDWR)
+        # The number of a closed descriptor is soon that of another listener.
+        self.acceptor.join()
         self.listener.close()
-        if not keep_socket:
-            pathlib.Path(self.path).unlink(missing_ok=True)
+        pathlib.Path(self.path).unlink(missing_ok=True)
         for connection in self.connections:
             try:
                 connection.shutdown(socket.SHUT_RDWR)

@@ -116,3 +116,22 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly(fake, natctl):
     process.stdout.close()
     process.wait(10)
     assert process.stderr.read() == ""
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_pages_break_between_words(fake, natctl, columns):
+    fake(Status=r.STATUS, ListMappings=r.LIST)
+    wide = natctl()
+    lines = natctl.on_tty(columns=columns, TERM="dumb", lines=100).splitlines()
+    assert max(map(len, lines)) <= columns
+    assert " ".join(" ".join(lines).split()) == " ".join(wide.split())
+    further = [line for line in lines if line.startswith(" " * 16)]
+    assert further and not any(line[16] == " " for line in further)
+    # Colours take no columns.
+    painted = re.sub(r"\x1b\[\d*m", "", natctl.on_tty(columns=columns, lines=100))
+    assert painted.splitlines() == lines
+
+
+def test_a_word_wider_than_the_terminal_stays_whole(fake, natctl):
+    fake(Status={**r.STATUS, "version": "x" * 100}, ListMappings={"mappings": []})
+    assert "x" * 100 in natctl(COLUMNS="40")
