@@ -13,6 +13,7 @@ EXPECTED = {
     "usr/lib/systemd/system/natd.socket": 0o644,
     "usr/lib/sysusers.d/natd.conf": 0o644,
     "usr/share/natd/org.natd.NAT.varlink": 0o644,
+    "usr/share/bash-completion/completions/natctl": 0o644,
 }
 
 
