@@ -65,7 +65,7 @@ wire_u16(struct wire_in *in)
 {
 	const uint8_t *b = wire_take(in, 2);
 
-	return b ? (uint16_t)(b[0] << 8 | b[1]) : 0;
+	return (uint16_t)(b ? b[0] << 8 | b[1] : 0);
 }
 
 static inline uint32_t
