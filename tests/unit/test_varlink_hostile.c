@@ -478,7 +478,7 @@ fd_comes_with_the_first_byte_of_a_message_sent_in_pieces(void **state)
 	(void)state;
 	send_with_fds(c, INODE, 1, any_fd, 1);
 	toy_turns(3);
-	client_send(c, INODE + 1, sizeof(INODE) - 1);
+	client_send(c, &INODE[1], sizeof(INODE) - 1);
 	client_expect(c, inode_reply);
 	client_free(c);
 }
@@ -491,7 +491,7 @@ fd_in_the_middle_of_a_message_closes(void **state)
 	(void)state;
 	client_send(c, INODE, 1);
 	toy_turns(3);
-	send_with_fds(c, INODE + 1, sizeof(INODE) - 1, any_fd, 1);
+	send_with_fds(c, &INODE[1], sizeof(INODE) - 1, any_fd, 1);
 	client_expect(c, NULL);
 	client_free(c);
 }
