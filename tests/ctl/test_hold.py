@@ -1,13 +1,17 @@
 """map --hold: what the world is told of a mapping, from its first verdict to its end."""
 
+import fcntl
 import json
+import os
 import signal
 import stat
+import subprocess
+import termios
 
 import pytest
 
 import replies as r
-from conftest import wait_for
+from conftest import NATCTL, wait_for
 from fake import CLOSE, SILENCE, Error, Last, Raw, Turns
 
 UP = {"mapping": r.mapping(persistence="connection")}
@@ -379,3 +383,28 @@ def test_hold_over_a_natd_that_is_silent(fake, natctl):
     natd.stream()
     process.terminate()
     ends(process, 0)
+
+
+def test_an_interrupt_of_the_terminal_reaches_the_command_once(fake, natctl):
+    """The terminal sends it to both; natctl must not pass on what is there already."""
+    fake(RequestMapping=[UP])
+    ours, theirs = os.openpty()
+    script = ("trap 'echo caught' 2; trap 'echo end; exit 9' 15; echo ready; "
+              "while :; do read -r x; done")
+
+    def own_terminal():
+        os.setsid()
+        fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
+    process = subprocess.Popen([NATCTL, *HOLD, "--", "sh", "-c", script], env=natctl.env,
+                               stdin=theirs, stdout=subprocess.PIPE, text=True,
+                               preexec_fn=own_terminal)
+    natctl.started.append(process)
+    assert process.stdout.readline() == "ready\n"
+    os.write(ours, b"\x03")
+    assert process.stdout.readline() == "caught\n"
+    # natctl takes the signal with the lower number first: what it does of SIGINT it has done.
+    process.terminate()
+    assert process.wait(10) == 9
+    assert process.stdout.read() == "end\n"
+    os.close(ours)
+    os.close(theirs)

@@ -237,7 +237,7 @@ def test_unmap_by_id(fake, natctl):
 
 def test_unmap_by_port_takes_only_what_fits(fake, natctl):
     both = r.mapping(id="m8", protocols=("udp", "tcp"), port=53)
-    natd = fake(ReleaseMapping={}, ListMappings={"mappings": [r.WEB, both, r.WIREGUARD]})
+    natd = fake(ReleaseMapping={}, ListMappings={"mappings": [r.WEB, both, r.V6]})
     assert natctl("unmap", "tcp", "8080") == "released m3\n"
     assert natd.requests[0][1] == {
         "protocol": "tcp", "internalPort": 8080, "ownerUserId": os.getuid()}
