@@ -81,9 +81,7 @@ is_watched(const struct netmon *n, const struct netmon_neigh *neigh)
 {
 	for (size_t i = 0; i < n->watched_count; i++)
 		if (n->watched[i].ifindex == neigh->ifindex &&
-		    n->watched[i].ip.family == neigh->ip.family &&
-		    memcmp(n->watched[i].ip.bytes, neigh->ip.bytes,
-			sizeof(neigh->ip.bytes)) == 0)
+		    netmon_same_ip(&n->watched[i].ip, &neigh->ip))
 			return true;
 	return false;
 }

@@ -123,8 +123,7 @@ parse_addr(const struct nlmsghdr *msg, struct netmon_addr *ret)
 		return -EBADMSG;
 	if (ret->ip.family == AF_UNSPEC)
 		ret->ip = address;
-	else if (address.family != AF_UNSPEC &&
-		 memcmp(address.bytes, ret->ip.bytes, sizeof(address.bytes)) != 0)
+	else if (address.family != AF_UNSPEC && !netmon_same_ip(&address, &ret->ip))
 		ret->peer = address;
 	if (ret->ip.family == AF_UNSPEC)
 		return -EBADMSG;
@@ -393,8 +392,6 @@ parse_neigh(const struct nlmsghdr *msg, struct netmon_neigh *ret)
 int
 netmon_parse(const struct nlmsghdr *msg, struct netmon_report *ret)
 {
-	int r;
-
 	/* RTM_NEWx and RTM_DELx are neighbours, in groups of four (linux/rtnetlink.h).
 	 */
 	memset(ret, 0, sizeof(*ret));
@@ -413,8 +410,7 @@ netmon_parse(const struct nlmsghdr *msg, struct netmon_report *ret)
 	case RTM_DELROUTE:
 		ret->subject = NETMON_ROUTE;
 		ret->count = 0;
-		r = parse_route(msg, ret);
-		return r;
+		return parse_route(msg, ret);
 	case RTM_NEWRULE:
 	case RTM_DELRULE:
 		ret->subject = NETMON_RULE;

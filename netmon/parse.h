@@ -7,6 +7,7 @@
 #pragma once
 
 #include <linux/netlink.h>
+#include <string.h>
 
 #include "netmon/netmon.h"
 
@@ -14,6 +15,13 @@
 
 /* Routes longer than this never take traffic to the internet at large. */
 #define NETMON_WIDE_PREFIX_MAX 8
+
+static inline bool
+netmon_same_ip(const struct netmon_ip *a, const struct netmon_ip *b)
+{
+	return a->family == b->family &&
+	       memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
+}
 
 enum netmon_subject {
 	NETMON_LINK,

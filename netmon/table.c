@@ -12,13 +12,6 @@
 #include <sys/socket.h>
 
 static bool
-same_ip(const struct netmon_ip *a, const struct netmon_ip *b)
-{
-	return a->family == b->family &&
-	       memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
-}
-
-static bool
 same_link(const void *a, const void *b)
 {
 	const struct netmon_link *x = a, *y = b;
@@ -31,11 +24,11 @@ same_addr(const void *a, const void *b)
 {
 	const struct netmon_addr *x = a, *y = b;
 
-	if (x->ifindex != y->ifindex || !same_ip(&x->ip, &y->ip))
+	if (x->ifindex != y->ifindex || !netmon_same_ip(&x->ip, &y->ip))
 		return false;
 	/* IPv4 knows one address several times, told apart by prefix and peer. */
 	return x->ip.family != AF_INET ||
-	       (x->prefix_len == y->prefix_len && same_ip(&x->peer, &y->peer));
+	       (x->prefix_len == y->prefix_len && netmon_same_ip(&x->peer, &y->peer));
 }
 
 static bool
@@ -55,7 +48,7 @@ same_neigh(const void *a, const void *b)
 {
 	const struct netmon_neigh *x = a, *y = b;
 
-	return x->ifindex == y->ifindex && same_ip(&x->ip, &y->ip);
+	return x->ifindex == y->ifindex && netmon_same_ip(&x->ip, &y->ip);
 }
 
 static const struct {

@@ -23,13 +23,6 @@ static const struct netmon_rule fixed_rules[] = {
 	    .suppress_prefix_len = -1 },
 };
 
-static bool
-same_ip(const struct netmon_ip *a, const struct netmon_ip *b)
-{
-	return a->family == b->family &&
-	       memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
-}
-
 /* Whether the first `bits` bits are the same. */
 static bool
 same_prefix(const struct netmon_ip *a, const struct netmon_ip *b, unsigned bits)
@@ -270,7 +263,7 @@ first_host(const struct netmon_addr *a)
 	for (unsigned bit = bits; bit < size * 8; bit++)
 		host.bytes[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
 	host.bytes[size - 1] |= 1;
-	return same_ip(&host, &a->ip) ? (struct netmon_ip) { 0 } : host;
+	return netmon_same_ip(&host, &a->ip) ? (struct netmon_ip) { 0 } : host;
 }
 
 /* The router of an interface for which nobody named one. */
@@ -290,7 +283,7 @@ derive_gateway(const struct netmon_tables *t, int ifindex, int family)
 	for (size_t i = 0; i < count; i++) {
 		const struct netmon_addr *a = &addrs[i];
 
-		if (a->ifindex == ifindex && same_ip(&a->ip, &source))
+		if (a->ifindex == ifindex && netmon_same_ip(&a->ip, &source))
 			return a->peer.family == family ? a->peer : first_host(a);
 	}
 	return none;
@@ -360,7 +353,7 @@ fill_mac(const struct netmon_tables *t, struct netmon_uplink *u)
 	memset(u->mac, 0, sizeof(u->mac));
 	for (size_t i = 0; i < count; i++) {
 		if (neighs[i].ifindex != u->ifindex ||
-		    !same_ip(&neighs[i].ip, &u->gateway))
+		    !netmon_same_ip(&neighs[i].ip, &u->gateway))
 			continue;
 		memcpy(u->mac, neighs[i].mac, sizeof(u->mac));
 		u->mac_len = neighs[i].mac_len;
