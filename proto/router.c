@@ -11,6 +11,8 @@
 
 /* How long a service that answered once is taken to be there without asking again. */
 #define TRUST_MS (INT64_C(10) * 60 * MSEC_PER_SEC)
+/* Hints can be forged: everything is asked again at most this often for them. */
+#define HINT_RENEW_MS (INT64_C(5) * MSEC_PER_SEC)
 #define AGAIN_BASE_MS (INT64_C(5) * MSEC_PER_SEC)
 #define AGAIN_CAP_MS (INT64_C(300) * MSEC_PER_SEC)
 
@@ -286,10 +288,22 @@ router_hint(struct router *r, msec_t now)
 		else if (any && r->service[s].circuit == CIRCUIT_OPEN)
 			service_probe(r, s, now);
 	}
-	/* UPnP has no epoch: what is held is read back. */
-	for (struct lease *l = r->leases; l; l = l->next)
-		if (l->is_held && !l->direct && !pxp_is(l->service))
+	if (now < r->hint_again_at)
+		return;
+	/* An epoch cannot show a restart right after the last one, and some routers
+	 * keep theirs: what is held is asked again, which changes nothing where it is
+	 * still there; UPnP is read back. */
+	r->hint_again_at = now + HINT_RENEW_MS;
+	for (struct lease *l = r->leases; l; l = l->next) {
+		if (!l->is_held || l->direct || l->op != OP_NONE)
+			continue;
+		if (pxp_is(l->service)) {
+			l->at = now;
+			l->quiet = true;
+		} else {
 			l->verify_at = now;
+		}
+	}
 }
 
 void

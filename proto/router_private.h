@@ -177,8 +177,9 @@ struct router {
 	struct lease *gone; /* reported as gone, to be freed */
 
 	struct retry_pace pace; /* first sends to port 5351 */
-	unsigned exchanges;     /* of leases over 5351, started and not overdue */
-	unsigned overdue;       /* those whose first verdict was silence */
+	msec_t hint_again_at;
+	unsigned exchanges; /* of leases over 5351, started and not overdue */
+	unsigned overdue;   /* those whose first verdict was silence */
 	struct igd igd;
 
 	struct addr external;

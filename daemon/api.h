@@ -1,0 +1,23 @@
+/*
+ * api.h - org.natd.NAT: every method of the interface, answered by the engine.
+ */
+#pragma once
+
+#include "daemon/engine.h"
+#include "daemon/varlink.h"
+
+struct api; /* opaque */
+
+/* What Reload does, given by main. */
+struct api_hooks {
+	/* Reads the configuration again.  0 with the names that changed in *ret_changed
+	 * and those that need a restart in *ret_restart (arrays, taken); -EINVAL with
+	 * the first error in file, line, message. */
+	int (*reload)(void *ctx, cJSON **ret_changed, cJSON **ret_restart,
+	    char file[static 256], unsigned *ret_line, char message[static 256]);
+	void *ctx;
+};
+
+int api_new(struct loop *loop, struct engine *engine, struct varlink_server *server,
+    const struct api_hooks *hooks, struct api **ret);
+struct api *api_free(struct api *a);

@@ -1,0 +1,400 @@
+/*
+ * api_json.c - the types of org.natd.NAT as JSON.
+ */
+#include "daemon/api_json.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "proto/json.h"
+
+cJSON *
+api_timestamp(int64_t realtime_us, int64_t boottime_us)
+{
+	cJSON *o = cJSON_CreateObject();
+
+	json_add_int(o, "realtime", realtime_us);
+	json_add_int(o, "boottime", boottime_us);
+	return o;
+}
+
+/* A deadline of CLOCK_BOOTTIME. */
+static void
+add_deadline(cJSON *o, const char *key, msec_t at)
+{
+	int64_t boottime = at * 1000;
+
+	if (at == MSEC_NEVER || at <= 0)
+		return;
+	cJSON_AddItemToObject(o, key,
+	    api_timestamp(
+		loop_realtime_usec() + boottime - loop_boottime_usec(), boottime));
+}
+
+static void
+add_addr(cJSON *o, const char *key, const struct addr *a)
+{
+	char text[ADDR_TEXT_MAX];
+
+	if (a->family != ADDR_NONE)
+		json_add_string(o, key, addr_format(a, text));
+}
+
+static void
+add_endpoint(cJSON *o, const char *key, const struct addr *a, uint16_t port)
+{
+	cJSON *e;
+
+	if (a->family == ADDR_NONE)
+		return;
+	e = cJSON_CreateObject();
+	add_addr(e, "address", a);
+	json_add_int(e, "port", port);
+	cJSON_AddItemToObject(o, key, e);
+}
+
+static const char *
+family_name(enum addr_family f)
+{
+	return f == ADDR_IPV6 ? "ipv6" : "ipv4";
+}
+
+cJSON *
+api_finding(
+    const char *severity, const char *code, const char *message, const char *hint)
+{
+	cJSON *o = cJSON_CreateObject();
+
+	json_add_string(o, "severity", severity);
+	json_add_string(o, "code", code);
+	json_add_string(o, "message", message);
+	if (hint)
+		json_add_string(o, "hint", hint);
+	return o;
+}
+
+/* ---- mappings ---- */
+
+static cJSON *
+context_json(const struct mapping_context *c)
+{
+	cJSON *o = cJSON_CreateObject();
+	cJSON *list = cJSON_AddArrayToObject(o, "protocols");
+
+	for (enum transport t = 0; t < TRANSPORT_MAX; t++)
+		if (c->transports & 1u << t)
+			cJSON_AddItemToArray(
+			    list, cJSON_CreateString(transport_name(t)));
+	if (!c->router_chooses)
+		json_add_int(o, "internalPort", c->internal_port);
+	add_addr(o, "internalAddress", &c->internal);
+	if (c->family != ADDR_NONE)
+		json_add_string(o, "family", family_name(c->family));
+	if (c->ifname[0])
+		json_add_string(o, "interface", c->ifname);
+	add_addr(o, "gateway", &c->gateway);
+	if (c->external_port)
+		json_add_int(o, "suggestedExternalPort", c->external_port);
+	cJSON_AddBoolToObject(o, "preferFailure", c->prefer_failure);
+	if (c->lifetime_s)
+		json_add_int(o, "lifetimeSeconds", c->lifetime_s);
+	json_add_string(o, "persistence", persistence_name(c->persistence));
+	if (c->description[0])
+		json_add_string(o, "description", c->description);
+	if (c->methods_count) {
+		list = cJSON_AddArrayToObject(o, "methods");
+		for (unsigned i = 0; i < c->methods_count; i++)
+			cJSON_AddItemToArray(
+			    list, cJSON_CreateString(method_name(c->methods[i])));
+	}
+	return o;
+}
+
+/* What a lease's problem is called for scripts. */
+static const char *
+problem_code(const struct lease_problem *p)
+{
+	static const struct {
+		const char *name, *code;
+	} rows[] = {
+		{ "TIMEOUT", "gateway_timeout" },
+		{ "PORT_UNREACHABLE", "gateway_timeout" },
+		{ "CONNECTION_REFUSED", "gateway_timeout" },
+		{ "BAD_ANSWER", "gateway_bad_answer" },
+		{ "NO_SERVICE", "no_method" },
+		{ "PORT_TAKEN", "external_port_unavailable" },
+		{ "VANISHED", "mapping_vanished" },
+		{ "NOTHING_GRANTED", "gateway_refused" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (strcmp(rows[i].name, p->name) == 0)
+			return rows[i].code;
+	return p->remedy == REMEDY_RETRY_HOURLY ? "not_authorized" : "gateway_refused";
+}
+
+static cJSON *
+problem_json(const struct mapping *m, const struct lease_status *st)
+{
+	const struct lease_problem *p = &st->problem;
+	const char *where = m->gateway ? gateway_name(m->gateway) : "the network";
+	char text[256];
+
+	if (!p->present)
+		return NULL;
+	if (strcmp(p->name, "NO_SERVICE") == 0)
+		snprintf(text, sizeof(text), "%s offers no way to map ports", where);
+	else if (p->code)
+		snprintf(text, sizeof(text), "%s refused by %s: %s (%d)", where,
+		    method_title(p->method), p->name, p->code);
+	else
+		snprintf(text, sizeof(text), "%s, %s: %s", where,
+		    method_title(p->method), p->name);
+	return api_finding(st->is_held ? "warning" : "error", problem_code(p), text,
+	    p->hint ? p->hint
+		    : "look for UPnP, NAT-PMP or PCP in the router's settings and "
+		      "switch it on");
+}
+
+/* Active, but of no use, or not active and nobody to ask. */
+static cJSON *
+situation_json(const struct mapping *m, const struct lease_status *st)
+{
+	const struct addr *external = &st->held.external;
+	char text[256], address[ADDR_TEXT_MAX];
+
+	if (st->state == MAPPING_SUSPENDED)
+		return api_finding("warning", "no_uplink",
+		    m->context.ifname[0] ? "the interface has no usable uplink"
+					 : "there is no uplink with a router",
+		    "the mapping is made as soon as there is one");
+	if (!st->is_held || external->family != ADDR_IPV4 || addr_is_global(external))
+		return NULL;
+	snprintf(text, sizeof(text),
+	    "the router's external address %s is not global (%s)",
+	    addr_format(external, address), addr_class_name(addr_classify(external)));
+	if (addr_classify(external) == ADDR_CLASS_CGN)
+		return api_finding("warning", "cgnat", text,
+		    "the provider translates again: ask it for a public address, or "
+		    "use IPv6");
+	return api_finding("warning", "double_nat", text,
+	    "another router stands in front of yours: map the port there, too, or make "
+	    "yours a bridge");
+}
+
+static cJSON *
+runtime_json(const struct mapping *m, const struct api_viewer *viewer)
+{
+	struct lease_status st;
+	cJSON *o = cJSON_CreateObject(), *problem;
+	struct addr internal = m->context.internal;
+
+	mapping_status(m, &st);
+	json_add_string(o, "state", mapping_state_name(st.state));
+	if (st.is_held)
+		json_add_string(o, "method", method_name(st.held.method));
+	if (m->gateway) {
+		const struct netmon_uplink *u = gateway_uplink(m->gateway);
+		struct addr gateway = gateway_addr(&u->gateway, u->ifindex);
+
+		add_addr(o, "gateway", &gateway);
+		json_add_string(o, "interface", u->name);
+		if (internal.family == ADDR_NONE)
+			internal = gateway_addr(&u->source, u->ifindex);
+	}
+	if (st.is_held || !m->context.router_chooses)
+		add_endpoint(o, "internal", &internal,
+		    st.is_held ? st.held.internal_port : m->context.internal_port);
+	if (st.is_held) {
+		add_endpoint(o, "external", &st.held.external, st.held.external_port);
+		if (st.held.external.family != ADDR_NONE)
+			cJSON_AddBoolToObject(
+			    o, "externalIsGlobal", addr_is_global(&st.held.external));
+	}
+	json_add_string(o, "reachability", "unknown");
+	if (st.is_held) {
+		json_add_int(o, "grantedLifetimeSeconds", st.held.lifetime_s);
+		add_deadline(o, "expires", st.held.expires_at);
+	}
+	if (m->created_realtime_us)
+		cJSON_AddItemToObject(o, "created",
+		    api_timestamp(m->created_realtime_us, m->created_boottime_us));
+	add_deadline(o, "nextRenewal",
+	    st.is_held           ? st.renew_at
+	    : st.problem.present ? st.problem.retry_at
+				 : MSEC_NEVER);
+	json_add_int(o, "renewals", st.renewals);
+	if (viewer->privileged || viewer->uid == m->uid) {
+		json_add_int(o, "ownerUserId", m->uid);
+		if (m->pid)
+			json_add_int(o, "ownerProcessId", m->pid);
+	}
+	problem = problem_json(m, &st);
+	if (!problem)
+		problem = situation_json(m, &st);
+	if (problem)
+		cJSON_AddItemToObject(o, "problem", problem);
+	return o;
+}
+
+cJSON *
+api_mapping(const struct mapping *m, const struct api_viewer *viewer)
+{
+	cJSON *o = cJSON_CreateObject();
+
+	json_add_string(o, "id", m->id);
+	cJSON_AddItemToObject(o, "context", context_json(&m->context));
+	cJSON_AddItemToObject(o, "runtime", runtime_json(m, viewer));
+	return o;
+}
+
+/* ---- gateways ---- */
+
+static cJSON *
+service_json(const struct gateway *g, enum router_service s)
+{
+	struct service_status st;
+	cJSON *o = cJSON_CreateObject();
+	const struct netmon_uplink *u = gateway_uplink(g);
+	struct addr gateway = gateway_addr(&u->gateway, u->ifindex);
+	char text[256], address[ADDR_TEXT_MAX];
+
+	router_service_status(gateway_router(g), s, &st);
+	json_add_string(o, "method", method_name(st.method));
+	cJSON_AddBoolToObject(o, "available", st.state == SERVICE_AVAILABLE);
+	if (st.version[0])
+		json_add_string(o, "version", st.version);
+	if (st.control[0]) {
+		gateway.scope = 0;
+		snprintf(text, sizeof(text),
+		    gateway.family == ADDR_IPV6 ? "http://[%s]%s" : "http://%s%s",
+		    addr_format(&gateway, address), st.control);
+		json_add_string(o, "controlAddress", text);
+	}
+	if (st.has_epoch)
+		json_add_int(o, "epochSeconds", st.epoch_s);
+	if (st.round_trip_us >= 0)
+		json_add_int(o, "roundTripUSec", st.round_trip_us);
+	json_add_string(o, "circuit", circuit_name(st.circuit));
+	if (st.reason[0])
+		cJSON_AddItemToObject(o, "problem",
+		    api_finding("info",
+			st.circuit == CIRCUIT_CLOSED ? "not_available" : "circuit_open",
+			st.reason, NULL));
+	return o;
+}
+
+/* Services that cannot be on this family are left out. */
+static bool
+service_shown(const struct gateway *g, enum router_service s)
+{
+	bool ipv4 = gateway_uplink(g)->family == AF_INET;
+
+	return s == ROUTER_PCP || (s == ROUTER_PINHOLE) != ipv4;
+}
+
+cJSON *
+api_gateway(const struct gateway *g)
+{
+	const struct netmon_uplink *u = gateway_uplink(g);
+	const struct router *r = gateway_router(g);
+	struct addr gateway = gateway_addr(&u->gateway, u->ifindex);
+	cJSON *o = cJSON_CreateObject(), *services;
+	char text[ADDR_TEXT_MAX];
+
+	json_add_string(o, "address", addr_format(&gateway, text));
+	json_add_string(o, "interface", u->name);
+	json_add_int(o, "interfaceIndex", u->ifindex);
+	json_add_string(o, "family", u->family == AF_INET6 ? "ipv6" : "ipv4");
+	cJSON_AddBoolToObject(o, "isDefaultRoute", u->is_default);
+	if (router_name(r)[0])
+		json_add_string(o, "name", router_name(r));
+	add_addr(o, "externalAddress", router_external(r));
+	services = cJSON_AddArrayToObject(o, "services");
+	for (enum router_service s = 0; s < ROUTER_SERVICES; s++)
+		if (service_shown(g, s))
+			cJSON_AddItemToArray(services, service_json(g, s));
+	return o;
+}
+
+cJSON *
+api_external_address(const struct gateway *g)
+{
+	const struct netmon_uplink *u = gateway_uplink(g);
+	const struct router *r = gateway_router(g);
+	struct addr address = *router_external(r);
+	struct addr local = gateway_addr(&u->source, u->ifindex);
+	const char *source = method_name(router_external_source(r));
+	char text[ADDR_TEXT_MAX];
+	cJSON *o;
+
+	/* A global address of our own is the external one. */
+	if (address.family == ADDR_NONE && addr_is_global(&local)) {
+		address = local;
+		source = method_name(METHOD_DIRECT);
+	}
+	if (address.family == ADDR_NONE)
+		return NULL;
+	o = cJSON_CreateObject();
+	json_add_string(o, "family", family_name(address.family));
+	json_add_string(o, "address", addr_format(&address, text));
+	cJSON_AddBoolToObject(o, "isGlobal", addr_is_global(&address));
+	json_add_string(o, "interface", u->name);
+	json_add_string(o, "source", source);
+	return o;
+}
+
+cJSON *
+api_external_addresses(struct engine *e)
+{
+	cJSON *list = cJSON_CreateArray();
+
+	for (size_t i = 0; i < engine_gateways(e); i++) {
+		cJSON *o = api_external_address(engine_gateway(e, i));
+
+		if (o)
+			cJSON_AddItemToArray(list, o);
+	}
+	return list;
+}
+
+static bool
+method_allowed(const struct lease_want *want, enum method m)
+{
+	/* Until it is found, an IGD counts as version 1. */
+	unsigned also = m == METHOD_IGD1 ? METHOD_BIT(METHOD_IGD2) : 0;
+
+	return want->methods & (METHOD_BIT(m) | also);
+}
+
+cJSON *
+api_tried(const struct mapping *m)
+{
+	cJSON *list = cJSON_CreateArray();
+	const struct lease_want *want;
+	char text[ADDR_TEXT_MAX];
+
+	if (!m->lease)
+		return list;
+	want = lease_wanted(m->lease);
+	for (enum router_service s = 0; s < ROUTER_SERVICES; s++) {
+		const struct netmon_uplink *u = gateway_uplink(m->gateway);
+		struct addr gateway = gateway_addr(&u->gateway, u->ifindex);
+		struct service_status st;
+		cJSON *o;
+
+		router_service_status(gateway_router(m->gateway), s, &st);
+		if (!service_shown(m->gateway, s) || !method_allowed(want, st.method))
+			continue;
+		o = cJSON_CreateObject();
+		json_add_string(o, "method", method_name(st.method));
+		if (gateway.family != ADDR_NONE)
+			json_add_string(o, "gateway", addr_format(&gateway, text));
+		json_add_string(o, "reason",
+		    st.reason[0]                  ? st.reason
+		    : st.state == SERVICE_PROBING ? "no answer yet"
+						  : "it does not serve this mapping");
+		cJSON_AddItemToArray(list, o);
+	}
+	return list;
+}

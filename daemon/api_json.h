@@ -1,0 +1,28 @@
+/*
+ * api_json.h - the types of org.natd.NAT as JSON, one function per type.
+ *
+ * All return a new object (NULL when out of memory), to be owned by the caller.
+ */
+#pragma once
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+
+#include "daemon/engine.h"
+
+/* Who may see owner fields of a mapping. */
+struct api_viewer {
+	bool privileged;
+	uid_t uid;
+};
+
+cJSON *api_mapping(const struct mapping *m, const struct api_viewer *viewer);
+cJSON *api_gateway(const struct gateway *g);
+/* One per family and gateway with a known or direct external address. */
+cJSON *api_external_addresses(struct engine *e);
+cJSON *api_external_address(const struct gateway *g); /* NULL: none is known */
+cJSON *api_timestamp(int64_t realtime_us, int64_t boottime_us);
+cJSON *api_finding(
+    const char *severity, const char *code, const char *message, const char *hint);
+/* Why no allowed service of this gateway serves the mapping: []TriedMethod. */
+cJSON *api_tried(const struct mapping *m);

@@ -1,0 +1,43 @@
+/*
+ * api_private.h - shared by api.c (methods), request.c (RequestMapping), monitor.c and
+ * metrics.c.  Nobody else includes this.
+ */
+#pragma once
+
+#include "daemon/api.h"
+#include "daemon/api_json.h"
+
+#define NATD_ERROR(name) "org.natd.NAT." name
+
+struct api {
+	struct loop *loop;
+	struct engine *engine;
+	struct varlink_server *server;
+	struct api_hooks hooks;
+	int64_t started_realtime_us, started_boottime_us;
+	struct varlink_interface interface, service_interface;
+};
+
+extern const char *const api_family_values[], *const api_transport_values[],
+						  *const api_method_values[],
+						      *const api_persistence_values[],
+							  *const api_event_values[];
+
+void api_viewer_of(const struct varlink_call *c, struct api_viewer *ret);
+/* From a family parameter: absent is ADDR_NONE. */
+enum addr_family api_family(const struct varlink_value *v);
+
+/* request.c */
+extern const struct varlink_param request_params[];
+void request_mapping(
+    struct varlink_call *call, const struct varlink_value *values, void *ctx);
+extern const struct varlink_param release_params[];
+void release_mapping(
+    struct varlink_call *call, const struct varlink_value *values, void *ctx);
+
+/* monitor.c */
+extern const struct varlink_param monitor_params[];
+void monitor(struct varlink_call *call, const struct varlink_value *values, void *ctx);
+
+/* metrics.c: text format 0.0.4, to be freed; NULL when out of memory. */
+char *metrics_text(struct api *a);

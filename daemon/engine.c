@@ -1,0 +1,675 @@
+/*
+ * engine.c - the wanted state, who watches it, and when it is compared with what is
+ * held.
+ */
+#include "daemon/engine.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/engine_private.h"
+#include "daemon/log.h"
+#include "daemon/random.h"
+
+/* Netlink news come in bunches: act on the first at once, on the rest together. */
+#define DEBOUNCE_MS 50
+#define DEBOUNCE_MAX_MS 250
+#define SHUTDOWN_MS (3 * MSEC_PER_SEC)
+
+const char *
+engine_state_name(enum engine_state s)
+{
+	static const char *const names[] = {
+		[ENGINE_STARTING] = "starting",
+		[ENGINE_OFFLINE] = "offline",
+		[ENGINE_DEGRADED] = "degraded",
+		[ENGINE_ONLINE] = "online",
+	};
+
+	return names[s];
+}
+
+/* ---- observers ---- */
+
+void
+engine_tell(
+    struct engine *e, enum engine_event event, struct mapping *m, struct gateway *g)
+{
+	if (m)
+		mapping_tell(m, event == ENGINE_MAPPING_REMOVED);
+	for (struct engine_observer *o = e->observers, *next; o; o = next) {
+		next = o->next;
+		o->event(o, event, m, g);
+	}
+}
+
+void
+engine_observe(struct engine *e, struct engine_observer *o)
+{
+	o->next = e->observers;
+	e->observers = o;
+}
+
+void
+engine_unobserve(struct engine *e, struct engine_observer *o)
+{
+	for (struct engine_observer **at = &e->observers; *at; at = &(*at)->next)
+		if (*at == o) {
+			*at = o->next;
+			return;
+		}
+}
+
+/* ---- mappings ---- */
+
+struct mapping *
+engine_add_mapping(struct engine *e, const char *id)
+{
+	struct mapping *m = calloc(1, sizeof(*m)), **at = &e->mappings;
+
+	if (!m)
+		return NULL;
+	if (id)
+		snprintf(m->id, sizeof(m->id), "%s", id);
+	else
+		do
+			snprintf(m->id, sizeof(m->id), "m%u", ++e->next_id);
+		while (engine_find(e, m->id));
+	m->wanted_until = MSEC_NEVER;
+	while (*at)
+		at = &(*at)->next;
+	*at = m;
+	return m;
+}
+
+void
+engine_drop_mapping(struct engine *e, struct mapping *m)
+{
+	for (struct mapping **at = &e->mappings; *at; at = &(*at)->next)
+		if (*at == m) {
+			*at = m->next;
+			break;
+		}
+	engine_tell(e, ENGINE_MAPPING_REMOVED, m, NULL);
+	free(m);
+	persist_later(e);
+}
+
+struct mapping *
+engine_find(struct engine *e, const char *id)
+{
+	for (struct mapping *m = e->mappings; m; m = m->next)
+		if (strcmp(m->id, id) == 0)
+			return m;
+	return NULL;
+}
+
+struct mapping *
+engine_mappings(struct engine *e)
+{
+	return e->mappings;
+}
+
+/* The living mapping with this internal endpoint, whoever owns it. */
+static struct mapping *
+find_same(struct engine *e, const struct mapping_context *context)
+{
+	for (struct mapping *m = e->mappings; m; m = m->next)
+		if (!m->releasing && mapping_same_internal(&m->context, context))
+			return m;
+	return NULL;
+}
+
+static unsigned
+count_mappings(const struct engine *e, bool of_user, uid_t uid)
+{
+	unsigned n = 0;
+
+	for (const struct mapping *m = e->mappings; m; m = m->next)
+		n += !m->releasing && (!of_user || m->uid == uid);
+	return n;
+}
+
+static void
+set_wanted_until(const struct engine *e, struct mapping *m)
+{
+	uint32_t lifetime_s =
+	    m->context.lifetime_s ? m->context.lifetime_s : e->conf->lease_s;
+
+	m->wanted_until = m->context.persistence == PERSISTENCE_LEASE
+			      ? loop_now() + lifetime_s * MSEC_PER_SEC
+			      : MSEC_NEVER;
+}
+
+/* The same user asked again: what may change changes, the number stays. */
+static void
+refresh(struct engine *e, struct mapping *m, const struct mapping_context *context)
+{
+	bool same = m->context.transports == context->transports &&
+		    m->context.external_port == context->external_port &&
+		    m->context.prefer_failure == context->prefer_failure &&
+		    m->context.methods_count == context->methods_count &&
+		    memcmp(m->context.methods, context->methods,
+			sizeof(m->context.methods)) == 0;
+
+	/* A connection that refreshes somebody's longer wish does not shorten it. */
+	enum persistence kept = MAX(m->context.persistence, context->persistence);
+
+	if (!same && m->lease)
+		holding_release(e, m, loop_now());
+	m->context = *context;
+	m->context.persistence = kept;
+	set_wanted_until(e, m);
+	if (m->lease) {
+		struct lease_want want;
+
+		want_of(e, m, m->gateway, &want);
+		lease_set_lifetime(m->lease, want.lifetime_s);
+		lease_renew(m->lease, loop_now());
+		gateway_kick(m->gateway);
+	}
+}
+
+enum engine_refusal
+engine_request(struct engine *e, const struct mapping_context *context, uid_t uid,
+    pid_t pid, bool privileged, struct mapping **ret,
+    struct engine_refused *ret_refused)
+{
+	struct mapping *m;
+	enum engine_event event = ENGINE_MAPPING_CHANGED;
+
+	if (e->stopping)
+		return ENGINE_SHUTTING_DOWN;
+	if (context->ifname[0] && !engine_has_interface(e, context->ifname))
+		return ENGINE_NO_INTERFACE;
+	m = find_same(e, context);
+	if (!m) {
+		*ret_refused =
+		    (struct engine_refused) { .limit = e->conf->quota_per_user,
+			    .current = count_mappings(e, true, uid) };
+		if (!privileged && ret_refused->current >= ret_refused->limit)
+			return ENGINE_QUOTA;
+		*ret_refused = (struct engine_refused) { .limit = e->conf->mappings_max,
+			.current = count_mappings(e, false, 0) };
+		if (ret_refused->current >= ret_refused->limit)
+			return ENGINE_QUOTA;
+	} else if (m->uid != uid) {
+		*ret = m;
+		return ENGINE_CONFLICT;
+	}
+	if (m) {
+		refresh(e, m, context);
+	} else {
+		m = engine_add_mapping(e, NULL);
+		if (!m)
+			return ENGINE_NO_MEMORY;
+		event = ENGINE_MAPPING_ADDED;
+		m->context = *context;
+		m->uid = uid;
+		random_fill(m->nonce, sizeof(m->nonce));
+		set_wanted_until(e, m);
+	}
+	m->pid = pid;
+	/* The nonce is on disk before the router sees it: a crash can't lose the rule.
+	 */
+	if (m->context.persistence == PERSISTENCE_PERMANENT)
+		persist_now(e);
+	else
+		persist_later(e);
+	/* At once, so that the caller finds the mapping already on its way. */
+	reconcile(e, loop_now());
+	engine_tell(e, event, m, NULL);
+	*ret = m;
+	return ENGINE_ACCEPTED;
+}
+
+void
+engine_release(struct engine *e, struct mapping *m)
+{
+	if (m->releasing)
+		return;
+	m->releasing = true;
+	m->wanted_until = MSEC_NEVER;
+	if (m->lease) {
+		lease_release(m->lease, loop_now());
+		gateway_kick(m->gateway);
+		engine_tell(e, ENGINE_MAPPING_CHANGED, m, NULL);
+	}
+	persist_later(e);
+	engine_wake(e);
+}
+
+void
+engine_renew(struct engine *e, struct mapping *m)
+{
+	(void)e;
+	if (!m->lease || m->releasing)
+		return;
+	lease_renew(m->lease, loop_now());
+	gateway_kick(m->gateway);
+}
+
+void
+engine_hold(struct engine *e, struct mapping *m)
+{
+	(void)e;
+	m->holders++;
+}
+
+void
+engine_unhold(struct engine *e, struct mapping *m)
+{
+	if (--m->holders == 0 && m->context.persistence == PERSISTENCE_CONNECTION)
+		engine_release(e, m);
+}
+
+/* ---- when ---- */
+
+void
+engine_wake(struct engine *e)
+{
+	timer_set(&e->reconcile_timer, loop_now());
+}
+
+static void
+on_reconcile(void *ctx)
+{
+	struct engine *e = ctx;
+
+	reconcile(e, loop_now());
+	if (e->stopping && !holding_any_releasing(e) && e->stopped) {
+		void (*stopped)(void *) = e->stopped;
+
+		e->stopped = NULL;
+		timer_clear(&e->shutdown_timer);
+		persist_now(e);
+		stopped(e->stopped_ctx);
+	}
+}
+
+static void
+on_debounced(void *ctx)
+{
+	struct engine *e = ctx;
+
+	e->debounce_since = 0;
+	engine_wake(e);
+}
+
+static void
+on_net(evutil_socket_t fd, short what, void *ctx)
+{
+	struct engine *e = ctx;
+	int changed = netmon_dispatch(e->net);
+	msec_t now = loop_now();
+
+	(void)fd;
+	(void)what;
+	if (changed < 0) {
+		e->counters.netlink_errors++;
+		log_warning("cannot read the kernel's tables: %s", strerror(-changed));
+		changed = 0;
+	}
+	if (changed == 0)
+		return;
+	e->uplinks_dirty = true;
+	/* The last event of a bunch decides, but the first waits for 250 ms at most. */
+	if (e->debounce_since == 0)
+		e->debounce_since = now;
+	timer_set(&e->debounce_timer,
+	    MIN(now + DEBOUNCE_MS, e->debounce_since + DEBOUNCE_MAX_MS));
+}
+
+static void
+on_save(void *ctx)
+{
+	persist_now(ctx);
+}
+
+static void
+on_shutdown_late(void *ctx)
+{
+	struct engine *e = ctx;
+	void (*stopped)(void *) = e->stopped;
+
+	e->stopped = NULL;
+	log_notice(
+	    "some routers did not answer in time; what is left there ends with its "
+	    "lease, or at the next start");
+	persist_now(e);
+	if (stopped)
+		stopped(e->stopped_ctx);
+}
+
+void
+engine_shutdown(struct engine *e, void (*done)(void *ctx), void *ctx)
+{
+	if (e->stopping)
+		return;
+	e->stopping = true;
+	e->stopped = done;
+	e->stopped_ctx = ctx;
+	/* Before anything is released: the next start wants the rest again. */
+	persist_now(e);
+	for (struct mapping *m = e->mappings; m; m = m->next) {
+		bool stays = m->context.persistence == PERSISTENCE_PERMANENT &&
+			     m->lease && !m->releasing &&
+			     m->last.expires_at != MSEC_NEVER;
+
+		if (stays)
+			continue;
+		if (m->lease)
+			holding_release(e, m, loop_now());
+		m->last.expires_at = 0; /* asked anew, with the same number */
+		m->releasing |= m->context.persistence == PERSISTENCE_CONNECTION;
+	}
+	timer_set(&e->shutdown_timer, loop_now() + SHUTDOWN_MS);
+	engine_wake(e);
+}
+
+/* ---- life ---- */
+
+static void
+heard_announcement(unsigned ifindex, const struct addr *from, void *ctx)
+{
+	struct engine *e = ctx;
+
+	for (size_t i = 0; i < e->gateways_count; i++) {
+		const struct netmon_uplink *u = gateway_uplink(e->gateways[i]);
+		struct addr gateway = gateway_addr(&u->gateway, u->ifindex);
+
+		if ((unsigned)u->ifindex == ifindex && addr_equal(&gateway, from))
+			gateway_announced(e->gateways[i]);
+	}
+}
+
+static void
+heard_ssdp(
+    unsigned ifindex, const struct addr *from, const char *buf, size_t len, void *ctx)
+{
+	struct engine *e = ctx;
+
+	for (size_t i = 0; i < e->gateways_count; i++) {
+		const struct netmon_uplink *u = gateway_uplink(e->gateways[i]);
+		struct addr gateway = gateway_addr(&u->gateway, u->ifindex);
+
+		if ((unsigned)u->ifindex == ifindex && addr_equal(&gateway, from))
+			gateway_ssdp(e->gateways[i], from, buf, len);
+	}
+}
+
+static int
+start_timers(struct engine *e)
+{
+	const struct {
+		struct timer *timer;
+		void (*fire)(void *ctx);
+	} timers[] = {
+		{ &e->reconcile_timer, on_reconcile },
+		{ &e->save_timer, on_save },
+		{ &e->debounce_timer, on_debounced },
+		{ &e->shutdown_timer, on_shutdown_late },
+	};
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(timers) && r == 0; i++)
+		r = timer_init(timers[i].timer, e->loop, timers[i].fire, e);
+	return r;
+}
+
+int
+engine_new(struct loop *loop, const struct conf *conf, struct netmon *net,
+    struct state *state, struct engine **ret)
+{
+	struct engine *e = calloc(1, sizeof(*e));
+	const struct hear_hooks hooks = {
+		.announced = heard_announcement,
+		.ssdp = heard_ssdp,
+		.ctx = e,
+	};
+	int r;
+
+	if (!e)
+		return -ENOMEM;
+	e->loop = loop;
+	e->conf = conf;
+	e->net = net;
+	e->state = state;
+	r = start_timers(e);
+	if (r == 0)
+		r = hear_new(loop, &hooks, &e->hear);
+	if (r == 0) {
+		e->net_event = event_new(
+		    loop_base(loop), netmon_fd(net), EV_READ | EV_PERSIST, on_net, e);
+		r = e->net_event && event_add(e->net_event, NULL) == 0 ? 0 : -ENOMEM;
+	}
+	if (r < 0) {
+		engine_free(e);
+		return r;
+	}
+	persist_load(e, loop_now());
+	e->uplinks_dirty = true;
+	engine_set_conf(e, conf);
+	reconcile(e, loop_now());
+	*ret = e;
+	return 0;
+}
+
+struct engine *
+engine_free(struct engine *e)
+{
+	if (!e)
+		return NULL;
+	if (e->net_event)
+		event_free(e->net_event);
+	holding_free_all(e);
+	for (size_t i = 0; i < e->gateways_count; i++)
+		gateway_free(e->gateways[i]);
+	for (struct mapping *m = e->mappings, *next; m; m = next) {
+		next = m->next;
+		free(m);
+	}
+	for (struct habit *h = e->habits, *next; h; h = next) {
+		next = h->next;
+		free(h);
+	}
+	hear_free(e->hear);
+	timer_done(&e->reconcile_timer);
+	timer_done(&e->save_timer);
+	timer_done(&e->debounce_timer);
+	timer_done(&e->shutdown_timer);
+	free(e);
+	return NULL;
+}
+
+/* ---- configuration ---- */
+
+static void
+context_of(const struct conf_mapping *c, struct mapping_context *ret)
+{
+	*ret = (struct mapping_context) {
+		.transports = c->transports,
+		.router_chooses = c->internal_port == 0,
+		.internal_port = c->internal_port,
+		.internal = c->internal,
+		.family = c->family,
+		.gateway = c->gateway,
+		.external_port = c->external_port,
+		.prefer_failure = c->prefer_failure,
+		.lifetime_s = c->lease_s,
+		.persistence = PERSISTENCE_PERMANENT,
+		.methods_count = c->methods.count,
+	};
+	memcpy(ret->methods, c->methods.list, sizeof(ret->methods));
+	memcpy(ret->ifname, c->ifname, sizeof(ret->ifname));
+	snprintf(ret->description, sizeof(ret->description), "%s", c->description);
+}
+
+static bool
+same_context(const struct mapping_context *a, const struct mapping_context *b)
+{
+	return a->transports == b->transports &&
+	       a->router_chooses == b->router_chooses &&
+	       a->internal_port == b->internal_port &&
+	       addr_equal(&a->internal, &b->internal) && a->family == b->family &&
+	       strcmp(a->ifname, b->ifname) == 0 &&
+	       addr_equal(&a->gateway, &b->gateway) &&
+	       a->external_port == b->external_port &&
+	       a->prefer_failure == b->prefer_failure &&
+	       a->lifetime_s == b->lifetime_s &&
+	       strcmp(a->description, b->description) == 0 &&
+	       a->methods_count == b->methods_count &&
+	       memcmp(a->methods, b->methods, sizeof(a->methods)) == 0;
+}
+
+static struct mapping *
+find_configured(struct engine *e, const char *name)
+{
+	for (struct mapping *m = e->mappings; m; m = m->next)
+		if (m->origin == MAPPING_BY_CONFIG && !m->releasing &&
+		    strcmp(m->name, name) == 0)
+			return m;
+	return NULL;
+}
+
+static void
+follow_conf_mapping(struct engine *e, const struct conf_mapping *c)
+{
+	struct mapping *m = find_configured(e, c->name);
+	struct mapping_context context;
+
+	context_of(c, &context);
+	if (m && same_context(&m->context, &context))
+		return;
+	if (m)
+		engine_release(e, m);
+	m = engine_add_mapping(e, NULL);
+	if (!m)
+		return;
+	m->origin = MAPPING_BY_CONFIG;
+	snprintf(m->name, sizeof(m->name), "%s", c->name);
+	m->context = context;
+	random_fill(m->nonce, sizeof(m->nonce));
+	engine_tell(e, ENGINE_MAPPING_ADDED, m, NULL);
+}
+
+static bool
+in_conf(const struct conf *c, const char *name)
+{
+	for (size_t i = 0; i < c->mappings_count; i++)
+		if (strcmp(c->mappings[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+void
+engine_set_conf(struct engine *e, const struct conf *conf)
+{
+	e->conf = conf;
+	for (struct mapping *m = e->mappings; m; m = m->next)
+		if (m->origin == MAPPING_BY_CONFIG && !in_conf(conf, m->name))
+			engine_release(e, m);
+	for (size_t i = 0; i < conf->mappings_count; i++)
+		follow_conf_mapping(e, &conf->mappings[i]);
+	persist_now(e);
+	e->uplinks_dirty = true;
+	engine_wake(e);
+}
+
+const struct conf *
+engine_conf(const struct engine *e)
+{
+	return e->conf;
+}
+
+/* ---- what is known ---- */
+
+size_t
+engine_gateways(const struct engine *e)
+{
+	return e->gateways_count;
+}
+
+struct gateway *
+engine_gateway(const struct engine *e, size_t i)
+{
+	return e->gateways[i];
+}
+
+enum engine_state
+engine_get_state(const struct engine *e)
+{
+	return e->state_now;
+}
+
+const struct engine_counters *
+engine_get_counters(const struct engine *e)
+{
+	return &e->counters;
+}
+
+bool
+engine_has_uplink(const struct engine *e, enum addr_family family, const char *ifname)
+{
+	for (size_t i = 0; i < e->gateways_count; i++) {
+		const struct netmon_uplink *u = gateway_uplink(e->gateways[i]);
+		enum addr_family f = u->family == AF_INET ? ADDR_IPV4 : ADDR_IPV6;
+
+		if ((family == ADDR_NONE || family == f) &&
+		    (ifname[0] == '\0' || strcmp(ifname, u->name) == 0))
+			return true;
+	}
+	return false;
+}
+
+bool
+engine_has_interface(const struct engine *e, const char *ifname)
+{
+	size_t count;
+	const struct netmon_link *links = netmon_links(e->net, &count);
+
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(links[i].name, ifname) == 0)
+			return true;
+	return conf_find_uplink(e->conf, ifname) != NULL;
+}
+
+uint64_t
+engine_netlink_events(const struct engine *e)
+{
+	return netmon_events(e->net);
+}
+
+uint64_t
+engine_netlink_overruns(const struct engine *e)
+{
+	return netmon_overruns(e->net);
+}
+
+bool
+engine_has_address(const struct engine *e, const struct addr *a)
+{
+	size_t count;
+	const struct netmon_addr *addrs = netmon_addrs(e->net, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		struct addr own = gateway_addr(&addrs[i].ip, addrs[i].ifindex);
+
+		if (addr_equal(&own, a))
+			return true;
+	}
+	return false;
+}
+
+void
+engine_discover(struct engine *e)
+{
+	for (size_t i = 0; i < e->gateways_count; i++) {
+		router_discover(gateway_router(e->gateways[i]), loop_now());
+		gateway_kick(e->gateways[i]);
+	}
+}

@@ -1,0 +1,117 @@
+/*
+ * engine_private.h - structs shared by engine.c (life, wishes, observers), reconcile.c
+ * (wanted against held), holding.c (leases and tombstones) and persist.c (the state
+ * file).  Nobody else includes this.
+ */
+#pragma once
+
+#include "daemon/engine.h"
+#include "daemon/hear.h"
+#include "daemon/state.h"
+
+#define GATEWAYS_MAX 64
+#define SAVE_DELAY_MS 100
+#define SAVE_RETRY_MS (60 * MSEC_PER_SEC)
+
+/*
+ * A lease on a gateway: of a mapping, or of nobody any more (then it is being deleted).
+ * With lease NULL it is a tombstone: something of ours that may still be on a router
+ * which is away; it is deleted when that router comes back, or forgotten at its end.
+ */
+struct holding {
+	struct holding *next;
+	struct engine *engine;
+	struct mapping *mapping; /* NULL: nobody's */
+	struct gateway *gateway; /* NULL: tombstone */
+	struct lease *lease;
+	struct gateway_identity on;
+	struct lease_want want; /* tombstone: to delete with the same nonce */
+	struct lease_held held;
+	bool buried; /* the router did not confirm: not tried again while it stays up */
+};
+
+/* What is kept about a router: by address and MAC. */
+struct habit {
+	struct habit *next;
+	struct gateway_identity on;
+	struct router_habits habits;
+};
+
+struct engine {
+	struct loop *loop;
+	const struct conf *conf;
+	struct netmon *net;
+	struct state *state;
+	struct hear *hear;
+	struct event *net_event;
+	struct timer reconcile_timer, save_timer, debounce_timer, shutdown_timer;
+
+	struct mapping *mappings;
+	unsigned next_id;
+	struct holding *holdings;
+	struct habit *habits;
+	struct gateway *gateways[GATEWAYS_MAX];
+	size_t gateways_count;
+	bool uplinks_dirty;
+	msec_t debounce_since;
+
+	enum engine_state state_now;
+	struct engine_observer *observers;
+	struct engine_counters counters;
+
+	bool save_failed;
+	bool stopping;
+	void (*stopped)(void *ctx);
+	void *stopped_ctx;
+};
+
+/* engine.c */
+void engine_tell(
+    struct engine *e, enum engine_event event, struct mapping *m, struct gateway *g);
+/* Compare wanted and held in the next turn. */
+void engine_wake(struct engine *e);
+struct mapping *engine_add_mapping(struct engine *e, const char *id);
+/* Out of the list, told, freed. */
+void engine_drop_mapping(struct engine *e, struct mapping *m);
+
+/* reconcile.c */
+void reconcile(struct engine *e, msec_t now);
+/* The uplink the mapping should be on, NULL: none. */
+struct gateway *reconcile_choose(struct engine *e, const struct mapping *m);
+void reconcile_state(struct engine *e);
+
+/* holding.c */
+extern const struct gateway_hooks holding_hooks;
+void identity_of(const struct gateway *g, struct gateway_identity *ret);
+/* The same router as seen from the same address. */
+bool
+identity_matches(const struct gateway_identity *a, const struct gateway_identity *b);
+void want_of(const struct engine *e, const struct mapping *m, const struct gateway *g,
+    struct lease_want *ret);
+/* Ask the gateway for the mapping.  0 or -ENOMEM. */
+int holding_take(struct engine *e, struct mapping *m, struct gateway *g, msec_t now);
+/* Let go: delete on the router if it is there, else leave a tombstone. */
+void holding_release(struct engine *e, struct mapping *m, msec_t now);
+/* The gateway is going away without a chance to delete anything. */
+void holding_abandon(struct engine *e, struct gateway *g);
+/* Delete what tombstones say is still on this gateway. */
+void holding_clean(struct engine *e, struct gateway *g, msec_t now);
+/* Forget tombstones whose lease ended; the next end, or MSEC_NEVER. */
+msec_t holding_expire(struct engine *e, msec_t now);
+/* Whether something of ours with that internal endpoint is being deleted there. */
+bool
+holding_busy(const struct engine *e, const struct mapping *m, const struct gateway *g);
+bool holding_any_releasing(const struct engine *e);
+void holding_free_all(struct engine *e);
+struct holding *
+holding_add_tombstone(struct engine *e, const struct gateway_identity *on,
+    const struct lease_want *want, const struct lease_held *held);
+
+/* persist.c */
+void persist_load(struct engine *e, msec_t now);
+/* Write soon; now: in this turn, before anything is sent. */
+void persist_later(struct engine *e);
+void persist_now(struct engine *e);
+struct router_habits
+persist_habits(struct engine *e, const struct gateway_identity *on);
+void persist_learn(struct engine *e, const struct gateway *g);

@@ -1,0 +1,468 @@
+/*
+ * holding.c - leases of mappings on gateways, and tombstones of what is left behind.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/engine_private.h"
+#include "daemon/log.h"
+#include "daemon/random.h"
+
+void
+identity_of(const struct gateway *g, struct gateway_identity *ret)
+{
+	const struct netmon_uplink *u = gateway_uplink(g);
+
+	*ret = (struct gateway_identity) {
+		.gateway = gateway_addr(&u->gateway, u->ifindex),
+		.local = gateway_addr(&u->source, u->ifindex),
+		.mac_len = u->mac_len,
+	};
+	memcpy(ret->ifname, u->name, sizeof(ret->ifname));
+	memcpy(ret->mac, u->mac, sizeof(ret->mac));
+}
+
+bool
+identity_matches(const struct gateway_identity *a, const struct gateway_identity *b)
+{
+	struct addr x = a->gateway, y = b->gateway;
+
+	/* Interface indexes change over a restart; names stay. */
+	x.scope = y.scope = 0;
+	if (strcmp(a->ifname, b->ifname) != 0 || !addr_equal(&x, &y) ||
+	    !addr_equal(&a->local, &b->local))
+		return false;
+	return a->mac_len == 0 || b->mac_len == 0 ||
+	       (a->mac_len == b->mac_len && memcmp(a->mac, b->mac, a->mac_len) == 0);
+}
+
+/* ---- what to ask ---- */
+
+static void
+methods_of(const struct engine *e, const struct mapping *m, const struct gateway *g,
+    struct lease_want *ret)
+{
+	const struct conf_uplink *named =
+	    conf_find_uplink(e->conf, gateway_uplink(g)->name);
+	const struct conf_methods *methods =
+	    named ? &named->methods : &e->conf->methods;
+	const enum method *list = methods->list;
+	unsigned count = methods->count;
+
+	if (m->context.methods_count) {
+		list = m->context.methods;
+		count = m->context.methods_count;
+	}
+	ret->methods = 0;
+	ret->order_count = 0;
+	for (unsigned i = 0; i < count && ret->order_count < METHOD_MAX; i++) {
+		ret->methods |= METHOD_BIT(list[i]);
+		ret->order[ret->order_count++] = list[i];
+	}
+}
+
+/* Routers take short ASCII without XML's specials (quirk 17). */
+static void
+description_of(const struct mapping *m, char *ret, size_t size)
+{
+	const char *text = m->context.description[0] ? m->context.description : "natd";
+	size_t n = 0;
+
+	for (; *text && n + 1 < MIN(size, 33); text++) {
+		unsigned char c = (unsigned char)*text;
+
+		ret[n++] = c < 0x20 || c > 0x7e || strchr("<>&\"'", c) ? '_' : (char)c;
+	}
+	ret[n] = '\0';
+}
+
+void
+want_of(const struct engine *e, const struct mapping *m, const struct gateway *g,
+    struct lease_want *ret)
+{
+	const struct mapping_context *c = &m->context;
+	const struct netmon_uplink *u = gateway_uplink(g);
+	const struct conf_uplink *named = conf_find_uplink(e->conf, u->name);
+	uint32_t lease_s = named ? named->lease_s : e->conf->lease_s;
+
+	*ret = (struct lease_want) {
+		.transports = c->transports,
+		.internal = c->internal.family == ADDR_NONE
+				? gateway_addr(&u->source, u->ifindex)
+				: c->internal,
+		.internal_port = c->router_chooses ? 0 : c->internal_port,
+		.external_port = c->external_port,
+		.prefer_failure = c->prefer_failure,
+		/* A short wish is kept; a long one is held by renewing. */
+		.lifetime_s = c->lifetime_s ? MIN(c->lifetime_s, lease_s) : lease_s,
+		.port_seed = random_derived(m->uid, c->internal_port),
+	};
+	memcpy(ret->nonce, m->nonce, sizeof(ret->nonce));
+	methods_of(e, m, g, ret);
+	description_of(m, ret->description, sizeof(ret->description));
+}
+
+/* ---- holdings ---- */
+
+static struct holding *
+holding_new(struct engine *e)
+{
+	struct holding *h = calloc(1, sizeof(*h));
+
+	if (!h)
+		return NULL;
+	h->engine = e;
+	h->next = e->holdings;
+	e->holdings = h;
+	return h;
+}
+
+static void
+holding_free(struct holding *h)
+{
+	for (struct holding **at = &h->engine->holdings; *at; at = &(*at)->next)
+		if (*at == h) {
+			*at = h->next;
+			break;
+		}
+	free(h);
+}
+
+void
+holding_free_all(struct engine *e)
+{
+	while (e->holdings)
+		holding_free(e->holdings);
+}
+
+static struct holding *
+holding_of(struct engine *e, const struct mapping *m)
+{
+	for (struct holding *h = e->holdings; h; h = h->next)
+		if (h->mapping == m)
+			return h;
+	return NULL;
+}
+
+int
+holding_take(struct engine *e, struct mapping *m, struct gateway *g, msec_t now)
+{
+	struct holding *h = holding_new(e);
+	const struct lease_held *adopt = NULL;
+
+	if (!h)
+		return -ENOMEM;
+	h->mapping = m;
+	h->gateway = g;
+	identity_of(g, &h->on);
+	want_of(e, m, g, &h->want);
+	if (m->was_held && identity_matches(&m->last_on, &h->on) &&
+	    m->last.expires_at > now)
+		adopt = &m->last;
+	else if (m->was_held && !h->want.external_port)
+		/* Another router, or too late: the same number if it is free. */
+		h->want.external_port = m->last.external_port;
+	h->lease = lease_new(gateway_router(g), &h->want, adopt, h, now);
+	if (!h->lease) {
+		holding_free(h);
+		return -ENOMEM;
+	}
+	m->gateway = g;
+	m->lease = h->lease;
+	gateway_kick(g);
+	return 0;
+}
+
+void
+holding_release(struct engine *e, struct mapping *m, msec_t now)
+{
+	struct holding *h = holding_of(e, m);
+
+	if (h) {
+		h->mapping = NULL;
+		lease_release(h->lease, now);
+		gateway_kick(h->gateway);
+	}
+	m->lease = NULL;
+	m->gateway = NULL;
+}
+
+static void
+entomb(struct holding *h, const struct lease_status *st)
+{
+	h->mapping = NULL;
+	h->gateway = NULL;
+	h->lease = NULL;
+	h->held = st->held;
+}
+
+void
+holding_abandon(struct engine *e, struct gateway *g)
+{
+	struct gateway_identity on;
+
+	identity_of(g, &on);
+	for (struct holding *h = e->holdings, *next; h; h = next) {
+		struct mapping *m = h->mapping;
+		struct lease_status st;
+
+		next = h->next;
+		/* When it is back, what it did not confirm is tried again. */
+		h->buried &= !identity_matches(&h->on, &on);
+		if (h->gateway != g)
+			continue;
+		lease_status(h->lease, &st);
+		lease_forget(h->lease);
+		if (m) {
+			m->lease = NULL;
+			m->gateway = NULL;
+		}
+		/* A mapping that is still wanted remembers what it held by itself,
+		 * until it is taken elsewhere. */
+		if (st.is_held && st.held.method != METHOD_DIRECT) {
+			entomb(h, &st);
+		} else {
+			holding_free(h);
+		}
+	}
+}
+
+struct holding *
+holding_add_tombstone(struct engine *e, const struct gateway_identity *on,
+    const struct lease_want *want, const struct lease_held *held)
+{
+	struct holding *h = holding_new(e);
+
+	if (!h)
+		return NULL;
+	h->on = *on;
+	h->want = *want;
+	h->held = *held;
+	return h;
+}
+
+/* A mapping that is about to adopt what the tombstone stands for. */
+static bool
+still_wanted(struct engine *e, const struct holding *h, const struct gateway *g)
+{
+	for (const struct mapping *m = e->mappings; m; m = m->next)
+		if (!m->releasing &&
+		    memcmp(m->nonce, h->want.nonce, PCP_NONCE_LEN) == 0 &&
+		    m->was_held && identity_matches(&m->last_on, &h->on) &&
+		    m->last.external_port == h->held.external_port &&
+		    (m->gateway == g || reconcile_choose(e, m) == g))
+			return true;
+	return false;
+}
+
+void
+holding_clean(struct engine *e, struct gateway *g, msec_t now)
+{
+	struct gateway_identity on;
+
+	identity_of(g, &on);
+	for (struct holding *h = e->holdings, *next; h; h = next) {
+		next = h->next;
+		if (h->gateway || h->buried || !identity_matches(&h->on, &on))
+			continue;
+		if (still_wanted(e, h, g)) {
+			holding_free(h);
+			continue;
+		}
+		h->gateway = g;
+		h->lease = lease_new(gateway_router(g), &h->want, &h->held, h, now);
+		if (!h->lease) {
+			h->gateway = NULL;
+			continue;
+		}
+		lease_release(h->lease, now);
+		gateway_kick(g);
+	}
+}
+
+msec_t
+holding_expire(struct engine *e, msec_t now)
+{
+	msec_t end = MSEC_NEVER;
+
+	for (struct holding *h = e->holdings, *next; h; h = next) {
+		next = h->next;
+		if (h->gateway)
+			continue;
+		if (h->held.expires_at <= now)
+			holding_free(h);
+		else
+			end = MIN(end, h->held.expires_at);
+	}
+	return end;
+}
+
+bool
+holding_busy(const struct engine *e, const struct mapping *m, const struct gateway *g)
+{
+	struct lease_want want;
+
+	want_of(e, m, g, &want);
+	for (const struct holding *h = e->holdings; h; h = h->next) {
+		bool leaving = !h->mapping || h->mapping->releasing;
+
+		if (leaving && h->gateway == g && h->lease &&
+		    h->want.transports & want.transports &&
+		    h->want.internal_port == want.internal_port &&
+		    addr_equal(&h->want.internal, &want.internal))
+			return true;
+	}
+	return false;
+}
+
+bool
+holding_any_releasing(const struct engine *e)
+{
+	for (const struct holding *h = e->holdings; h; h = h->next)
+		if (h->lease && (!h->mapping || h->mapping->releasing))
+			return true;
+	return false;
+}
+
+/* ---- what gateways report ---- */
+
+static void
+log_change(const struct mapping *m, const struct lease_status *st)
+{
+	char internal[8], external[ENDPOINT_TEXT_MAX];
+	const struct endpoint ext = { st->held.external, st->held.external_port };
+	const struct log_field *fields = LOG_FIELDS({ LOG_MAPPING_ID, m->id },
+	    { LOG_GATEWAY, m->gateway ? gateway_name(m->gateway) : NULL },
+	    { LOG_METHOD, st->is_held ? method_name(st->held.method) : NULL });
+
+	snprintf(internal, sizeof(internal), "%u",
+	    st->is_held ? st->held.internal_port : m->context.internal_port);
+	if (st->state == MAPPING_ACTIVE)
+		log_info_with(fields, "mapping %s: %s -> port %s by %s", m->id,
+		    endpoint_format(&ext, external), internal,
+		    method_title(st->held.method));
+	else if (st->problem.present)
+		log_warning_with(fields, "mapping %s (port %s) %s: %s%s%s", m->id,
+		    internal, mapping_state_name(st->state), st->problem.name,
+		    st->problem.hint ? ", " : "",
+		    st->problem.hint ? st->problem.hint : "");
+}
+
+static void
+count_change(struct engine *e, const struct lease_status *st, unsigned renewals_before,
+    bool was_held)
+{
+	struct engine_counters *c = &e->counters;
+
+	if (st->state == MAPPING_ACTIVE && !was_held)
+		c->requests[st->held.method]++;
+	else if (st->state == MAPPING_ACTIVE && st->renewals > renewals_before)
+		c->renewals[st->held.method]++;
+	else if (st->state == MAPPING_FAILED)
+		c->failures[st->problem.method]++;
+	else if (st->state == MAPPING_DEGRADED)
+		c->renewal_failures[st->problem.method]++;
+}
+
+static void
+lease_changed(void *owner, void *ctx)
+{
+	struct holding *h = owner;
+	struct engine *e = ctx;
+	struct mapping *m = h->mapping;
+	struct lease_status st;
+	bool news;
+
+	if (!m)
+		return;
+	lease_status(h->lease, &st);
+	news = st.state != m->told_state ||
+	       st.held.external_port != m->last.external_port ||
+	       !addr_equal(&st.held.external, &m->last.external);
+	count_change(e, &st, m->told_renewals, m->told_held);
+	m->told_renewals = st.renewals;
+	m->told_held = st.is_held;
+	if (st.is_held) {
+		if (!m->was_held || m->created_realtime_us == 0) {
+			m->created_realtime_us = loop_realtime_usec();
+			m->created_boottime_us = loop_boottime_usec();
+		}
+		m->was_held = true;
+		m->last = st.held;
+		identity_of(h->gateway, &m->last_on);
+		h->held = st.held;
+		if (m->context.persistence == PERSISTENCE_PERMANENT && news)
+			persist_now(e);
+		else
+			persist_later(e);
+		persist_learn(e, h->gateway);
+	}
+	/* Steady renewals are no news for the log. */
+	if (news && st.state != MAPPING_RENEWING && m->told_state != MAPPING_RENEWING)
+		log_change(m, &st);
+	m->told_state = st.state;
+	engine_tell(e, ENGINE_MAPPING_CHANGED, m, NULL);
+	reconcile_state(e);
+}
+
+static void
+lease_gone(void *owner, bool confirmed, void *ctx)
+{
+	struct holding *h = owner;
+	struct engine *e = ctx;
+	struct mapping *m = h->mapping;
+
+	if (m) {
+		m->lease = NULL;
+		m->gateway = NULL;
+	}
+	h->mapping = NULL;
+	h->lease = NULL;
+	h->gateway = NULL;
+	/* Unconfirmed: tried again when the router comes back, or natd does. */
+	if (confirmed || h->held.method == METHOD_DIRECT || h->held.external_port == 0)
+		holding_free(h);
+	else
+		h->buried = true;
+	persist_later(e);
+	engine_wake(e);
+}
+
+static void
+services_changed(struct gateway *g, void *ctx)
+{
+	engine_tell(ctx, ENGINE_GATEWAY_CHANGED, NULL, g);
+}
+
+static void
+external_changed(struct gateway *g, void *ctx)
+{
+	struct engine *e = ctx;
+	const struct addr *external = router_external(gateway_router(g));
+	char text[ADDR_TEXT_MAX];
+
+	e->counters.external_changes++;
+	log_info("%s: external address %s", gateway_name(g),
+	    external->family == ADDR_NONE ? "lost" : addr_format(external, text));
+	engine_tell(e, ENGINE_EXTERNAL_CHANGED, NULL, g);
+	engine_tell(e, ENGINE_GATEWAY_CHANGED, NULL, g);
+}
+
+static void
+restarted(struct gateway *g, void *ctx)
+{
+	struct engine *e = ctx;
+
+	e->counters.gateway_restarts++;
+	log_notice("%s restarted; mappings are asked again", gateway_name(g));
+	engine_tell(e, ENGINE_GATEWAY_CHANGED, NULL, g);
+}
+
+const struct gateway_hooks holding_hooks = {
+	.lease_changed = lease_changed,
+	.lease_gone = lease_gone,
+	.services_changed = services_changed,
+	.external_changed = external_changed,
+	.restarted = restarted,
+};

@@ -1,0 +1,492 @@
+/*
+ * main.c - natd: options, start, signals, stop.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "daemon/api.h"
+#include "daemon/conf.h"
+#include "daemon/engine.h"
+#include "daemon/log.h"
+#include "daemon/loop.h"
+#include "daemon/notify.h"
+#include "daemon/state.h"
+#include "daemon/varlink.h"
+#include "netmon/netmon.h"
+#include "proto/version.h"
+
+#define SOCKET_PATH "/run/natd/org.natd.NAT"
+#define STATE_PATH "/var/lib/natd"
+
+struct options {
+	const char *config, *socket, *state_dir;
+	bool config_given, check_config;
+	bool has_log_level;
+	enum log_level log_level;
+};
+
+struct natd {
+	struct options options;
+	struct loop *loop;
+	struct conf *conf;
+	struct state *state;
+	struct netmon *net;
+	struct engine *engine;
+	struct varlink_server *server;
+	struct api *api;
+	struct timer watchdog, status_timer;
+	struct event *signals[3];
+	struct engine_observer observer;
+};
+
+enum option_id {
+	OPT_CONFIG = 256,
+	OPT_SOCKET,
+	OPT_STATE_DIR,
+	OPT_LOG_LEVEL,
+	OPT_CHECK
+};
+
+static const struct {
+	struct option option;
+	const char *help;
+} option_rows[] = {
+	{ { "config", required_argument, NULL, OPT_CONFIG },
+	    "=FILE      configuration, default " CONF_PATH },
+	{ { "socket", required_argument, NULL, OPT_SOCKET },
+	    "=PATH      control socket, default " SOCKET_PATH },
+	{ { "state-dir", required_argument, NULL, OPT_STATE_DIR },
+	    "=DIR    kept over restarts, default $STATE_DIRECTORY or " STATE_PATH },
+	{ { "log-level", required_argument, NULL, OPT_LOG_LEVEL },
+	    "=LEVEL  error, warning, notice, info or debug" },
+	{ { "check-config", no_argument, NULL, OPT_CHECK },
+	    "       read the configuration, say what is wrong with it, exit" },
+	{ { "version", no_argument, NULL, 'V' }, "            show the version" },
+	{ { "help", no_argument, NULL, 'h' }, "               show this" },
+};
+
+static int
+usage(FILE *f, int code)
+{
+	fprintf(f,
+	    "usage: natd [OPTION...]\n\n"
+	    "Keeps port mappings alive and answers on a control socket; see natd(8).\n"
+	    "Stays in the foreground.\n\n");
+	for (size_t i = 0; i < ARRAY_SIZE(option_rows); i++)
+		fprintf(
+		    f, "  --%s%s\n", option_rows[i].option.name, option_rows[i].help);
+	return code;
+}
+
+/* -1: go on, else the exit code. */
+static int
+parse_options(int argc, char **argv, struct options *ret)
+{
+	struct option list[ARRAY_SIZE(option_rows) + 1] = { 0 };
+	int c;
+
+	for (size_t i = 0; i < ARRAY_SIZE(option_rows); i++)
+		list[i] = option_rows[i].option;
+	while ((c = getopt_long(argc, argv, "hV", list, NULL)) != -1) {
+		switch (c) {
+		case OPT_CONFIG:
+			ret->config = optarg;
+			ret->config_given = true;
+			break;
+		case OPT_SOCKET:
+			ret->socket = optarg;
+			break;
+		case OPT_STATE_DIR:
+			ret->state_dir = optarg;
+			break;
+		case OPT_LOG_LEVEL:
+			if (log_level_from_name(optarg, &ret->log_level) < 0) {
+				fprintf(
+				    stderr, "natd: \"%s\" is no log level\n", optarg);
+				return EX_USAGE;
+			}
+			ret->has_log_level = true;
+			break;
+		case OPT_CHECK:
+			ret->check_config = true;
+			break;
+		case 'V':
+			printf("natd %s\n", NATD_VERSION);
+			return 0;
+		case 'h':
+			return usage(stdout, 0);
+		default:
+			return usage(stderr, EX_USAGE);
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "natd: unexpected \"%s\"\n", argv[optind]);
+		return EX_USAGE;
+	}
+	return -1;
+}
+
+/* ---- configuration ---- */
+
+/* Reads the configuration; says everything that is wrong with it. */
+static int
+load_conf(const struct options *o, struct conf **ret, struct conf_errors *ret_errors)
+{
+	int r;
+
+	/* The default file may be missing, one that was named may not. */
+	if (o->config_given && access(o->config, R_OK) < 0) {
+		r = -errno;
+		*ret_errors = (struct conf_errors) { 0 };
+		log_error("%s: %m", o->config);
+		return r;
+	}
+	r = conf_load(o->config, ret, ret_errors);
+	for (size_t i = 0; i < ret_errors->count; i++) {
+		const struct conf_error *e = &ret_errors->list[i];
+
+		if (e->line)
+			log_error("%s:%u: %s", e->file, e->line, e->message);
+		else
+			log_error("%s: %s", e->file, e->message);
+	}
+	if (r < 0 && ret_errors->count == 0)
+		log_error("cannot read the configuration: %s", strerror(-r));
+	return r;
+}
+
+static int
+check_config(const struct options *o)
+{
+	struct conf *conf = NULL;
+	struct conf_errors errors;
+	int r = load_conf(o, &conf, &errors);
+
+	conf_errors_done(&errors);
+	conf_free(conf);
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static void
+first_error(const struct natd *n, const struct conf_errors *errors,
+    char file[static 256], unsigned *ret_line, char message[static 256])
+{
+	bool any = errors->count > 0;
+
+	snprintf(file, 256, "%s", any ? errors->list[0].file : n->options.config);
+	snprintf(message, 256, "%s",
+	    any ? errors->list[0].message : "the file cannot be read");
+	*ret_line = any ? errors->list[0].line : 0;
+}
+
+static void
+list_changes(
+    const struct conf_changes *changes, cJSON **ret_changed, cJSON **ret_restart)
+{
+	*ret_changed = cJSON_CreateArray();
+	*ret_restart = cJSON_CreateArray();
+	for (size_t i = 0; i < changes->count; i++) {
+		const struct conf_change *c = &changes->list[i];
+
+		cJSON_AddItemToArray(*ret_changed, cJSON_CreateString(c->name));
+		if (c->restart)
+			cJSON_AddItemToArray(*ret_restart, cJSON_CreateString(c->name));
+	}
+}
+
+/* A configuration with any error changes nothing. */
+static int
+reload(void *ctx, cJSON **ret_changed, cJSON **ret_restart, char file[static 256],
+    unsigned *ret_line, char message[static 256])
+{
+	struct natd *n = ctx;
+	struct conf *conf = NULL;
+	struct conf_errors errors;
+	struct conf_changes changes = { 0 };
+	int r;
+
+	notify_reloading();
+	r = load_conf(&n->options, &conf, &errors);
+	if (r == 0)
+		r = conf_diff(n->conf, conf, &changes);
+	if (r < 0) {
+		first_error(n, &errors, file, ret_line, message);
+		log_warning("the configuration stays as it was");
+		conf_free(conf);
+	} else {
+		struct conf *old = n->conf;
+
+		list_changes(&changes, ret_changed, ret_restart);
+		n->conf = conf;
+		if (!n->options.has_log_level)
+			log_set_level(conf->log_level);
+		engine_set_conf(n->engine, conf);
+		conf_free(old);
+		log_notice("configuration read, %zu changes", changes.count);
+	}
+	conf_changes_done(&changes);
+	conf_errors_done(&errors);
+	notify_ready(NULL);
+	return r;
+}
+
+/* ---- signals ---- */
+
+static void
+on_stopped(void *ctx)
+{
+	struct natd *n = ctx;
+
+	loop_stop(n->loop);
+}
+
+static void
+on_stop_signal(evutil_socket_t sig, short what, void *ctx)
+{
+	struct natd *n = ctx;
+
+	(void)what;
+	log_notice("stopping on %s", sig == SIGTERM ? "SIGTERM" : "SIGINT");
+	notify_stopping("releasing mappings");
+	varlink_server_stop_listening(n->server);
+	engine_shutdown(n->engine, on_stopped, n);
+}
+
+static void
+on_reload_signal(evutil_socket_t sig, short what, void *ctx)
+{
+	cJSON *changed = NULL, *restart = NULL;
+	char file[256], message[256];
+	unsigned line;
+
+	(void)sig;
+	(void)what;
+	reload(ctx, &changed, &restart, file, &line, message);
+	cJSON_Delete(changed);
+	cJSON_Delete(restart);
+}
+
+static int
+watch_signals(struct natd *n)
+{
+	static const struct {
+		int signal;
+		event_callback_fn handle;
+	} rows[ARRAY_SIZE(n->signals)] = {
+		{ SIGTERM, on_stop_signal },
+		{ SIGINT, on_stop_signal },
+		{ SIGHUP, on_reload_signal },
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		n->signals[i] =
+		    evsignal_new(loop_base(n->loop), rows[i].signal, rows[i].handle, n);
+		if (!n->signals[i] || event_add(n->signals[i], NULL) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* ---- the service manager ---- */
+
+#define STATUS_MS MSEC_PER_SEC
+
+static void
+on_watchdog(void *ctx)
+{
+	struct natd *n = ctx;
+	msec_t period = notify_watchdog_period_ms();
+
+	if (period == MSEC_NEVER)
+		return;
+	notify_alive();
+	timer_set(&n->watchdog, loop_now() + period);
+}
+
+static void
+on_status(void *ctx)
+{
+	struct natd *n = ctx;
+	unsigned active = 0, total = 0;
+	char text[96];
+
+	for (const struct mapping *m = engine_mappings(n->engine); m; m = m->next) {
+		struct lease_status st;
+
+		mapping_status(m, &st);
+		active += st.is_held;
+		total++;
+	}
+	snprintf(text, sizeof(text), "%s, %u of %u mappings active",
+	    engine_state_name(engine_get_state(n->engine)), active, total);
+	notify_status(text);
+}
+
+static void
+on_event(struct engine_observer *o, enum engine_event event, const struct mapping *m,
+    const struct gateway *g)
+{
+	struct natd *n = (struct natd *)((char *)o - offsetof(struct natd, observer));
+
+	(void)event;
+	(void)m;
+	(void)g;
+	if (n->status_timer.slot == 0 && notify_is_listened_to())
+		timer_set(&n->status_timer, loop_now() + STATUS_MS);
+}
+
+/* ---- start and stop ---- */
+
+static int
+listen_for_clients(struct natd *n)
+{
+	const char *path = n->options.socket;
+	int r, fd;
+
+	if (notify_listen_fds("varlink", &fd, 1) > 0)
+		return varlink_server_listen_fd(n->server, fd);
+	r = varlink_server_listen(n->server, path, 0666);
+	if (r == -EADDRINUSE)
+		log_error("%s: another natd is running", path);
+	else if (r == -ENOENT)
+		log_error("%s: no such directory; make it, or use --socket=PATH", path);
+	else if (r < 0)
+		log_error("%s: %s", path, strerror(-r));
+	return r;
+}
+
+static int
+open_state(struct natd *n)
+{
+	const char *dir = n->options.state_dir;
+	int r = state_open(dir, &n->state);
+
+	if (r == -EBUSY) {
+		log_error("%s: another natd is using it", dir);
+		return r;
+	}
+	/* Without it natd works, but forgets at its end what it holds. */
+	if (r < 0)
+		log_warning(
+		    "%s: %s; nothing will be kept over a restart", dir, strerror(-r));
+	return 0;
+}
+
+static int
+start(struct natd *n)
+{
+	struct varlink_settings settings = {
+		.vendor = "natd",
+		.product = "natd",
+		.version = NATD_VERSION,
+		.url = "https://natd.example/",
+		.connections_max = n->conf->connections_max,
+		.connections_per_uid_max = n->conf->connections_per_user,
+		.own_uid = getuid(),
+		.admin_group = n->conf->admin_group,
+	};
+	const struct api_hooks hooks = { .reload = reload, .ctx = n };
+	int r;
+
+	r = loop_new(&n->loop);
+	if (r == 0)
+		r = watch_signals(n);
+	if (r == 0)
+		r = timer_init(&n->watchdog, n->loop, on_watchdog, n);
+	if (r == 0)
+		r = timer_init(&n->status_timer, n->loop, on_status, n);
+	if (r < 0) {
+		log_error("cannot start: %s", strerror(-r));
+		return r;
+	}
+	r = open_state(n);
+	if (r < 0)
+		return r;
+	r = netmon_open(&n->net);
+	if (r < 0) {
+		log_error("cannot read the kernel's network tables: %s", strerror(-r));
+		return r;
+	}
+	r = varlink_server_new(n->loop, &settings, &n->server);
+	if (r == 0)
+		r = engine_new(n->loop, n->conf, n->net, n->state, &n->engine);
+	if (r == 0)
+		r = api_new(n->loop, n->engine, n->server, &hooks, &n->api);
+	if (r < 0) {
+		log_error("cannot start: %s", strerror(-r));
+		return r;
+	}
+	n->observer.event = on_event;
+	engine_observe(n->engine, &n->observer);
+	return listen_for_clients(n);
+}
+
+static void
+natd_done(struct natd *n)
+{
+	/* The server first: its calls still know the engine. */
+	n->server = varlink_server_free(n->server);
+	n->api = api_free(n->api);
+	n->engine = engine_free(n->engine);
+	n->net = netmon_free(n->net);
+	n->state = state_free(n->state);
+	for (size_t i = 0; i < ARRAY_SIZE(n->signals); i++)
+		if (n->signals[i])
+			event_free(n->signals[i]);
+	if (n->loop) {
+		timer_done(&n->watchdog);
+		timer_done(&n->status_timer);
+	}
+	n->loop = loop_free(n->loop);
+	n->conf = conf_free(n->conf);
+}
+
+static int
+run(struct natd *n)
+{
+	struct conf_errors errors;
+	int r = load_conf(&n->options, &n->conf, &errors);
+
+	conf_errors_done(&errors);
+	if (r < 0)
+		return r;
+	log_set_level(
+	    n->options.has_log_level ? n->options.log_level : n->conf->log_level);
+	r = start(n);
+	if (r < 0)
+		return r;
+	notify_ready(NULL);
+	on_watchdog(n);
+	log_notice("natd %s is ready", NATD_VERSION);
+	r = loop_run(n->loop);
+	log_notice("natd is done");
+	return r;
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *state_dir = getenv("STATE_DIRECTORY");
+	struct natd natd = { .options = { .config = CONF_PATH,
+				 .socket = SOCKET_PATH,
+				 .state_dir = state_dir ? state_dir : STATE_PATH } };
+	int r = parse_options(argc, argv, &natd.options);
+
+	if (r >= 0)
+		return r;
+	log_open();
+	if (natd.options.check_config)
+		return check_config(&natd.options);
+	r = run(&natd);
+	natd_done(&natd);
+	log_close();
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

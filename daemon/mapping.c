@@ -1,0 +1,68 @@
+/*
+ * mapping.c - one wanted mapping.
+ */
+#include "daemon/mapping.h"
+
+#include <string.h>
+
+bool
+mapping_same_internal(const struct mapping_context *a, const struct mapping_context *b)
+{
+	return a->transports & b->transports && !a->router_chooses &&
+	       !b->router_chooses && a->internal_port == b->internal_port &&
+	       addr_equal(&a->internal, &b->internal) && a->family == b->family &&
+	       strcmp(a->ifname, b->ifname) == 0;
+}
+
+void
+mapping_status(const struct mapping *m, struct lease_status *ret)
+{
+	if (m->lease) {
+		lease_status(m->lease, ret);
+	} else {
+		*ret = (struct lease_status) {
+			.state = MAPPING_SUSPENDED,
+			.verdict = true,
+			.renew_at = MSEC_NEVER,
+		};
+	}
+	if (m->releasing)
+		ret->state = MAPPING_RELEASING;
+}
+
+void
+mapping_watch(struct mapping *m, struct mapping_watcher *w)
+{
+	w->next = m->watchers;
+	w->untold = false;
+	m->watchers = w;
+}
+
+void
+mapping_unwatch(struct mapping *m, struct mapping_watcher *w)
+{
+	for (struct mapping_watcher **at = &m->watchers; *at; at = &(*at)->next)
+		if (*at == w) {
+			*at = w->next;
+			return;
+		}
+}
+
+void
+mapping_tell(struct mapping *m, bool removed)
+{
+	struct mapping_watcher *w;
+
+	for (w = m->watchers; w; w = w->next)
+		w->untold = true;
+	/* From the start again after each: being told, one may leave or end others. */
+	for (w = m->watchers; w;) {
+		if (!w->untold) {
+			w = w->next;
+			continue;
+		}
+		w->untold = false;
+		w->changed(w, removed);
+		w = m->watchers;
+	}
+}

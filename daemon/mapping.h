@@ -1,0 +1,98 @@
+/*
+ * mapping.h - one wanted mapping: what was asked, by whom, and where it is held.
+ *
+ * The wanted state of the daemon is the list of these.  Who asks or releases changes
+ * only this list; the engine compares it with what gateways hold.
+ */
+#pragma once
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "proto/addr.h"
+#include "proto/router.h"
+#include "proto/types.h"
+
+#define MAPPING_ID_MAX 24
+#define MAPPING_DESCRIPTION_MAX 128
+
+struct gateway;
+struct engine;
+
+/* What was asked: org.natd.NAT.MappingContext; absent values as in the comments. */
+struct mapping_context {
+	unsigned transports; /* mask of 1 << enum transport, not empty */
+	bool router_chooses; /* internalPort null */
+	uint16_t internal_port;
+	struct addr internal;     /* ADDR_NONE: this host's address on the uplink */
+	enum addr_family family;  /* ADDR_NONE: IPv4 where there is IPv4, else IPv6 */
+	char ifname[IF_NAMESIZE]; /* "": the uplink with the default route */
+	struct addr gateway;      /* ADDR_NONE: any */
+	uint16_t external_port;   /* 0: no wish */
+	bool prefer_failure;
+	uint32_t lifetime_s; /* 0: the configured one */
+	enum persistence persistence;
+	char description[MAPPING_DESCRIPTION_MAX];
+	unsigned methods_count; /* 0: the configured ones */
+	enum method methods[METHOD_MAX];
+};
+
+/* Which router, so that a lease found again is known to be the same one's. */
+struct gateway_identity {
+	struct addr gateway, local;
+	char ifname[IF_NAMESIZE];
+	uint8_t mac[8], mac_len;
+};
+
+/* Told of every change of one mapping, and at last of its removal. */
+struct mapping_watcher {
+	struct mapping_watcher *next;
+	void (*changed)(struct mapping_watcher *w, bool removed);
+	bool untold;
+};
+
+enum mapping_origin { MAPPING_BY_CALL, MAPPING_BY_CONFIG };
+
+struct mapping {
+	struct mapping *next;
+	char id[MAPPING_ID_MAX];
+	enum mapping_origin origin;
+	char name[64]; /* of the [Mapping] section */
+	struct mapping_context context;
+	uid_t uid;
+	pid_t pid;
+	uint8_t nonce[PCP_NONCE_LEN];
+	msec_t wanted_until; /* persistence lease; MSEC_NEVER: until released */
+	unsigned holders;    /* connections that keep a connection mapping alive */
+	bool releasing;
+	int64_t created_realtime_us,
+	    created_boottime_us; /* when first active; 0: never */
+
+	/* Where it is, or was last. */
+	struct gateway *gateway; /* NULL: suspended */
+	struct lease *lease;
+	bool was_held;
+	struct lease_held
+	    last; /* held, or held last: asked again with the same number */
+	struct gateway_identity last_on;
+
+	/* What was told last, to tell news from repetition. */
+	enum mapping_state told_state;
+	unsigned told_renewals;
+	bool told_held;
+	struct mapping_watcher *watchers;
+};
+
+/* The address, port and transport inside are the same (one user holds it once). */
+bool
+mapping_same_internal(const struct mapping_context *a, const struct mapping_context *b);
+
+/* SUSPENDED without a gateway, else as the lease says. */
+void mapping_status(const struct mapping *m, struct lease_status *ret);
+
+void mapping_watch(struct mapping *m, struct mapping_watcher *w);
+void mapping_unwatch(struct mapping *m, struct mapping_watcher *w);
+/* Tells all watchers; they may leave meanwhile. */
+void mapping_tell(struct mapping *m, bool removed);

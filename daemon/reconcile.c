@@ -1,0 +1,296 @@
+/*
+ * reconcile.c - compare wanted with held, and move what differs.
+ *
+ * Uplinks first (gateways come and go), then each mapping: the gateway it should be on
+ * against the one it is on; then what nobody wants any more.  Runs at most once per
+ * turn of the loop, whatever the reason.
+ */
+#include <string.h>
+
+#include "daemon/engine_private.h"
+#include "daemon/log.h"
+#include "daemon/random.h"
+
+/* ---- uplinks ---- */
+
+static enum addr_family
+family_of(const struct netmon_uplink *u)
+{
+	return u->family == AF_INET ? ADDR_IPV4 : ADDR_IPV6;
+}
+
+static bool
+same_ip(const struct netmon_ip *a, const struct netmon_ip *b)
+{
+	return a->family == b->family &&
+	       memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
+}
+
+/* The same router as seen from the same address; a MAC that was not known yet or is not
+ * known for the moment is no other router. */
+static bool
+same_uplink(const struct netmon_uplink *a, const struct netmon_uplink *b)
+{
+	if (a->ifindex != b->ifindex || a->family != b->family ||
+	    strcmp(a->name, b->name) != 0 || !same_ip(&a->gateway, &b->gateway) ||
+	    !same_ip(&a->source, &b->source))
+		return false;
+	if (a->mac_len == 0 || b->mac_len == 0)
+		return true;
+	return a->mac_len == b->mac_len && memcmp(a->mac, b->mac, a->mac_len) == 0;
+}
+
+static unsigned
+methods_mask(const struct conf_methods *methods)
+{
+	unsigned mask = 0;
+
+	for (unsigned i = 0; i < methods->count; i++)
+		mask |= METHOD_BIT(methods->list[i]);
+	return mask;
+}
+
+static void
+add_gateway(struct engine *e, const struct netmon_uplink *u)
+{
+	const struct conf_uplink *named = conf_find_uplink(e->conf, u->name);
+	struct router_settings settings = {
+		.gateway = gateway_addr(&u->gateway, u->ifindex),
+		.local = gateway_addr(&u->source, u->ifindex),
+		.seed = random_u64(),
+		.methods = methods_mask(named ? &named->methods : &e->conf->methods),
+		.probe_ms = e->conf->probe_s * MSEC_PER_SEC,
+	};
+	struct gateway_hooks hooks = holding_hooks;
+	struct gateway_identity on;
+	struct gateway *g;
+
+	if (settings.local.family == ADDR_NONE || e->gateways_count == GATEWAYS_MAX)
+		return;
+	hooks.ctx = e;
+	if (gateway_new(e->loop, u, &settings, &hooks, &g) < 0)
+		return;
+	identity_of(g, &on);
+	settings.habits = persist_habits(e, &on);
+	router_set_habits(gateway_router(g), &settings.habits);
+	e->gateways[e->gateways_count++] = g;
+	log_info("uplink %s", gateway_name(g));
+	engine_tell(e, ENGINE_GATEWAY_CHANGED, NULL, g);
+}
+
+static void
+drop_gateway(struct engine *e, size_t i)
+{
+	struct gateway *g = e->gateways[i];
+
+	log_info("uplink %s is gone", gateway_name(g));
+	persist_learn(e, g);
+	holding_abandon(e, g);
+	memmove(&e->gateways[i], &e->gateways[i + 1],
+	    (e->gateways_count - i - 1) * sizeof(e->gateways[0]));
+	e->gateways_count--;
+	gateway_free(g);
+	engine_tell(e, ENGINE_GATEWAY_CHANGED, NULL, NULL);
+}
+
+static size_t
+read_uplinks(struct engine *e, struct netmon_uplink *ret, size_t max)
+{
+	struct netmon_named named[GATEWAYS_MAX] = { 0 };
+	size_t count = 0;
+
+	for (size_t i = 0; i < e->conf->uplinks_count && count < GATEWAYS_MAX; i++) {
+		const struct conf_uplink *c = &e->conf->uplinks[i];
+		struct netmon_named *n = &named[count++];
+
+		memcpy(n->name, c->ifname, sizeof(n->name));
+		if (c->gateway.family != ADDR_NONE) {
+			n->gateway.family =
+			    c->gateway.family == ADDR_IPV4 ? AF_INET : AF_INET6;
+			memcpy(n->gateway.bytes, c->gateway.bytes, 16);
+		}
+	}
+	return netmon_uplinks(e->net, named, count, ret, max);
+}
+
+static void
+follow_uplinks(struct engine *e)
+{
+	struct netmon_uplink up[GATEWAYS_MAX];
+	size_t count = read_uplinks(e, up, GATEWAYS_MAX);
+	bool known[GATEWAYS_MAX] = { false };
+
+	for (size_t i = 0; i < e->gateways_count;) {
+		size_t k = 0;
+
+		while (k < count && (known[k] || !same_uplink(&up[k],
+						     gateway_uplink(e->gateways[i]))))
+			k++;
+		if (k == count) {
+			drop_gateway(e, i);
+			continue;
+		}
+		known[k] = true;
+		gateway_update_uplink(e->gateways[i++], &up[k]);
+	}
+	for (size_t k = 0; k < count; k++)
+		if (!known[k])
+			add_gateway(e, &up[k]);
+}
+
+/* ---- mappings ---- */
+
+static bool
+uplink_fits(const struct mapping *m, const struct gateway *g, enum addr_family family)
+{
+	const struct netmon_uplink *u = gateway_uplink(g);
+	struct addr gateway = gateway_addr(&u->gateway, u->ifindex);
+	struct addr wanted = m->context.gateway;
+
+	if (family_of(u) != family)
+		return false;
+	if (m->context.ifname[0] && strcmp(m->context.ifname, u->name) != 0)
+		return false;
+	if (wanted.family == ADDR_IPV6)
+		gateway.scope = wanted.scope ? gateway.scope : 0;
+	return wanted.family == ADDR_NONE || addr_equal(&wanted, &gateway);
+}
+
+/* How well an uplink serves: its own address was asked for, then the default route. */
+static int
+uplink_rank(const struct mapping *m, const struct gateway *g)
+{
+	const struct netmon_uplink *u = gateway_uplink(g);
+	struct addr local = gateway_addr(&u->source, u->ifindex);
+	bool own = m->context.internal.family != ADDR_NONE &&
+		   addr_equal(&m->context.internal, &local);
+
+	return (own ? 2 : 0) + (u->is_default ? 1 : 0);
+}
+
+static struct gateway *
+choose_in_family(struct engine *e, const struct mapping *m, enum addr_family family)
+{
+	struct gateway *best = NULL;
+
+	/* In the order of netmon_uplinks(): default first, then by metric. */
+	for (size_t i = 0; i < e->gateways_count; i++) {
+		struct gateway *g = e->gateways[i];
+
+		if (!uplink_fits(m, g, family))
+			continue;
+		if (!best || uplink_rank(m, g) > uplink_rank(m, best))
+			best = g;
+	}
+	return best;
+}
+
+struct gateway *
+reconcile_choose(struct engine *e, const struct mapping *m)
+{
+	enum addr_family family = m->context.family;
+	struct gateway *g;
+
+	if (m->context.internal.family != ADDR_NONE)
+		family = m->context.internal.family;
+	if (family == ADDR_NONE && m->context.gateway.family != ADDR_NONE)
+		family = m->context.gateway.family;
+	if (family != ADDR_NONE)
+		return choose_in_family(e, m, family);
+	g = choose_in_family(e, m, ADDR_IPV4);
+	return g ? g : choose_in_family(e, m, ADDR_IPV6);
+}
+
+static void
+follow_mapping(struct engine *e, struct mapping *m, msec_t now)
+{
+	struct gateway *wanted;
+
+	if (m->wanted_until <= now && !m->releasing) {
+		log_info("mapping %s: its lifetime ended", m->id);
+		engine_release(e, m);
+	}
+	if (m->releasing || e->stopping)
+		return;
+	wanted = reconcile_choose(e, m);
+	if (wanted == m->gateway && (m->lease || !wanted))
+		return;
+	if (m->lease)
+		holding_release(e, m, now);
+	if (!wanted) {
+		engine_tell(e, ENGINE_MAPPING_CHANGED, m, NULL);
+		return;
+	}
+	/* What is being deleted there with the same port must be gone first. */
+	if (holding_busy(e, m, wanted))
+		return;
+	if (holding_take(e, m, wanted, now) < 0)
+		log_error("mapping %s: out of memory", m->id);
+}
+
+/* Mappings whose release is complete, or that were never anywhere. */
+static void
+drop_released(struct engine *e)
+{
+	for (struct mapping *m = e->mappings, *next; m; m = next) {
+		next = m->next;
+		if (m->releasing && !m->lease)
+			engine_drop_mapping(e, m);
+	}
+}
+
+static void
+follow_listeners(struct engine *e)
+{
+	unsigned ifindexes[GATEWAYS_MAX];
+	size_t count = 0;
+
+	for (size_t i = 0; i < e->gateways_count; i++)
+		if (router_leases(gateway_router(e->gateways[i])) > 0)
+			ifindexes[count++] =
+			    (unsigned)gateway_uplink(e->gateways[i])->ifindex;
+	hear_on(e->hear, ifindexes, count);
+}
+
+void
+reconcile_state(struct engine *e)
+{
+	enum engine_state was = e->state_now;
+	bool failed = false;
+
+	for (const struct mapping *m = e->mappings; m; m = m->next) {
+		struct lease_status st;
+
+		mapping_status(m, &st);
+		failed |= st.state == MAPPING_FAILED || st.state == MAPPING_DEGRADED;
+	}
+	e->state_now = e->gateways_count == 0 ? ENGINE_OFFLINE
+		       : failed               ? ENGINE_DEGRADED
+					      : ENGINE_ONLINE;
+	if (e->state_now != was) {
+		log_info("state: %s", engine_state_name(e->state_now));
+		engine_tell(e, ENGINE_STATE_CHANGED, NULL, NULL);
+	}
+}
+
+void
+reconcile(struct engine *e, msec_t now)
+{
+	msec_t next = holding_expire(e, now);
+
+	if (e->uplinks_dirty) {
+		e->uplinks_dirty = false;
+		follow_uplinks(e);
+	}
+	for (size_t i = 0; i < e->gateways_count; i++)
+		holding_clean(e, e->gateways[i], now);
+	for (struct mapping *m = e->mappings; m; m = m->next)
+		follow_mapping(e, m, now);
+	drop_released(e);
+	for (const struct mapping *m = e->mappings; m; m = m->next)
+		next = MIN(next, m->wanted_until);
+	follow_listeners(e);
+	reconcile_state(e);
+	if (e->reconcile_timer.slot == 0 || e->reconcile_timer.at > next)
+		timer_set(&e->reconcile_timer, next);
+}
