@@ -82,7 +82,7 @@ pc_packages = $(foreach row,$(1),$(lastword $(subst :, ,$(row))))
 
 APT_BUILD = gcc libc6-dev make pkg-config libmbedtls-dev $(call pc_packages,$(LIB_ROWS))
 APT_TEST = $(call pc_packages,$(UNIT_ROWS)) python3 python3-pytest iproute2 nftables procps \
-	iputils-ping strace systemd git miniupnpd-nftables miniupnpc natpmpc
+	strace systemd git miniupnpd-nftables miniupnpc natpmpc
 APT_LINT = clang clang-format clang-tidy libclang-rt-dev mandoc autoconf
 
 deps: ## apt-get install everything: to build, to test, to check style (root or sudo)
