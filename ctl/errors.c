@@ -69,7 +69,8 @@ static const struct error_row {
 	{ OWN "ShuttingDown", CTL_UNREACHABLE, true,
 	    "natd is shutting down. Try again in a moment" },
 	{ VARLINK "PermissionDenied", CTL_DENIED, false,
-	    "permission denied: this needs root or membership of group natd" },
+	    "permission denied: ports below 1024, other hosts, permanent mappings and "
+	    "those of others need root or membership of group natd" },
 	{ VARLINK "InvalidParameter", CTL_USAGE, false,
 	    "natd does not accept the value of {parameter}" },
 	{ VARLINK "ExpectedMore", CTL_USAGE, false,

@@ -338,6 +338,9 @@ show_other(const struct ctl *ctl, FILE *out, const struct event *event)
 		write_start(ctl, out, event, "--", "nat", "");
 		fprintf(out, "%s: ", event->behavior.interface);
 		nat_behavior_write(ctl, out, &event->behavior);
+	} else if (strcmp(event->word, "external_address_changed") == 0) {
+		write_start(ctl, out, event, "--", "address", "degraded");
+		fputs("gone", out);
 	} else if (strcmp(event->word, "overrun") == 0) {
 		write_start(ctl, out, event, "--", "overrun", "degraded");
 		fprintf(out, "%" PRIi64 " events were lost", MAX(event->lost, 0));

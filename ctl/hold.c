@@ -30,6 +30,9 @@
 #define RETRY_SHIFT_MAX 6
 #define CONNECT_MS MSEC_PER_SEC
 
+/* What was held is not there any more: somebody released it. */
+#define NO_SUCH_MAPPING CTL_INTERFACE ".NoSuchMapping"
+
 /* As the shell counts a death by signal. */
 #define SIGNAL_EXIT 128
 
@@ -218,16 +221,11 @@ take_error(struct hold *h, const struct reply *reply)
 			retry_later(h);
 		return;
 	}
-	complain("%s", sentence ? sentence : reply->error);
+	if (h->had_verdict && strcmp(reply->error, NO_SUCH_MAPPING) == 0)
+		complain("the mapping was released");
+	else
+		complain("%s", sentence ? sentence : reply->error);
 	give_up(h, (int)code);
-}
-
-/* natd will say no more of this mapping: somebody released it. */
-static void
-take_end(struct hold *h, const struct mapping *m)
-{
-	complain("mapping %s was released", m->id);
-	give_up(h, CTL_FAILED);
 }
 
 static void
@@ -245,7 +243,9 @@ take_mapping(struct hold *h, const struct reply *reply)
 	output_reply_line(h->ctl, reply);
 	show_mapping(h, &m);
 	if (!reply->continues) {
-		take_end(h, &m);
+		/* natd will say no more of it. */
+		complain("the mapping was released");
+		give_up(h, CTL_FAILED);
 		return;
 	}
 	if (!mapping_is_held(&m)) {

@@ -49,7 +49,7 @@ ERRORS = [
     ("ConfigurationInvalid", {"file": "/etc/natd.conf", "message": "what?"}, 1,
      "/etc/natd.conf: what?. natd keeps"),
     ("ShuttingDown", {}, 3, "natd is shutting down"),
-    ("org.varlink.service.PermissionDenied", {}, 4, "permission denied: this needs root or"),
+    ("org.varlink.service.PermissionDenied", {}, 4, "need root or membership of group natd"),
     ("org.varlink.service.InvalidParameter", {"parameter": "id"}, 2,
      "natd does not accept the value of id"),
     ("org.varlink.service.ExpectedMore", {}, 2, "Try: natctl call --more"),

@@ -167,7 +167,7 @@ def test_the_command_survives_the_end_of_the_mapping(fake, natctl, tmp_path):
     wait_for(lambda: not port.exists(), "the port file to go")
     process.stdin.close()
     ends(process, 5)
-    assert "mapping m3 was released" in process.stderr.read()
+    assert "the mapping was released" in process.stderr.read()
 
 
 # ---- the port file ------------------------------------------------------------------------
@@ -364,15 +364,17 @@ def test_what_will_not_pass_ends_it_later_too(fake, natctl):
     assert process.stdout.read() == LINE
 
 
-def test_a_mapping_that_was_released_by_somebody(fake, natctl, tmp_path):
+@pytest.mark.parametrize("end", [Last({"mapping": r.mapping(state="releasing")}),
+                                 Error("NoSuchMapping", id="m3")])
+def test_a_mapping_that_was_released_by_somebody(fake, natctl, tmp_path, end):
     natd = fake(RequestMapping=[UP])
     port = tmp_path / "port"
     process = natctl.start(*HOLD, "--port-file", port)
     wait_for(port.exists, "the port file")
     natd.stream()
-    natd.push(Last({"mapping": r.mapping(state="releasing")}))
+    natd.push(end)
     ends(process, 1)
-    assert "mapping m3 was released" in process.stderr.read()
+    assert "the mapping was released" in process.stderr.read()
     assert not port.exists()
 
 

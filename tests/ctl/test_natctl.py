@@ -284,7 +284,8 @@ def test_monitor(fake, natctl):
         r.event(9, "mapping_removed", mapping=r.V6),
         r.event(10, "state_changed", state="degraded"),
         r.event(11, "nat_behavior_changed", natBehavior=r.BEHAVIOR),
-        Last(r.event(12, "overrun", lost=7))])
+        r.event(12, "external_address_changed"),
+        Last(r.event(13, "overrun", lost=7))])
     assert natctl("monitor").splitlines() == [
         "08:31:07 --  snapshot   online, mappings: 2, gateways: 1",
         "08:31:07 m3  renewed    tcp 203.0.113.7:8080 (PCP, 1h) web",
@@ -300,6 +301,7 @@ def test_monitor(fake, natctl):
         "08:31:07 --  state      degraded",
         "08:31:07 --  nat        eth0: mapping endpoint-independent, filtering "
         "address-dependent, hairpinning yes (2min ago)",
+        "08:31:07 --  address    gone",
         "08:31:07 --  overrun    7 events were lost",
     ]
     assert natd.requests == [("Monitor", {}, True)]
