@@ -4,7 +4,8 @@
  * Knows the protocol (one JSON object and one NUL per message, calls answered strictly
  * in order, more/continues/oneway/upgrade, org.varlink.service) and nothing of what the
  * methods do.  Hostile and slow clients cost a bounded amount of memory and never delay
- * another client: input at most 64 KiB per call, output at most 1 MiB per connection.
+ * another client: input at most 64 KiB per call, output at most 1 MiB per connection,
+ * and far less for monitors that do not read while 32 MiB wait for all of them.
  *
  * Lifetime: a call is owned by the server.  It lives until it is answered for good
  * (varlink_reply(), varlink_error()) or its connection ends, whichever is first; a

@@ -17,6 +17,9 @@
 #define SERVICE "org.varlink.service."
 /* More than this of several replies may not wait, so that the last one always fits. */
 #define CONTINUES_MAX ((size_t)VARLINK_OUTPUT_MAX / 4 * 3)
+/* Nor more than this while all connections together have so much waiting. */
+#define CONTINUES_CROWDED_MAX ((size_t)VARLINK_OUTPUT_MAX / 16)
+#define CROWDED ((size_t)32 * 1024 * 1024)
 
 /* ---- parameters ---- */
 
@@ -380,11 +383,15 @@ varlink_reply_continues(struct varlink_call *c, cJSON *parameters)
 	_cleanup_(json_freep) cJSON *owned = parameters;
 	struct conn *conn = c->conn;
 	bool empty = conn_waiting(conn) == 0;
+	size_t limit = VARLINK_OUTPUT_MAX;
 
 	if (!c->more || c->over)
 		return -EOPNOTSUPP;
-	if (conn_put_message(conn, "{\"continues\":true,\"parameters\":", owned,
-		empty ? (size_t)VARLINK_OUTPUT_MAX : CONTINUES_MAX) < 0) {
+	if (!empty)
+		limit = conn->server->waiting < CROWDED ? CONTINUES_MAX
+							: CONTINUES_CROWDED_MAX;
+	if (conn_put_message(
+		conn, "{\"continues\":true,\"parameters\":", owned, limit) < 0) {
 		c->starved = !empty;
 		return empty ? -EMSGSIZE : -ENOBUFS;
 	}

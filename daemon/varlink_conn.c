@@ -7,8 +7,8 @@
  * every other place sets a flag and puts the connection on the work list.
  *
  * A peer that only shut down its sending side still gets its answers; one that is gone
- * altogether ends its call at once.  epoll says RDHUP for both, so poll() tells them
- * apart.
+ * altogether ends its call at once.  Both make the socket readable; poll() tells them
+ * apart, since only the second is a hang-up.
  */
 #include <errno.h>
 #include <poll.h>
@@ -87,6 +87,7 @@ conn_put_message(
 		memcpy(p, head, head_len);
 		memcpy(p + head_len + n, "}", 2);
 		c->out_len += head_len + (size_t)n + 2;
+		c->server->waiting += head_len + (size_t)n + 2;
 		return 0;
 	}
 }
@@ -106,6 +107,7 @@ output_write(struct conn *c)
 			return;
 		}
 		c->out_start += (size_t)n;
+		c->server->waiting -= (size_t)n;
 	}
 	c->out_start = c->out_len = 0;
 	if (c->out_room > OUTPUT_KEEP) {
@@ -342,7 +344,8 @@ conn_step(struct conn *c)
 }
 
 /* Whether the peer neither sends nor receives any more.  Any event on the socket sets
- * may_read, and only reading clears it: so there is nothing to ask without it. */
+ * may_read, and only reading clears it: so there is nothing to ask without it.  POLLHUP
+ * and POLLERR are told without being asked for. */
 static bool
 conn_is_gone(const struct conn *c)
 {
@@ -350,7 +353,7 @@ conn_is_gone(const struct conn *c)
 
 	if (!c->may_read || (c->call == NULL && conn_waiting(c) == 0))
 		return false;
-	return poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR)) != 0;
+	return poll(&p, 1, 0) > 0;
 }
 
 static bool
@@ -399,6 +402,7 @@ conn_close(struct conn *c)
 		TAILQ_REMOVE(&s->work, c, work_link);
 	TAILQ_REMOVE(&s->conns, c, link);
 	s->n_conns--;
+	s->waiting -= conn_waiting(c);
 	(void)event_del(&c->readable);
 	(void)event_del(&c->writable);
 	timer_done(&c->half);
@@ -422,8 +426,8 @@ conn_new(struct varlink_server *s, int fd, const struct peer *peer)
 	c->peer = *peer;
 	c->fd = fd;
 	/* one socket's events are all edge-triggered or none is */
-	(void)event_assign(&c->readable, base, fd,
-	    EV_READ | EV_CLOSED | EV_PERSIST | EV_ET, on_readable, c);
+	(void)event_assign(
+	    &c->readable, base, fd, EV_READ | EV_PERSIST | EV_ET, on_readable, c);
 	(void)event_assign(&c->writable, base, fd, EV_WRITE | EV_ET, on_writable, c);
 	if (event_add(&c->readable, NULL) < 0) {
 		timer_done(&c->half);

@@ -75,6 +75,7 @@ struct varlink_server {
 	int work_fd; /* eventfd: work is left for the next turn of the loop */
 	bool work_left, working;
 
+	size_t waiting; /* bytes of output, of all connections */
 	uint64_t accepted, refused;
 	struct error_count errors[VARLINK_ERRORS_MAX];
 	unsigned n_errors;

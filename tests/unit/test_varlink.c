@@ -301,6 +301,22 @@ more_ends_with_an_error_without_continues(void **state)
 }
 
 static void
+more_is_as_good_as_not_given_where_it_means_nothing(void **state)
+{
+	struct client *c = client_new();
+
+	(void)state;
+	client_call(c, "{\"method\":\"" TOY ".Later\",\"more\":true}");
+	toy_turn_until_held(1);
+	assert_false(varlink_call_more(toy_held[0]));
+	assert_int_equal(
+	    varlink_reply_continues(toy_held[0], cJSON_CreateObject()), -EOPNOTSUPP);
+	varlink_reply(toy_held[0], NULL);
+	client_expect(c, "{\"parameters\":{}}");
+	client_free(c);
+}
+
+static void
 monitors_on_their_own_connections_do_not_wait_for_each_other(void **state)
 {
 	struct client *c[3];
@@ -539,6 +555,7 @@ main(void)
 		TEST(pipelined_calls_are_answered_in_order_one_at_a_time),
 		TEST(more_several_replies_the_last_without_continues),
 		TEST(more_ends_with_an_error_without_continues),
+		TEST(more_is_as_good_as_not_given_where_it_means_nothing),
 		TEST(monitors_on_their_own_connections_do_not_wait_for_each_other),
 		TEST(message_of_64_kib_is_taken_and_one_byte_more_closes),
 		TEST(replies_up_to_the_limit_arrive_and_larger_ones_close),

@@ -66,20 +66,26 @@ client_connect(void)
 	return client_of(fd);
 }
 
-/* Of the given ids; group is a supplementary one. */
+/* Of the given ids; group2 is a supplementary one. */
 static struct client *
-client_connect_as(uid_t uid, gid_t group)
+client_connect_with(uid_t uid, gid_t group, gid_t group2)
 {
 	struct client *c;
 
-	assert_int_equal(setgroups(1, &group), 0);
-	assert_int_equal(setegid(NOGROUP), 0);
+	assert_int_equal(setgroups(1, &group2), 0);
+	assert_int_equal(setegid(group), 0);
 	assert_int_equal(seteuid(uid), 0);
 	c = client_connect();
 	assert_int_equal(seteuid(0), 0);
 	assert_int_equal(setegid(0), 0);
 	assert_int_equal(setgroups(0, NULL), 0);
 	return c;
+}
+
+static struct client *
+client_connect_as(uid_t uid)
+{
+	return client_connect_with(uid, NOGROUP, NOGROUP);
 }
 
 static ino_t
@@ -306,6 +312,7 @@ static void
 privilege_comes_from_uid_own_uid_or_admin_group(void **state)
 {
 	struct varlink_settings settings = toy_settings();
+	gid_t group;
 
 	(void)state;
 	if (getuid() != 0)
@@ -314,15 +321,16 @@ privilege_comes_from_uid_own_uid_or_admin_group(void **state)
 	settings.admin_group = "daemon";
 	restart_with(&settings);
 	expect_who(client_connect(), 0, true);
-	expect_who(client_connect_as(OTHER_UID, NOGROUP), OTHER_UID, true);
-	expect_who(client_connect_as(NOBODY, NOGROUP), NOBODY, false);
-	expect_who(client_connect_as(NOBODY, getgrnam("daemon")->gr_gid), NOBODY, true);
-	expect_who(client_connect_as(NOBODY, OTHER_GID), NOBODY, false);
+	expect_who(client_connect_as(OTHER_UID), OTHER_UID, true);
+	expect_who(client_connect_as(NOBODY), NOBODY, false);
+	group = getgrnam("daemon")->gr_gid;
+	expect_who(client_connect_with(NOBODY, NOGROUP, group), NOBODY, true);
+	expect_who(client_connect_with(NOBODY, group, NOGROUP), NOBODY, true);
+	expect_who(client_connect_with(NOBODY, NOGROUP, OTHER_GID), NOBODY, false);
 	settings.admin_group = "no-such-group-here";
 	restart_with(&settings);
 	expect_who(client_connect(), 0, true);
-	expect_who(
-	    client_connect_as(NOBODY, getgrnam("daemon")->gr_gid), NOBODY, false);
+	expect_who(client_connect_with(NOBODY, group, group), NOBODY, false);
 }
 
 static void
@@ -364,18 +372,18 @@ each_user_has_a_limit_and_all_together_have_one(void **state)
 	settings.connections_per_uid_max = 8;
 	restart_with(&settings);
 	while (n < 8) {
-		c[n] = client_connect_as(NOBODY, NOGROUP);
+		c[n] = client_connect_as(NOBODY);
 		client_expect_alive(c[n++]);
 	}
-	c[n] = client_connect_as(NOBODY, NOGROUP);
+	c[n] = client_connect_as(NOBODY);
 	client_expect(c[n], NULL);
 	client_free(c[n]);
 	/* another user is not concerned, until all are too many */
 	while (n < 12) {
-		c[n] = client_connect_as(OTHER_UID, NOGROUP);
+		c[n] = client_connect_as(OTHER_UID);
 		client_expect_alive(c[n++]);
 	}
-	c[n] = client_connect_as(OTHER_UID, NOGROUP);
+	c[n] = client_connect_as(OTHER_UID);
 	client_expect(c[n], NULL);
 	client_free(c[n]);
 	/* root gets in, up to a limit too */
@@ -391,7 +399,7 @@ each_user_has_a_limit_and_all_together_have_one(void **state)
 	for (unsigned i = 12; i < n; i++)
 		client_free(c[i]);
 	toy_turn_until_connections(11);
-	c[0] = client_connect_as(NOBODY, NOGROUP);
+	c[0] = client_connect_as(NOBODY);
 	client_expect_alive(c[0]);
 	for (unsigned i = 0; i < 12; i++)
 		client_free(c[i]);

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <dirent.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
@@ -447,4 +448,17 @@ static inline void
 toy_turn_until_held(unsigned n)
 {
 	toy_turn_until(toy_holds, &n);
+}
+
+static inline unsigned
+toy_open_descriptors(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	assert_non_null(d);
+	while (readdir(d) != NULL)
+		n++;
+	(void)closedir(d);
+	return n;
 }
