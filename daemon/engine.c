@@ -569,7 +569,13 @@ in_conf(const struct conf *c, const char *name)
 void
 engine_set_conf(struct engine *e, const struct conf *conf)
 {
+	struct netmon_named named[GATEWAYS_MAX];
+	int r;
+
 	e->conf = conf;
+	r = netmon_watch(e->net, named, reconcile_named(e, named, GATEWAYS_MAX));
+	if (r < 0)
+		log_warning("cannot watch the named uplinks: %s", strerror(-r));
 	for (struct mapping *m = e->mappings; m; m = m->next)
 		if (m->origin == MAPPING_BY_CONFIG && !in_conf(conf, m->name))
 			engine_release(e, m);

@@ -93,16 +93,16 @@ drop_gateway(struct engine *e, size_t i)
 	engine_tell(e, ENGINE_GATEWAY_CHANGED, NULL, NULL);
 }
 
-static size_t
-read_uplinks(struct engine *e, struct netmon_uplink *ret, size_t max)
+size_t
+reconcile_named(const struct engine *e, struct netmon_named *ret, size_t max)
 {
-	struct netmon_named named[GATEWAYS_MAX] = { 0 };
 	size_t count = 0;
 
-	for (size_t i = 0; i < e->conf->uplinks_count && count < GATEWAYS_MAX; i++) {
+	for (size_t i = 0; i < e->conf->uplinks_count && count < max; i++) {
 		const struct conf_uplink *c = &e->conf->uplinks[i];
-		struct netmon_named *n = &named[count++];
+		struct netmon_named *n = &ret[count++];
 
+		*n = (struct netmon_named) { .gateway = { .family = AF_UNSPEC } };
 		memcpy(n->name, c->ifname, sizeof(n->name));
 		if (c->gateway.family != ADDR_NONE) {
 			n->gateway.family =
@@ -110,15 +110,35 @@ read_uplinks(struct engine *e, struct netmon_uplink *ret, size_t max)
 			memcpy(n->gateway.bytes, c->gateway.bytes, 16);
 		}
 	}
-	return netmon_uplinks(e->net, named, count, ret, max);
+	return count;
+}
+
+/* A link without carrier leads nowhere, even if its addresses are still there. */
+static size_t
+read_uplinks(struct engine *e, struct netmon_uplink *ret, size_t max)
+{
+	struct netmon_named named[GATEWAYS_MAX];
+	size_t named_count = reconcile_named(e, named, GATEWAYS_MAX);
+	size_t found = netmon_uplinks(e->net, named, named_count, ret, max), count = 0;
+
+	for (size_t k = 0; k < found; k++)
+		if (ret[k].running)
+			ret[count++] = ret[k];
+	return count;
 }
 
 static void
 follow_uplinks(struct engine *e)
 {
 	struct netmon_uplink up[GATEWAYS_MAX];
-	size_t count = read_uplinks(e, up, GATEWAYS_MAX);
+	size_t found = read_uplinks(e, up, GATEWAYS_MAX), count = 0;
 	bool known[GATEWAYS_MAX] = { false };
+
+	/* A link without carrier leads nowhere, even if its addresses are still there.
+	 */
+	for (size_t k = 0; k < found; k++)
+		if (up[k].running)
+			up[count++] = up[k];
 
 	for (size_t i = 0; i < e->gateways_count;) {
 		size_t k = 0;
