@@ -204,7 +204,7 @@ def matches(rule):
         if "base" in payload:
             key = RAW.get((payload["base"], payload["offset"], payload["len"]))
             if key == "address":
-                right = socket.inet_ntop(socket.AF_INET6, int(right).to_bytes(16, "big"))
+                right = socket.inet_ntop(socket.AF_INET6, int(str(right), 0).to_bytes(16, "big"))
             found[key] = right
         elif payload.get("field") == "dport":
             found["dport"] = right
