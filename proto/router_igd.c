@@ -172,6 +172,10 @@ believable(const struct router *r, const struct addr *from, const struct url *lo
 
 	if (addr_equal(from, &r->settings.gateway))
 		return true;
+	/* An IPv6 router answers from any of its addresses.  What others say costs us a
+	 * question to the gateway itself, at most. */
+	if (wants_ipv6(r) && from->family == ADDR_IPV6)
+		return true;
 	return addr_parse(location->host, &named) == 0 &&
 	       addr_equal(&named, &r->settings.gateway);
 }
