@@ -46,7 +46,7 @@ static const struct error_row {
 	    "gateway {gateway} did not answer {method} within {elapsedUSec}. Is it "
 	    "switched on in the router?" },
 	{ OWN "GatewayRefused", CTL_FAILED, false,
-	    "gateway {gateway} refused: {method} result {resultCode}, {resultName}[. "
+	    "gateway {gateway} refused: {method} result {resultCode}, {resultName}[; "
 	    "{hint}]" },
 	{ OWN "ExternalPortUnavailable", CTL_PORT_TAKEN, false,
 	    "port {requestedPort} is taken on the gateway[, it offers {offeredPort}] "
@@ -69,8 +69,8 @@ static const struct error_row {
 	{ OWN "ShuttingDown", CTL_UNREACHABLE, true,
 	    "natd is shutting down. Try again in a moment" },
 	{ VARLINK "PermissionDenied", CTL_DENIED, false,
-	    "permission denied: ports below 1024, other hosts, permanent mappings and "
-	    "those of others need root or membership of group natd" },
+	    "permission denied: reload, ports below 1024, other hosts, permanent "
+	    "mappings and those of others are for root and the group natd" },
 	{ VARLINK "InvalidParameter", CTL_USAGE, false,
 	    "natd does not accept the value of {parameter}" },
 	{ VARLINK "ExpectedMore", CTL_USAGE, false,

@@ -33,6 +33,8 @@
 /* What was held is not there any more: somebody released it. */
 #define NO_SUCH_MAPPING CTL_INTERFACE ".NoSuchMapping"
 
+#define NOT_REACHABLE "natd is not reachable, trying again"
+
 /* As the shell counts a death by signal. */
 #define SIGNAL_EXIT 128
 
@@ -150,21 +152,28 @@ retry_later(struct hold *h)
 	h->retry_at = client_now() + (msec_t)(dice % (uint64_t)(cap + 1));
 }
 
+/* It passes by itself; until then the port is closed. */
+static void
+wait_for_natd(struct hold *h, const char *why)
+{
+	char line[512];
+
+	tell_now(h, NULL);
+	if (h->given_up)
+		return;
+	snprintf(line, sizeof(line), "- %s", why);
+	show_line(h, h->ctl->opt.quiet ? "-" : line);
+	retry_later(h);
+}
+
 /* The connection or the answer failed. */
 static void
 lost(struct hold *h, int error)
 {
-	bool transient = error != -EBADMSG && error != -EMSGSIZE;
-
-	if (!h->had_verdict || !transient) {
+	if (h->had_verdict && error != -EBADMSG && error != -EMSGSIZE)
+		wait_for_natd(h, NOT_REACHABLE);
+	else
 		give_up(h, (int)ctl_failure(h->ctl, error));
-		return;
-	}
-	tell_now(h, NULL);
-	if (h->given_up)
-		return;
-	show_line(h, h->ctl->opt.quiet ? "-" : "- natd is not reachable, trying again");
-	retry_later(h);
 }
 
 static void
@@ -215,10 +224,8 @@ take_error(struct hold *h, const struct reply *reply)
 	output_reply_line(h->ctl, reply);
 	if (error_is_transient(reply->error) &&
 	    (h->had_verdict || code == CTL_UNREACHABLE)) {
-		tell_now(h, NULL);
-		show_line(h, h->ctl->opt.quiet || !sentence ? "-" : sentence);
-		if (!h->given_up)
-			retry_later(h);
+		wait_for_natd(
+		    h, code == CTL_UNREACHABLE || !sentence ? NOT_REACHABLE : sentence);
 		return;
 	}
 	if (h->had_verdict && strcmp(reply->error, NO_SUCH_MAPPING) == 0)

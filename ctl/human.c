@@ -74,8 +74,8 @@ static const struct unit shown[] = {
 	{ "s", USEC_PER_SEC },
 };
 
-static const char *
-span(int64_t usec, bool both, char buf[static HUMAN_MAX])
+const char *
+human_span(int64_t usec, char buf[static HUMAN_MAX])
 {
 	if (usec > 0 && usec < USEC_PER_SEC) {
 		snprintf(buf, HUMAN_MAX, "%" PRIi64 "ms", (usec + 999) / 1000);
@@ -85,7 +85,7 @@ span(int64_t usec, bool both, char buf[static HUMAN_MAX])
 		int64_t count = usec / shown[i].usec;
 		int64_t rest = usec % shown[i].usec;
 		/* "29min 12s" says more than anybody wants to know. */
-		bool second = both && i < 2 && rest / shown[i + 1].usec > 0;
+		bool second = i < 2 && rest / shown[i + 1].usec > 0;
 
 		if (count == 0)
 			continue;
@@ -98,18 +98,6 @@ span(int64_t usec, bool both, char buf[static HUMAN_MAX])
 	}
 	snprintf(buf, HUMAN_MAX, "0s");
 	return buf;
-}
-
-const char *
-human_span(int64_t usec, char buf[static HUMAN_MAX])
-{
-	return span(usec, true, buf);
-}
-
-const char *
-human_span_short(int64_t usec, char buf[static HUMAN_MAX])
-{
-	return span(usec, false, buf);
 }
 
 const char *
@@ -132,7 +120,9 @@ human_relative(int64_t from_now_usec, char buf[static HUMAN_MAX])
 const char *
 human_round_trip(int64_t usec, char buf[static HUMAN_MAX])
 {
-	if (usec < 1000)
+	if (usec <= 0)
+		snprintf(buf, HUMAN_MAX, "<1ms");
+	else if (usec < 1000)
 		snprintf(buf, HUMAN_MAX, "%" PRIi64 "us", usec);
 	else if (usec < USEC_PER_SEC)
 		snprintf(buf, HUMAN_MAX, "%.1fms", (double)usec / 1e3);

@@ -25,13 +25,10 @@ int human_parse_span(const char *text, int64_t *ret_usec);
  * zero; under a second "120ms".  Returns buf. */
 const char *human_span(int64_t usec, char buf[static HUMAN_MAX]);
 
-/* The same with one unit: "58min", "3h". */
-const char *human_span_short(int64_t usec, char buf[static HUMAN_MAX]);
-
 /* "in 29min", "2min ago", "now". */
 const char *human_relative(int64_t from_now_usec, char buf[static HUMAN_MAX]);
 
-/* "1.2ms", "850us", "2.50s". */
+/* "1.2ms", "850us", "2.50s"; 0 is less than natd can tell: "<1ms". */
 const char *human_round_trip(int64_t usec, char buf[static HUMAN_MAX]);
 
 /* "Fri 2026-11-20 08:26:25 UTC" in the local time zone. */

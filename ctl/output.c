@@ -171,7 +171,7 @@ finding_write(FILE *out, const struct finding *finding)
 {
 	fputs(finding->message, out);
 	if (finding->hint)
-		fprintf(out, ". %s", finding->hint);
+		fprintf(out, "; %s", finding->hint);
 }
 
 enum paint

@@ -147,7 +147,7 @@ expires_text(const struct ctl *ctl, const struct mapping *m, char buf[static HUM
 
 	if (!ctl_until(ctl, &m->expires, &left))
 		return "-";
-	return human_span_short(MAX(left, 0), buf);
+	return human_span(MAX(left, 0), buf);
 }
 
 static const struct column list_columns[] = {

@@ -371,6 +371,12 @@ engine_shutdown(struct engine *e, void (*done)(void *ctx), void *ctx)
 	engine_wake(e);
 }
 
+bool
+engine_is_stopping(const struct engine *e)
+{
+	return e->stopping;
+}
+
 /* ---- life ---- */
 
 static void

@@ -98,6 +98,7 @@ void engine_unhold(struct engine *e, struct mapping *m);
 /* Release what ends with natd, keep the rest for the next start; done is called when
  * that is finished, at the latest after 3 s. */
 void engine_shutdown(struct engine *e, void (*done)(void *ctx), void *ctx);
+bool engine_is_stopping(const struct engine *e);
 
 /* ---- what is known ---- */
 

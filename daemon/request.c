@@ -254,6 +254,22 @@ on_drain(struct varlink_call *call, void *ctx)
 		answer(w);
 }
 
+/* Who holds a mapping asks again after a restart, but not when somebody released it. */
+static void
+tell_removed(struct waiter *w)
+{
+	cJSON *o = cJSON_CreateObject();
+
+	if (!engine_is_stopping(w->api->engine))
+		json_add_string(o, "id", w->mapping->id);
+	mapping_unwatch(w->mapping, &w->watcher);
+	w->mapping = NULL;
+	varlink_error(w->call,
+	    engine_is_stopping(w->api->engine) ? NATD_ERROR("ShuttingDown")
+					       : NATD_ERROR("NoSuchMapping"),
+	    o);
+}
+
 static void
 on_changed(struct mapping_watcher *watcher, bool removed)
 {
@@ -261,13 +277,7 @@ on_changed(struct mapping_watcher *watcher, bool removed)
 	struct lease_status st;
 
 	if (removed) {
-		/* Released by somebody else, or at shutdown. */
-		cJSON *o = cJSON_CreateObject();
-
-		json_add_string(o, "id", w->mapping->id);
-		mapping_unwatch(w->mapping, &w->watcher);
-		w->mapping = NULL;
-		varlink_error(w->call, NATD_ERROR("NoSuchMapping"), o);
+		tell_removed(w);
 		return;
 	}
 	mapping_status(w->mapping, &st);

@@ -140,7 +140,7 @@ GATEWAY     IF    DEFAULT EXTERNAL    SERVICES                   RTT NAME
 192.168.1.1 eth0  yes     203.0.113.7 PCP, NAT-PMP, UPnP IGD:2 1.2ms FRITZ!Box 7590
 fe80::1     wlan0 no      -           PCP (paused)             1.2ms -
 2 gateways listed.
-! fe80::1 UPnP pinhole: not authorized. Allow it in the router's settings
+! fe80::1 UPnP pinhole: not authorized; Allow it in the router's settings
 """
     assert last_request(natd) == ("ListGateways", {})
     assert natctl("gateways", "-q", "-6", "-i", "wlan0") == "192.168.1.1\nfe80::1\n"

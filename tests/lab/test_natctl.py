@@ -1,0 +1,118 @@
+"""natctl with the real daemon and a real router."""
+
+import pytest
+
+import home as h
+from daemon import BUILD, Natd
+from lab import wait_until
+
+NATCTL = str(BUILD / "natctl")
+SOCKET = "/run/natd/org.natd.NAT"
+
+
+@pytest.fixture
+def place():
+    with h.home() as place:
+        place.router.start()
+        place.lab.path("/run/natd").mkdir()
+        place.natd = Natd(place.client, socket=SOCKET)
+
+        def natctl(*argv, code=0, **options):
+            done = place.client.run(NATCTL, *argv, check=False, **options)
+            assert done.returncode == code, done.stdout + done.stderr
+            return done.stdout if code == 0 else done.stderr
+        place.natctl = natctl
+        yield place
+
+
+def test_a_port_from_map_to_unmap(place):
+    natctl = place.natctl
+    assert natctl("map", "-q", "tcp", "8080", "--name", "web") == "11.22.33.44:8080\n"
+    assert h.forwards(place, "tcp", ("11.22.33.44", 8080), 8080)
+    fields = natctl("list", "--porcelain").rstrip("\n").split("\t")
+    assert fields[1:10] == ["tcp", "active", "pcp", "11.22.33.44", "8080", "192.168.1.20", "8080",
+                            "eth0", "192.168.1.1"]
+    assert fields[12:] == ["0", "lease", "web"]
+    assert "tcp 11.22.33.44:8080 -> 192.168.1.20:8080  PCP  renews in " in natctl("status")
+    assert f"● {fields[0]}: web\n" in natctl("show", fields[0], env={"LC_ALL": "C.UTF-8"})
+    assert natctl("renew") == "1 mapping renewed\n"
+    assert natctl("wait", fields[0], "--timeout", "5") == ""
+    assert natctl("unmap", "tcp", "8080") == f"released {fields[0]}\n"
+    assert place.router.rules() == set()
+    assert natctl("list") == "No mappings.\n"
+
+
+def test_what_is_refused(place):
+    natctl = place.natctl
+    assert "ports below 1024" in natctl("map", "tcp", "80", uid=12345, code=4)
+    assert "permission denied" in natctl("reload", uid=12345, code=4)
+    assert "no interface nope0" in natctl("map", "tcp", "9000", "-i", "nope0", code=1)
+    assert "no gateway found" in natctl("map", "tcp", "9000", "--gateway", "192.168.1.9", code=5)
+    assert "no mapping m99" in natctl("unmap", "m99", code=1)
+
+
+def test_each_verb_understands_the_daemon(place):
+    natctl = place.natctl
+    natctl("wait", "--timeout", "5")
+    assert natctl("-q") == "online\n"
+    assert natctl("gateways", "-q", "-4") == "192.168.1.1\n"
+    assert natctl("reload") == "nothing changed\n"
+    assert "# TYPE natd_state gauge\n" in natctl("metrics")
+    assert natctl("interface") in natctl(
+        "call", "org.varlink.service.GetInterfaceDescription",
+        '{"interface":"org.natd.NAT"}').encode().decode("unicode_escape")
+
+
+def test_a_held_port_survives_a_restart_and_a_crash_of_natd(place):
+    port, events = place.lab.path("/run/port"), place.lab.path("/run/events")
+    held = place.client.spawn(
+        NATCTL, "map", "udp", "7000", "--port-file", "/run/port", "--on-change",
+        'echo "$NATD_EVENT $NATD_EXTERNAL_ADDRESS $NATD_EXTERNAL_PORT" >>/run/events', log="held")
+    rule = h.Rule("udp", 7000, "192.168.1.20", 7000)
+
+    def told(lines):
+        wait_until(lambda: events.exists() and events.read_text().splitlines() == lines, 10,
+                   f"{lines}; natctl said:\n{held.output()}")
+    up, down = "up 11.22.33.44 7000", "down 11.22.33.44 7000"
+    told([up])
+    assert port.read_text() == "7000\n" and rule in place.router.rules()
+
+    assert place.natd.stop() == 0
+    told([up, down])
+    assert not port.exists() and rule not in place.router.rules()
+    place.natd.start()
+    told([up, down, up])
+    assert port.exists() and rule in place.router.rules()
+
+    place.natd.process.kill()
+    told([up, down, up, down])
+    assert not port.exists()
+    place.natd.start()
+    told([up, down, up, down, up])
+    assert rule in place.router.rules()
+
+    held.stop()
+    told([up, down, up, down, up, down])
+    assert not port.exists()
+    wait_until(lambda: rule not in place.router.rules(), 5, "the rule gone")
+
+
+def test_a_port_lasts_as_long_as_its_command(place):
+    done = place.client.run(
+        NATCTL, "map", "tcp+udp", "auto", "--hold", "--", "sh", "-c",
+        'echo "$NATD_EXTERNAL_ADDRESS $NATD_EXTERNAL_PORT $NATD_INTERNAL_PORT $NATD_PROTOCOL"; '
+        f'{NATCTL} list -q | wc -l; exit 7', check=False)
+    assert done.returncode == 7
+    first, second = done.stdout.splitlines()
+    address, external, internal, protocol = first.split()
+    assert (address, protocol, second.strip()) == ("11.22.33.44", "tcp+udp", "1")
+    assert external == internal
+    wait_until(lambda: place.router.rules() == set(), 5, "the rules gone")
+
+
+def test_a_port_released_by_somebody_else_ends_the_hold(place):
+    held = place.client.spawn(NATCTL, "map", "udp", "7000", "--hold", log="held")
+    found = wait_until(lambda: place.natctl("list", "-q"), 5, "the mapping")
+    place.natctl("unmap", found.strip())
+    assert held.wait() == 1
+    assert "the mapping was released" in held.output()
