@@ -4,6 +4,7 @@
  * Runs on the real clock: every test ends by a condition, with one guard timer that
  * fails it after ten seconds.  No test depends on how fast the machine is.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <malloc.h>
@@ -11,6 +12,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -239,50 +241,78 @@ on_signal(evutil_socket_t fd, short what, void *ctx)
 	loop_stop(loop);
 }
 
-static long
-context_switches(void)
+/* Seconds for which the one timerfd of this process is set, as the kernel sees it. */
+static double
+timerfd_seconds(void)
 {
-	struct rusage u;
+	DIR *d = opendir("/proc/self/fdinfo");
+	double found = -1;
+	struct dirent *e;
 
-	assert_int_equal(getrusage(RUSAGE_SELF, &u), 0);
-	return u.ru_nvcsw;
+	assert_non_null(d);
+	while ((e = readdir(d)) != NULL) {
+		char path[64], line[128];
+		long long s, ns;
+		FILE *f;
+
+		(void)snprintf(
+		    path, sizeof(path), "/proc/self/fdinfo/%.16s", e->d_name);
+		f = fopen(path, "r");
+		while (f != NULL && fgets(line, sizeof(line), f) != NULL)
+			if (sscanf(line, "it_value: (%lld, %lld)", &s, &ns) == 2)
+				found = (double)s + (double)ns / 1e9;
+		if (f != NULL)
+			(void)fclose(f);
+	}
+	(void)closedir(d);
+	assert_true(found >= 0);
+	return found;
 }
 
-/* The kernel's timer was set early, then the deadline moved away or was cleared: the
- * early wake-up must be gone.  Each round sleeps once. */
+static double seen_seconds;
+
+static void
+on_pipe_look(evutil_socket_t fd, short what, void *ctx)
+{
+	seen_seconds = timerfd_seconds();
+	on_pipe(fd, what, ctx);
+}
+
+/* What the kernel's timer is set for while the loop waits. */
+static double
+seconds_while_waiting(void)
+{
+	assert_int_equal(write(wake_pipe[1], "x", 1), 1);
+	assert_int_equal(loop_run(loop), 0);
+	return seen_seconds;
+}
+
 static void
 nothing_wakes_the_loop_when_nothing_is_due(void **state)
 {
-	enum { ROUNDS = 20 };
-	struct ticker moved = { 0 }, end = { 0 };
+	struct ticker t = { 0 };
 	struct event *e;
-	long before, switches = 0;
 
 	(void)state;
 	assert_int_equal(pipe(wake_pipe), 0);
 	e = event_new(
-	    loop_base(loop), wake_pipe[0], EV_READ | EV_PERSIST, on_pipe, NULL);
+	    loop_base(loop), wake_pipe[0], EV_READ | EV_PERSIST, on_pipe_look, NULL);
 	assert_non_null(e);
 	assert_int_equal(event_add(e, NULL), 0);
-	assert_int_equal(timer_init(&moved.timer, loop, on_tick, &moved), 0);
-	assert_int_equal(timer_init(&end.timer, loop, on_tick, &end), 0);
-	for (unsigned i = 0; i < ROUNDS; i++) {
-		timer_set(&moved.timer, loop_now() + 10);
-		assert_int_equal(write(wake_pipe[1], "x", 1), 1);
-		assert_int_equal(loop_run(loop), 0);
-		timer_set(
-		    &moved.timer, i % 2 == 0 ? MSEC_NEVER : loop_now() + GUARD_MS);
-		to_go = 1;
-		end.want = loop_now() + 20;
-		timer_set(&end.timer, end.want);
-		before = context_switches();
-		assert_int_equal(loop_run(loop), 0);
-		switches += context_switches() - before;
-	}
-	assert_in_range(switches, ROUNDS / 2, ROUNDS + ROUNDS / 2);
-	assert_int_equal(moved.fired, 0);
-	timer_done(&moved.timer);
-	timer_done(&end.timer);
+	timer_clear(&guard);
+	assert_true(seconds_while_waiting() <= 0);
+	assert_int_equal(timer_init(&t.timer, loop, on_tick, &t), 0);
+	timer_set(&t.timer, loop_now() + 100000);
+	assert_in_range(seconds_while_waiting(), 50, 100);
+	timer_set(&t.timer, loop_now() + 900000); /* later than it was set for */
+	assert_in_range(seconds_while_waiting(), 800, 900);
+	timer_set(&guard, loop_now() + 300000);
+	assert_in_range(seconds_while_waiting(), 200, 300);
+	timer_clear(&guard);
+	assert_in_range(seconds_while_waiting(), 800, 900);
+	timer_set(&t.timer, MSEC_NEVER);
+	assert_true(seconds_while_waiting() <= 0);
+	timer_done(&t.timer);
 	event_free(e);
 	(void)close(wake_pipe[0]);
 	(void)close(wake_pipe[1]);
@@ -328,42 +358,50 @@ on_block(void *ctx)
 	(void)usleep(150000);
 }
 
+static msec_t
+total_lag(void)
+{
+	msec_t longest = -1, total = -1;
+
+	loop_lag(loop, &longest, &total);
+	assert_in_range(longest, 0, total);
+	return total;
+}
+
 static void
 lag_counts_computing_and_blocking_and_not_waiting(void **state)
 {
 	struct timer busy = { 0 };
 	struct ticker t = { 0 };
-	msec_t longest = -1, total = -1;
+	msec_t before;
 
 	(void)state;
-	to_go = 1;
 	assert_int_equal(timer_init(&t.timer, loop, on_tick, &t), 0);
-	timer_set(&t.timer, loop_now() + 100);
-	assert_int_equal(loop_run(loop), 0);
 	/* a deadline that was past when it was set is not late by that */
 	to_go = 1;
-	timer_set(&t.timer, loop_now() - 10000);
+	timer_set(&t.timer, loop_now() - 100000);
 	assert_int_equal(loop_run(loop), 0);
-	loop_lag(loop, &longest, &total);
-	assert_in_range(longest, 0, 40); /* nor is the wait of 100 ms */
-	assert_in_range(total, 0, 40);
+	/* nor is the wait until a deadline; a loaded machine may be late by a little */
+	to_go = 1;
+	timer_set(&t.timer, loop_now() + 1000);
+	assert_int_equal(loop_run(loop), 0);
+	assert_in_range(total_lag(), 0, 900);
 
+	before = total_lag();
 	assert_int_equal(timer_init(&busy, loop, on_compute, NULL), 0);
 	timer_set(&busy, loop_now());
 	assert_int_equal(loop_run(loop), 0);
-	loop_lag(loop, &longest, &total);
-	assert_in_range(longest, 50, 130);
+	assert_true(total_lag() - before >= 50);
 
 	/* due while another one blocks: late by what that one took */
+	before = total_lag();
 	to_go = 1;
 	timer_done(&busy);
 	assert_int_equal(timer_init(&busy, loop, on_block, NULL), 0);
 	timer_set(&busy, loop_now());
 	timer_set(&t.timer, loop_now() + 5);
 	assert_int_equal(loop_run(loop), 0);
-	loop_lag(loop, &longest, &total);
-	assert_true(longest >= 140);
-	assert_true(total >= longest + 50);
+	assert_true(total_lag() - before >= 140);
 	timer_done(&busy);
 	timer_done(&t.timer);
 }
