@@ -159,8 +159,10 @@ refresh(struct engine *e, struct mapping *m, const struct mapping_context *conte
 	/* A connection that refreshes somebody's longer wish does not shorten it. */
 	enum persistence kept = MAX(m->context.persistence, context->persistence);
 
-	if (!same && m->lease)
+	if (!same && m->lease) {
 		holding_release(e, m, loop_now());
+		m->last.expires_at = 0; /* deleted: nothing to adopt */
+	}
 	m->context = *context;
 	m->context.persistence = kept;
 	set_wanted_until(e, m);

@@ -21,8 +21,8 @@ mapping_status(const struct mapping *m, struct lease_status *ret)
 		lease_status(m->lease, ret);
 	} else {
 		*ret = (struct lease_status) {
-			.state = MAPPING_SUSPENDED,
-			.verdict = true,
+			.state = m->waits ? MAPPING_REQUESTING : MAPPING_SUSPENDED,
+			.verdict = !m->waits,
 			.renew_at = MSEC_NEVER,
 		};
 	}

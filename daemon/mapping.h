@@ -67,6 +67,7 @@ struct mapping {
 	msec_t wanted_until; /* persistence lease; MSEC_NEVER: until released */
 	unsigned holders;    /* connections that keep a connection mapping alive */
 	bool releasing;
+	bool waits; /* until what its router deletes of the same port is gone */
 	int64_t created_realtime_us,
 	    created_boottime_us; /* when first active; 0: never */
 

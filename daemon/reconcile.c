@@ -230,6 +230,7 @@ follow_mapping(struct engine *e, struct mapping *m, msec_t now)
 		log_info("mapping %s: its lifetime ended", m->id);
 		engine_release(e, m);
 	}
+	m->waits = false;
 	if (m->releasing || e->stopping)
 		return;
 	wanted = reconcile_choose(e, m);
@@ -242,7 +243,8 @@ follow_mapping(struct engine *e, struct mapping *m, msec_t now)
 		return;
 	}
 	/* What is being deleted there with the same port must be gone first. */
-	if (holding_busy(e, m, wanted))
+	m->waits = holding_busy(e, m, wanted);
+	if (m->waits)
 		return;
 	if (holding_take(e, m, wanted, now) < 0)
 		log_error("mapping %s: out of memory", m->id);

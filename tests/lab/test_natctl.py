@@ -116,3 +116,15 @@ def test_a_port_released_by_somebody_else_ends_the_hold(place):
     place.natctl("unmap", found.strip())
     assert held.wait() == 1
     assert "the mapping was released" in held.output()
+
+
+def test_a_mapping_that_is_asked_for_differently_moves(place):
+    natctl = place.natctl
+    natctl("map", "tcp", "8080", "--name", "web")
+    ident = natctl("list", "-q")
+    assert natctl("map", "-q", "tcp", "8080", "--external", "9090") == "11.22.33.44:9090\n"
+    assert natctl("map", "-q", "tcp", "8080", "--external", "9090") == "11.22.33.44:9090\n"
+    assert natctl("list", "-q") == ident
+    assert place.router.rules() == {h.Rule("tcp", 9090, "192.168.1.20", 8080)}
+    assert ", NAT-PMP, " in natctl("map", "tcp", "8080", "--method", "nat-pmp")
+    assert place.router.rules() == {h.Rule("tcp", 9090, "192.168.1.20", 8080)}
