@@ -314,7 +314,7 @@ demo: all ## the main job on a home network made of namespaces (root or sudo, 20
 
 run: all ## natd on the real network, as you, socket and state below run/
 	@mkdir -p run/state
-	@echo "try: $(BUILD)/natctl -H run/org.natd.NAT status"
+	@echo "try: $(if $(filter /%,$(BUILD)),,./)$(BUILD)/natctl -H run/org.natd.NAT status"
 	@exec $(BUILD)/natd --config=etc/natd.conf --socket=run/org.natd.NAT --state-dir=run/state
 
 # ---- install --------------------------------------------------------------------------------------

@@ -63,13 +63,13 @@ static const struct {
 	{ { "socket", required_argument, NULL, OPT_SOCKET },
 	    "=PATH      control socket, default " SOCKET_PATH },
 	{ { "state-dir", required_argument, NULL, OPT_STATE_DIR },
-	    "=DIR    kept over restarts, default $STATE_DIRECTORY or " STATE_PATH },
+	    "=DIR    state, default $STATE_DIRECTORY or " STATE_PATH },
 	{ { "log-level", required_argument, NULL, OPT_LOG_LEVEL },
 	    "=LEVEL  error, warning, notice, info or debug" },
 	{ { "check-config", no_argument, NULL, OPT_CHECK },
-	    "       read the configuration, say what is wrong with it, exit" },
-	{ { "version", no_argument, NULL, 'V' }, "            show the version" },
-	{ { "help", no_argument, NULL, 'h' }, "               show this" },
+	    "     read the configuration, say what is wrong with it, exit" },
+	{ { "version", no_argument, NULL, 'V' }, "          show the version" },
+	{ { "help", no_argument, NULL, 'h' }, "             show this" },
 };
 
 static int
