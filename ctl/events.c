@@ -235,7 +235,7 @@ write_mapping(FILE *out, const struct mapping *m)
 		fprintf(out, " %s", m->description);
 	if (m->problem.code)
 		fputs(": ", out);
-	mapping_write_problem(out, m);
+	mapping_write_problem(out, m, false);
 }
 
 static void

@@ -118,7 +118,7 @@ show_mapping(struct hold *h, const struct mapping *m)
 			fprintf(page.out, ": %s", m->state);
 		if (m->problem.code || m->external_is_global == 0)
 			fputs(", ", page.out);
-		mapping_write_problem(page.out, m);
+		mapping_write_problem(page.out, m, false);
 	}
 	fflush(page.out);
 	show_line(h, page.text);

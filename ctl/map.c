@@ -128,15 +128,35 @@ print_mapping(const struct ctl *ctl, const struct mapping *m)
 static const struct verdict_row {
 	const char *state;
 	enum exit_code code;
-	const char *sentence;
+	const char *is, *next;
 } verdicts[] = {
-	{ "requesting", CTL_TIMEOUT,
-	    "no gateway has answered yet; natd goes on trying" },
-	{ "suspended", CTL_NO_GATEWAY,
-	    "the interface or gateway is away; natd asks again when it returns" },
-	{ "failed", CTL_FAILED, "the mapping failed; natd goes on trying" },
-	{ "releasing", CTL_FAILED, "the mapping is being released" },
+	{ "requesting", CTL_TIMEOUT, "no gateway has answered yet",
+	    "natd goes on trying" },
+	{ "suspended", CTL_NO_GATEWAY, "the interface or gateway is away",
+	    "natd asks again when it returns" },
+	{ "failed", CTL_FAILED, "the mapping failed", "natd goes on trying" },
+	{ "releasing", CTL_FAILED, "the mapping is being released", "Try again" },
 };
+
+/* A failure that has a code of its own. */
+static enum exit_code
+problem_code(const struct mapping *m, enum exit_code otherwise)
+{
+	static const struct {
+		const char *code;
+		enum exit_code exit;
+	} rows[] = {
+		{ "gateway_timeout", CTL_TIMEOUT },
+		{ "no_method", CTL_NO_GATEWAY },
+		{ "no_uplink", CTL_NO_GATEWAY },
+		{ "external_port_unavailable", CTL_PORT_TAKEN },
+	};
+
+	for (size_t i = 0; m->problem.code && i < ARRAY_SIZE(rows); i++)
+		if (strcmp(rows[i].code, m->problem.code) == 0)
+			return rows[i].exit;
+	return otherwise;
+}
 
 static enum exit_code
 explain(const struct mapping *m)
@@ -149,16 +169,13 @@ explain(const struct mapping *m)
 			row = &verdicts[i];
 	if (!page_open(&problem))
 		return CTL_FAILED;
-	mapping_write_problem(problem.out, m);
+	mapping_write_problem(problem.out, m, true);
 	fflush(problem.out);
-	if (row)
-		complain("%s%s%s (id %s). Try: natctl show %s", row->sentence,
-		    *problem.text ? ": " : "", problem.text, m->id, m->id);
-	else
-		complain("the mapping is %s%s%s (id %s)", m->state,
-		    *problem.text ? ": " : "", problem.text, m->id);
+	complain("%s%s%s. %s, see: natctl show %s", row ? row->is : m->state,
+	    *problem.text ? ": " : "", problem.text,
+	    row ? row->next : "natd may be newer than natctl", m->id);
 	page_drop(&problem);
-	return row ? row->code : CTL_FAILED;
+	return problem_code(m, row ? row->code : CTL_FAILED);
 }
 
 /* It is held, and yet of no use. */
@@ -169,7 +186,7 @@ warn(const struct mapping *m)
 
 	if (!page_open(&problem))
 		return;
-	mapping_write_problem(problem.out, m);
+	mapping_write_problem(problem.out, m, true);
 	if (ftell(problem.out) > 0) {
 		fflush(problem.out);
 		complain("mapped, but: %s", problem.text);

@@ -32,10 +32,12 @@ mapping_write_line(FILE *out, const struct mapping *m)
 }
 
 void
-mapping_write_problem(FILE *out, const struct mapping *m)
+mapping_write_problem(FILE *out, const struct mapping *m, bool hint)
 {
-	if (m->problem.code)
+	if (m->problem.code && hint)
 		finding_write(out, &m->problem);
+	else if (m->problem.code)
+		fputs(m->problem.message, out);
 	else if (m->external.address && m->external_is_global == 0)
 		fprintf(
 		    out, "%s cannot be reached from the internet", m->external.address);

@@ -11,8 +11,9 @@
 /* "203.0.113.7:8080 -> 192.168.1.20:8080 tcp, PCP, 1h, id m3" */
 void mapping_write_line(FILE *out, const struct mapping *m);
 
-/* Why it is not active or active but useless, "" if there is nothing to say. */
-void mapping_write_problem(FILE *out, const struct mapping *m);
+/* Why it is not active or active but useless, "" if there is nothing to say; and with
+ * the hint what a person can do. */
+void mapping_write_problem(FILE *out, const struct mapping *m, bool hint);
 
 /* "mapping endpoint-independent, filtering address-dependent (2min ago)" */
 void nat_behavior_write(const struct ctl *ctl, FILE *out, const struct nat_behavior *n);

@@ -71,11 +71,19 @@ write_external(FILE *out, const struct status *s)
 	return CTL_DONE;
 }
 
+/* What is not there and has no reason was not asked: natd asks a router when the first
+ * mapping is wanted. */
+static bool
+is_known(const struct service *s)
+{
+	return s->available || s->problem.code;
+}
+
 /* "PCP yes, NAT-PMP no", and the fastest answer of them. */
 static enum exit_code
 write_services(FILE *out, const struct gateway *g)
 {
-	const char *bad = NULL;
+	const char *bad = NULL, *separator = "  ";
 	int64_t best = -1;
 	const cJSON *item;
 	char buf[HUMAN_MAX];
@@ -86,14 +94,19 @@ write_services(FILE *out, const struct gateway *g)
 
 		if (service_decode(item, &s, &bad) < 0)
 			return ctl_bad_reply(bad);
-		fprintf(out, "%s%s %s", item == g->services->child ? "  " : ", ",
-		    method_label(s.method), s.available ? "yes" : "no");
+		if (!is_known(&s))
+			continue;
+		fprintf(out, "%s%s %s", separator, method_label(s.method),
+		    s.available ? "yes" : "no");
+		separator = ", ";
 		if (strcmp(s.circuit, "closed") != 0)
 			fputs(" (paused)", out);
 		if (s.available && s.round_trip_us >= 0 &&
 		    (best < 0 || s.round_trip_us < best))
 			best = s.round_trip_us;
 	}
+	if (*separator == ' ')
+		fputs("  not asked yet", out);
 	if (best >= 0)
 		fprintf(out, ", %s", human_round_trip(best, buf));
 	return CTL_DONE;
@@ -172,7 +185,7 @@ write_mapping(const struct ctl *ctl, FILE *out, const struct mapping *m)
 	} else {
 		if (!m->problem.code && (!held || m->external_is_global != 0))
 			fputs(m->state, out);
-		mapping_write_problem(out, m);
+		mapping_write_problem(out, m, false);
 		if (!held)
 			write_next(ctl, out, m, ", next try");
 	}
@@ -260,8 +273,10 @@ gather_services(
 		if (service_decode(item, &s, &bad) < 0)
 			return ctl_bad_reply(bad);
 		if (s.problem.code) {
-			fprintf(
-			    problems, "! %s %s: ", g->address, method_label(s.method));
+			/* That something is not there is no trouble. */
+			fprintf(problems, "%s %s %s: ",
+			    strcmp(s.problem.severity, "info") == 0 ? "-" : "!",
+			    g->address, method_label(s.method));
 			finding_write(problems, &s.problem);
 			putc('\n', problems);
 		}

@@ -75,6 +75,19 @@ def test_status_quiet_is_one_word(fake, natctl):
     assert natctl("-q") == "online\n"
 
 
+def test_a_gateway_that_was_not_asked_is_not_said_to_lack_anything(fake, natctl):
+    silent = {**r.GATEWAY, "services": [r.service("pcp", available=False)]}
+    partly = {**r.GATEWAY6, "services": [
+        r.service("pcp", available=False), r.service(
+            "igd_pinhole", available=False, problem=r.finding("x", "no answer", severity="info"))]}
+    fake(Status={**r.STATUS, "gateways": [silent, partly]}, ListMappings=r.LIST,
+         ListGateways={"gateways": [silent, partly]})
+    text = natctl()
+    assert "192.168.1.1 on eth0 (FRITZ!Box 7590)  not asked yet\n" in text
+    assert "fe80::1 on wlan0  UPnP pinhole no\n" in text
+    assert natctl("gateways").endswith("- fe80::1 UPnP pinhole: no answer\n")
+
+
 def test_list(fake, natctl):
     natd = fake(ListMappings={"mappings": [r.WEB, r.WIREGUARD, r.SIP, r.V6]})
     assert natctl("list", "-n") == """\
@@ -194,15 +207,26 @@ def test_options_of_map(fake, natctl, argv, parameters):
 
 
 @pytest.mark.parametrize("state, code, words", [
-    ("requesting", 7, "no gateway has answered yet; natd goes on trying (id m3)"),
+    ("requesting", 7, "no gateway has answered yet. natd goes on trying, see: natctl show m3\n"),
     ("suspended", 5, "the interface or gateway is away"),
-    ("failed", 1, "the mapping failed; natd goes on trying: refused by gateway"),
+    ("failed", 1, "the mapping failed: refused by gateway (NO_RESOURCES). natd goes on trying, "),
     ("releasing", 1, "the mapping is being released"),
+    ("dreaming", 1, "dreaming. natd may be newer than natctl, see"),
 ])
 def test_map_that_is_not_active_says_so(fake, natctl, state, code, words):
     problem = r.finding() if state == "failed" else None
-    fake(RequestMapping={"mapping": r.mapping(state=state, problem=problem)})
+    body = json.dumps({"parameters": {"mapping": r.mapping(state=state, problem=problem)}})
+    fake(RequestMapping=Raw(body.encode() + b"\0"))
     assert natctl("map", "-q", "tcp", "8080", code=code, err=words) == ""
+
+
+@pytest.mark.parametrize("problem, code", [
+    ("gateway_timeout", 7), ("no_method", 5), ("no_uplink", 5),
+    ("external_port_unavailable", 6), ("not_authorized", 1)])
+def test_map_that_failed_has_the_exit_code_of_its_problem(fake, natctl, problem, code):
+    failed = r.mapping(state="failed", problem=r.finding(problem, "so it is", "do this"))
+    fake(RequestMapping={"mapping": failed})
+    natctl("map", "tcp", "8080", code=code, err="the mapping failed: so it is; do this. natd goes on")
 
 
 @pytest.mark.parametrize("state", ["renewing", "degraded"])
