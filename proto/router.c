@@ -104,6 +104,7 @@ router_free(struct router *r)
 		free(l);
 	}
 	free(r->gone);
+	igd_free(r);
 	free(r);
 	return NULL;
 }
@@ -119,9 +120,7 @@ service_method(const struct router *r, enum router_service s)
 	case ROUTER_NAT_PMP:
 		return METHOD_NAT_PMP;
 	case ROUTER_IGD:
-		return r->igd.wan >= 0 && r->igd.desc.service[r->igd.wan].version >= 2
-			   ? METHOD_IGD2
-			   : METHOD_IGD1;
+		return r->igd.wan_version >= 2 ? METHOD_IGD2 : METHOD_IGD1;
 	case ROUTER_PINHOLE:
 		return METHOD_IGD_PINHOLE;
 	case ROUTER_SERVICES:
@@ -146,39 +145,22 @@ router_holds(const struct router *r, enum router_service s)
 	return false;
 }
 
-/* Leases that wait for a service may find one now. */
+/* Leases that wait for this service hear that it is there. */
 static void
-kick(struct router *r, msec_t now)
+spread_news(struct router *r, enum router_service s, bool found, msec_t now)
 {
+	r->services_changed = true;
+	r->service[s].poll_at = now + r->settings.probe_ms;
 	for (struct lease *l = r->leases; l; l = l->next)
-		if (l->phase == LEASE_WAITING && l->pending)
-			l->at = now;
-}
-
-/* Leases that were told that nothing is there hear of the news. */
-static void
-kick_failed(struct router *r, enum router_service s, msec_t now)
-{
-	for (struct lease *l = r->leases; l; l = l->next) {
-		if (l->phase == LEASE_WAITING && !(l->refused & 1u << s)) {
-			l->at = now;
-		} else if (l->started && l->service == s && l->overdue) {
-			l->next_send = now;
-		} else if (l->direct) {
-			/* A firewall turned out to be there after all. */
-			l->at = now;
-		} else if (l->is_held && l->service == s && !pxp_is(s)) {
-			/* It was away: perhaps it restarted. */
-			l->verify_at = now;
-		}
-	}
+		lease_service_news(l, s, found, now);
 }
 
 void
-service_answered(struct router *r, enum router_service s, msec_t now)
+service_found(struct router *r, enum router_service s, msec_t now)
 {
 	struct service *svc = &r->service[s];
-	bool news = svc->state != SERVICE_AVAILABLE || svc->circuit != CIRCUIT_CLOSED;
+	bool found = svc->state != SERVICE_AVAILABLE;
+	bool news = found || svc->circuit != CIRCUIT_CLOSED;
 
 	svc->seen_at = now;
 	svc->failures = 0;
@@ -187,10 +169,22 @@ service_answered(struct router *r, enum router_service s, msec_t now)
 	svc->state = SERVICE_AVAILABLE;
 	svc->reason[0] = '\0';
 	svc->again_at = MSEC_NEVER;
-	if (news) {
-		svc->poll_at = now + r->settings.probe_ms;
-		r->services_changed = true;
-		kick_failed(r, s, now);
+	if (news)
+		spread_news(r, s, found, now);
+}
+
+void
+service_alive(struct router *r, enum router_service s, msec_t now)
+{
+	struct service *svc = &r->service[s];
+
+	if (pxp_is(s) || svc->state == SERVICE_AVAILABLE) {
+		service_found(r, s, now);
+	} else {
+		/* An IGD that is being searched again is there when that is over. */
+		svc->seen_at = now;
+		svc->failures = 0;
+		svc->circuit = CIRCUIT_CLOSED;
 	}
 }
 
@@ -212,7 +206,9 @@ service_absent(
 	    MSEC_PER_SEC;
 	svc->poll_at = MSEC_NEVER;
 	r->services_changed = true;
-	kick(r, now);
+	for (struct lease *l = r->leases; l; l = l->next)
+		if (l->phase == LEASE_WAITING && l->pending)
+			l->at = now;
 }
 
 void
@@ -249,10 +245,10 @@ service_probe(struct router *r, enum router_service s, msec_t now)
 	}
 	if (pxp_is(s))
 		pxp_probe(r, s, now);
-	else if (svc->state == SERVICE_PROBING || svc->circuit == CIRCUIT_HALF_OPEN)
-		igd_search(r, now);
+	else if (svc->state == SERVICE_AVAILABLE && svc->circuit == CIRCUIT_CLOSED)
+		igd_poll(r);
 	else
-		igd_poll(r, now);
+		igd_search(r, now);
 }
 
 static void
@@ -261,7 +257,7 @@ service_poll(struct router *r, enum router_service s, msec_t now)
 	if (pxp_is(s))
 		pxp_poll(r, s, now);
 	else
-		igd_poll(r, now);
+		igd_poll(r);
 }
 
 void
@@ -294,16 +290,22 @@ router_hint(struct router *r, msec_t now)
 	 * keep theirs: what is held is asked again, which changes nothing where it is
 	 * still there; UPnP is read back. */
 	r->hint_again_at = now + HINT_RENEW_MS;
+	router_verify_all(r, now);
 	for (struct lease *l = r->leases; l; l = l->next) {
-		if (!l->is_held || l->direct || l->op != OP_NONE)
-			continue;
-		if (pxp_is(l->service)) {
+		if (l->is_held && !l->direct && l->op == OP_NONE &&
+		    pxp_is(l->service)) {
 			l->at = now;
 			l->quiet = true;
-		} else {
-			l->verify_at = now;
 		}
 	}
+}
+
+void
+router_verify_all(struct router *r, msec_t now)
+{
+	for (struct lease *l = r->leases; l; l = l->next)
+		if (l->is_held && !l->direct && !pxp_is(l->service))
+			l->verify_at = now;
 }
 
 void
@@ -312,13 +314,16 @@ router_lost(struct router *r, enum router_service s, msec_t now)
 	r->restarted = true;
 	/* PCP and NAT-PMP share one table; the other's epoch tells nothing new. */
 	r->service[s == ROUTER_PCP ? ROUTER_NAT_PMP : ROUTER_PCP].epoch.known = false;
+	router_verify_all(r, now);
 	for (struct lease *l = r->leases; l; l = l->next) {
 		if (l->direct)
 			continue;
-		if (pxp_is(l->service))
+		/* A full table is empty now, too. */
+		memset(l->again, 0, sizeof(l->again));
+		if (l->phase == LEASE_WAITING)
+			l->at = now;
+		else if (pxp_is(l->service))
 			lease_lost(l, now);
-		else
-			l->verify_at = now;
 	}
 }
 
@@ -381,8 +386,6 @@ router_timer(struct router *r, msec_t now)
 	}
 	pxp_timer(r, now);
 	igd_timer(r, now);
-	for (struct lease *l = r->leases; l; l = l->next)
-		lease_timer(l, now);
 }
 
 msec_t
@@ -454,10 +457,9 @@ next_report(struct router *r, struct router_action *ret)
 bool
 router_next(struct router *r, msec_t now, struct router_action *ret)
 {
-	/* Waiting leases first: they decide what the services have to do. */
+	/* Leases first: they decide what the services have to do. */
 	for (struct lease *l = r->leases; l; l = l->next)
-		if (l->phase == LEASE_WAITING && l->at <= now)
-			lease_try(l, now);
+		lease_timer(l, now);
 	return pxp_next(r, now, ret) || igd_next(r, now, ret) || next_report(r, ret);
 }
 
@@ -491,7 +493,7 @@ router_external_source(const struct router *r)
 const char *
 router_name(const struct router *r)
 {
-	return r->igd.described ? r->igd.desc.friendly_name : "";
+	return r->igd.name;
 }
 
 const struct router_habits *
@@ -539,7 +541,7 @@ router_service_status(
 	memcpy(ret->version, svc->version, sizeof(ret->version));
 	memcpy(ret->reason, svc->reason, sizeof(ret->reason));
 	if (index >= 0) {
-		const struct igd_service *igd = &r->igd.desc.service[index];
+		const struct igd_service *igd = &r->igd.desc->service[index];
 
 		snprintf(ret->control, sizeof(ret->control), ":%u%.160s",
 		    igd->control.port, igd->control.path);

@@ -1,52 +1,38 @@
 /*
- * router_lease.c - the life of a lease: asked, granted, renewed, refused, lost, gone.
+ * router_lease.c - the life of a lease: wished, asked in rounds, held, renewed, gone.
  *
  * A lease is one wanted number on the router for one or two transports.  A round works
  * through two sets: legs to drop first, then transports to ask; each answer moves the
- * round on, and what an answer means is decided here and nowhere else.
+ * round on (router_answer.c).
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "proto/router_private.h"
 
-#define RETRY_BASE_MS (INT64_C(5) * MSEC_PER_SEC)
-#define RETRY_CAP_MS (INT64_C(300) * MSEC_PER_SEC)
-#define RETRY_SLOW_MS (INT64_C(300) * MSEC_PER_SEC)
-#define RETRY_HOURLY_MS (INT64_C(3600) * MSEC_PER_SEC)
 #define RENEW_MAX_MS (INT64_C(12) * 3600 * MSEC_PER_SEC)
-#define RENEW_MIN_MS MSEC_PER_SEC
-/* Quirk 27: read back once within 2 minutes of the grant, then every 5 at most. */
+/* Quirk 27: read back within 2 minutes of the grant, then every 5 at most. */
 #define VERIFY_FIRST_MS (INT64_C(90) * MSEC_PER_SEC)
 #define VERIFY_MS (INT64_C(290) * MSEC_PER_SEC)
-
-static const enum router_service method_service[METHOD_MAX] = {
-	[METHOD_PCP] = ROUTER_PCP,
-	[METHOD_IGD2] = ROUTER_IGD,
-	[METHOD_NAT_PMP] = ROUTER_NAT_PMP,
-	[METHOD_IGD1] = ROUTER_IGD,
-	[METHOD_IGD_PINHOLE] = ROUTER_PINHOLE,
-	[METHOD_DIRECT] = ROUTER_SERVICES,
-};
-
-unsigned
-lease_transports(const struct lease *l)
+/* Quirk 29: with unequal numbers at once, the router may have made them equal. */
+#define VERIFY_UNEQUAL_MS (INT64_C(1) * MSEC_PER_SEC)
+void
+lease_set_problem(struct lease *l, int code, const struct verdict *v)
 {
-	return l->want.transports;
-}
+	const struct lease_problem was = l->problem;
+	enum method method = service_method(l->router, l->service);
 
-static void
-set_problem(struct lease *l, enum method method, int code, const char *name,
-    enum remedy remedy, const char *hint)
-{
+	/* "No" tells more than another service's silence. */
+	if (code == 0 && was.code != 0 && was.method != method && !l->is_held)
+		return;
 	l->problem = (struct lease_problem) {
 		.present = true,
 		.method = method,
 		.code = code,
-		.name = name,
-		.remedy = remedy,
-		.hint = hint,
-		.offered_port = l->problem.offered_port,
+		.name = v->name,
+		.remedy = v->remedy,
+		.hint = v->hint,
+		.offered_port = was.offered_port,
 		.retry_at = MSEC_NEVER,
 	};
 	l->changed = true;
@@ -58,10 +44,9 @@ static void
 link_lease(struct router *r, struct lease *l)
 {
 	l->router = r;
-	l->next = r->leases;
-	if (l->next)
-		l->next->prev = l;
-	r->leases = l;
+	l->prev = r->last;
+	*(l->prev ? &l->prev->next : &r->leases) = l;
+	r->last = l;
 	r->lease_count++;
 }
 
@@ -72,14 +57,12 @@ adopt_held(struct lease *l, const struct lease_held *held, msec_t now)
 	l->held = *held;
 	l->is_held = true;
 	l->phase = LEASE_HELD;
-	l->service = method_service[held->method];
-	l->internal_port = held->internal_port;
-	l->external_port = held->external_port;
-	l->at = now;
+	l->service = method_service(held->method);
 	for (enum transport t = 0; t < TRANSPORT_MAX; t++)
 		if (l->want.transports & 1u << t)
 			l->leg[t] = (struct leg) {
 				.held = true,
+				.unsure = true,
 				.internal_port = held->internal_port,
 				.external_port = held->external_port,
 				.lifetime_s = held->lifetime_s,
@@ -124,12 +107,8 @@ lease_forget(struct lease *l)
 	struct router *r = l->router;
 
 	lease_end_exchange(l);
-	if (l->prev)
-		l->prev->next = l->next;
-	else
-		r->leases = l->next;
-	if (l->next)
-		l->next->prev = l->prev;
+	*(l->prev ? &l->prev->next : &r->leases) = l->next;
+	*(l->next ? &l->next->prev : &r->last) = l->prev;
 	r->lease_count--;
 	/* The action that reports GONE still names it. */
 	free(r->gone);
@@ -151,8 +130,8 @@ first_transport(unsigned mask)
 	return mask & 1u << TRANSPORT_UDP ? TRANSPORT_UDP : TRANSPORT_TCP;
 }
 
-static unsigned
-held_legs(const struct lease *l)
+unsigned
+lease_held_legs(const struct lease *l)
 {
 	unsigned mask = 0;
 
@@ -163,24 +142,59 @@ held_legs(const struct lease *l)
 
 static void lease_complete(struct lease *l, msec_t now);
 
+/* Look for a service at once. */
+void
+lease_wait(struct lease *l, msec_t now)
+{
+	l->phase = LEASE_WAITING;
+	l->at = now;
+}
+
 /* The next step of the round. */
-static void
-advance(struct lease *l, msec_t now)
+void
+lease_advance(struct lease *l, msec_t now)
 {
 	lease_end_exchange(l);
-	l->drop &= held_legs(l);
+	if (l->phase == LEASE_RELEASING)
+		l->drop = lease_held_legs(l);
+	l->drop &= lease_held_legs(l);
 	if (l->drop) {
-		lease_begin(l, OP_DELETE, first_transport(l->drop));
+		enum transport t = first_transport(l->drop);
+		bool ask_first = l->leg[t].unsure && l->service == ROUTER_IGD;
+
+		lease_begin(l, ask_first ? OP_OWNER : OP_DELETE, t);
 	} else if (l->phase == LEASE_RELEASING) {
 		l->phase = LEASE_GONE;
 	} else if (l->todo) {
 		lease_begin(l, OP_ASK, first_transport(l->todo));
-	} else if (held_legs(l) == l->want.transports) {
+	} else if (lease_held_legs(l) == l->want.transports) {
 		lease_complete(l, now);
 	} else {
-		l->phase = LEASE_WAITING;
-		l->at = now;
+		lease_wait(l, now);
 	}
+}
+
+static void
+begin_round(struct lease *l, enum router_service s, msec_t now)
+{
+	l->service = s;
+	l->todo = l->want.transports;
+	l->drop = 0;
+	l->rungs = 0;
+	l->replaced = false;
+	lease_advance(l, now);
+}
+
+/* The number asked may have been granted although no answer says so. */
+void
+lease_maybe_held(struct lease *l)
+{
+	struct leg *leg = &l->leg[l->leg_now];
+
+	if (!leg->held)
+		*leg = (struct leg) { .unsure = true,
+			.internal_port = l->internal_port,
+			.external_port = l->external_port };
 }
 
 void
@@ -188,29 +202,30 @@ lease_release(struct lease *l, msec_t now)
 {
 	if (l->phase == LEASE_RELEASING || l->phase == LEASE_GONE)
 		return;
-	/* A request whose answer is still out may have been granted already. */
-	if (l->started && l->op == OP_ASK && !l->leg[l->leg_now].held)
-		l->leg[l->leg_now] = (struct leg) { .held = true,
-			.internal_port = l->internal_port,
-			.external_port = l->external_port };
 	l->phase = LEASE_RELEASING;
 	l->confirmed = true;
 	l->changed = true;
 	l->todo = 0;
-	l->drop = l->direct ? 0 : held_legs(l);
 	l->at = l->verify_at = MSEC_NEVER;
-	advance(l, now);
+	if (l->started && l->op == OP_ASK && pxp_is(l->service))
+		lease_maybe_held(l);
+	for (enum transport t = 0; t < TRANSPORT_MAX; t++)
+		l->leg[t].held |= l->leg[t].unsure;
+	/* An IGD's answer tells the number: it is waited for. */
+	if (!l->started || l->op != OP_ASK || pxp_is(l->service))
+		lease_advance(l, now);
 }
 
 void
 lease_renew(struct lease *l, msec_t now)
 {
-	if (l->phase == LEASE_HELD || l->phase == LEASE_WAITING) {
+	memset(l->again, 0, sizeof(l->again));
+	l->attempt = 0;
+	if (l->phase == LEASE_HELD || l->phase == LEASE_WAITING)
 		l->at = now;
-		l->refused = 0;
-		l->attempt = 0;
-	}
-	if (l->phase == LEASE_WAITING)
+	if (l->started && l->overdue)
+		l->next_send = now;
+	if (!l->is_held)
 		router_discover(l->router, now);
 }
 
@@ -220,46 +235,7 @@ lease_set_lifetime(struct lease *l, uint32_t lifetime_s)
 	l->want.lifetime_s = lifetime_s;
 }
 
-/* ---- choosing a service ---- */
-
-static bool
-service_fits(const struct lease *l, enum method m)
-{
-	const struct router *r = l->router;
-	enum router_service s = method_service[m];
-
-	if (s == ROUTER_SERVICES || !(l->want.methods & METHOD_BIT(m)) ||
-	    l->refused & 1u << s || !service_usable(r, s) || service_method(r, s) != m)
-		return false;
-	/* NAT-PMP has no way to ask for another host (RFC 6886 section 3.3). */
-	return s != ROUTER_NAT_PMP || addr_equal(&l->want.internal, &r->settings.local);
-}
-
-/* The best usable service, or ROUTER_SERVICES. */
-static enum router_service
-best_service(const struct lease *l)
-{
-	for (unsigned i = 0; i < l->want.order_count; i++)
-		if (service_fits(l, l->want.order[i]))
-			return method_service[l->want.order[i]];
-	return ROUTER_SERVICES;
-}
-
-/* Whether an allowed service may still turn up. */
-static bool
-may_turn_up(const struct lease *l)
-{
-	for (enum method m = 0; m < METHOD_MAX; m++) {
-		enum router_service s = method_service[m];
-
-		if (s == ROUTER_SERVICES || !(l->want.methods & METHOD_BIT(m)))
-			continue;
-		if (l->router->service[s].state == SERVICE_PROBING ||
-		    l->router->service[s].state == SERVICE_UNKNOWN)
-			return true;
-	}
-	return false;
-}
+/* ---- rounds ---- */
 
 /* Nobody translates and nobody needs to be asked: the address itself is reachable. */
 static void
@@ -270,7 +246,7 @@ hold_direct(struct lease *l)
 
 	l->phase = LEASE_HELD;
 	l->is_held = l->direct = l->verdict = l->changed = true;
-	l->problem.present = false;
+	l->problem = (struct lease_problem) { 0 };
 	l->at = MSEC_NEVER;
 	l->held = (struct lease_held) {
 		.method = METHOD_DIRECT,
@@ -281,111 +257,58 @@ hold_direct(struct lease *l)
 	};
 }
 
-/* The n-th number to suggest: the same ones after a restart that lost all state. */
-static uint16_t
-suggested_port(const struct lease *l, unsigned n)
-{
-	struct rng rng = { .state = l->want.port_seed + n };
-
-	return (uint16_t)(20000 + rng_below(&rng, 40000));
-}
-
-/* The numbers of the first request of a round. */
-static void
-choose_ports(struct lease *l)
-{
-	struct router *r = l->router;
-
-	l->port_tries = 0;
-	if (l->held.external_port) {
-		/* The same number again after a loss. */
-		l->internal_port = l->held.internal_port;
-		l->external_port = l->held.external_port;
-		return;
-	}
-	l->external_port = l->want.external_port;
-	l->internal_port = l->want.internal_port;
-	if (!l->internal_port)
-		l->internal_port = l->external_port;
-	if (!l->internal_port)
-		l->internal_port = suggested_port(l, 0);
-	/* Quirk 35: some routers refuse a suggested port of 0. */
-	if (!l->external_port || r->habits.same_port)
-		l->external_port = l->internal_port;
-}
-
-/* How long a refused lease rests; 0: full jitter with back-off; MSEC_NEVER: until a
- * service turns up. */
-static const msec_t remedy_wait_ms[] = {
-	[REMEDY_NONE] = MSEC_NEVER,
-	[REMEDY_RETRY] = 0,
-	[REMEDY_RETRY_SLOW] = RETRY_SLOW_MS,
-	[REMEDY_RETRY_HOURLY] = RETRY_HOURLY_MS,
-	[REMEDY_WAIT_WAN] = 0,
-	[REMEDY_OTHER_PORT] = RETRY_HOURLY_MS,
-	[REMEDY_SAME_PORT] = RETRY_HOURLY_MS,
-	[REMEDY_NEXT_LEASE] = RETRY_HOURLY_MS,
-	[REMEDY_NEXT_METHOD] = RETRY_HOURLY_MS,
-	[REMEDY_REDISCOVER] = 0,
-	[REMEDY_GONE] = 0,
-	[REMEDY_GIVE_UP] = RETRY_HOURLY_MS,
-};
-
 /* Nothing is held and nothing is left to try now. */
 static void
-fail_round(struct lease *l, msec_t now)
+fail_round(struct lease *l)
 {
-	struct router *r = l->router;
-	msec_t wait;
+	static const struct verdict nothing = { 0, "NO_SERVICE", REMEDY_NONE, NULL };
 
 	if (!l->problem.present)
-		set_problem(l, METHOD_DIRECT, 0, "NO_SERVICE", REMEDY_NONE, NULL);
-	wait = remedy_wait_ms[l->problem.remedy];
-	if (wait == 0)
-		wait = MSEC_PER_SEC +
-		       retry_backoff(l->attempt, RETRY_BASE_MS, RETRY_CAP_MS, &r->rng);
-	l->attempt++;
-	l->refused = 0;
+		lease_set_problem(l, 0, &nothing);
 	l->phase = LEASE_WAITING;
-	if (wait == MSEC_NEVER)
-		l->at = MSEC_NEVER;
-	else if (l->problem.retry_at == MSEC_NEVER)
-		l->at = now + wait;
-	else
-		l->at = MAX(now + wait, l->problem.retry_at);
-	l->problem.retry_at = l->at;
+	l->at = choose_again_at(l);
+	l->problem.retry_at = l->at != MSEC_NEVER ? l->at : choose_look_at(l);
 	l->verdict = l->changed = true;
 }
 
+/* Let go of what is held; then the lease looks for another service, or fails. */
 void
+lease_give_back(struct lease *l, msec_t now)
+{
+	l->is_held = false;
+	l->phase = LEASE_ASKING;
+	l->todo = 0;
+	l->drop = lease_held_legs(l);
+	lease_advance(l, now);
+}
+
+static void
 lease_try(struct lease *l, msec_t now)
 {
-	enum router_service s = best_service(l);
+	enum router_service s = choose_service(l, now);
 
 	l->at = MSEC_NEVER;
 	l->pending = false;
-	if (s != ROUTER_SERVICES) {
+	if (s != ROUTER_SERVICES && s != l->service && lease_held_legs(l)) {
+		/* Two services must not hold one port: the old one lets go first. */
+		lease_give_back(l, now);
+	} else if (s != ROUTER_SERVICES) {
+		l->service = s;
 		choose_ports(l);
 		l->phase = LEASE_ASKING;
-		l->service = s;
-		l->todo = l->want.transports;
-		l->drop = 0;
 		l->changed |= l->verdict;
-		advance(l, now);
-	} else if (may_turn_up(l)) {
-		l->pending = true; /* kicked when it does, or when it does not */
-	} else if (l->want.methods & METHOD_BIT(METHOD_DIRECT) &&
-		   addr_is_global(&l->want.internal) && !l->refused) {
+		begin_round(l, s, now);
+	} else if (choose_may_turn_up(l)) {
+		l->pending = true; /* told when it does, or when it does not */
+	} else if (choose_direct(l, now)) {
 		choose_ports(l);
 		hold_direct(l);
 	} else {
-		fail_round(l, now);
+		fail_round(l);
 	}
 }
 
-/* ---- results ---- */
-
-static msec_t
+msec_t
 lease_ends(const struct lease *l)
 {
 	msec_t ends = MSEC_NEVER;
@@ -397,13 +320,12 @@ lease_ends(const struct lease *l)
 	return ends;
 }
 
-/* RFC 6887 11.2.1: at 1/2 to 5/8 of the lifetime; here never beyond 12 h (quirk: a
- * lifetime of 68 years is granted as asked). */
-static msec_t
-renewal_at(struct lease *l, msec_t now)
+/* RFC 6887 11.2.1: at 1/2 to 5/8 of the lifetime; here never beyond 12 h (a lifetime
+ * of 68 years is granted as asked). */
+msec_t
+lease_renewal_at(struct lease *l, msec_t now)
 {
-	msec_t life = l->held.expires_at - now;
-	msec_t half;
+	msec_t life = MAX(l->held.expires_at - now, 0), half;
 
 	if (l->held.expires_at == MSEC_NEVER)
 		return MSEC_NEVER;
@@ -411,263 +333,66 @@ renewal_at(struct lease *l, msec_t now)
 	return now + MAX(RENEW_MIN_MS, MIN(half, RENEW_MAX_MS));
 }
 
+/* What the legs hold becomes what the lease holds. */
+void
+lease_publish(struct lease *l)
+{
+	struct router *r = l->router;
+	const struct leg *leg = &l->leg[first_transport(l->want.transports)];
+	const struct lease_held was = l->held;
+
+	/* IPv6 is not translated: the address outside is the one inside. */
+	l->held = (struct lease_held) {
+		.method = service_method(r, l->service),
+		.external = l->want.internal.family == ADDR_IPV6 ? l->want.internal
+								 : r->external,
+		.external_port = leg->external_port,
+		.internal_port = leg->internal_port,
+		.lifetime_s = leg->lifetime_s,
+		.expires_at = lease_ends(l),
+	};
+	for (enum transport t = 0; t < TRANSPORT_MAX; t++)
+		l->held.pinhole_id[t] = l->leg[t].pinhole_id;
+	l->changed |= l->held.external_port != was.external_port ||
+		      l->held.method != was.method ||
+		      !addr_equal(&l->held.external, &was.external);
+}
+
 /* All legs of the round are granted with one number. */
 static void
 lease_complete(struct lease *l, msec_t now)
 {
-	struct router *r = l->router;
-	enum transport t = first_transport(l->want.transports);
-	const struct lease_held was = l->held;
+	msec_t verify_at;
 
-	l->held = (struct lease_held) {
-		.method = service_method(r, l->service),
-		.external =
-		    l->service == ROUTER_PINHOLE ? l->want.internal : r->external,
-		.external_port = l->leg[t].external_port,
-		.internal_port = l->leg[t].internal_port,
-		.lifetime_s = l->leg[t].lifetime_s,
-		.expires_at = lease_ends(l),
-	};
-	for (t = 0; t < TRANSPORT_MAX; t++)
-		l->held.pinhole_id[t] = l->leg[t].pinhole_id;
-	/* PCP over IPv6 tells each mapping's address; it is ours unless told otherwise.
-	 */
-	if (l->want.internal.family == ADDR_IPV6)
-		l->held.external = l->want.internal;
+	lease_publish(l);
 	l->renewals += l->is_held;
-	l->changed |= !l->quiet || !l->is_held || l->problem.present ||
-		      l->held.external_port != was.external_port ||
-		      l->held.method != was.method ||
-		      !addr_equal(&l->held.external, &was.external);
+	l->changed |= !l->quiet || !l->is_held || l->problem.present;
 	l->quiet = false;
 	l->phase = LEASE_HELD;
 	l->is_held = l->verdict = true;
 	l->problem = (struct lease_problem) { 0 };
 	l->attempt = 0;
-	l->refused = 0;
-	l->at = renewal_at(l, now);
-	if (!pxp_is(l->service) && l->verify_at == MSEC_NEVER)
-		l->verify_at = now + VERIFY_FIRST_MS;
+	l->again[l->service] = 0;
+	l->at = lease_renewal_at(l, now);
+	if (pxp_is(l->service))
+		return;
+	verify_at = now + (l->service == ROUTER_IGD &&
+				      l->held.external_port != l->held.internal_port
+				  ? VERIFY_UNEQUAL_MS
+				  : VERIFY_FIRST_MS);
+	l->verify_at = MIN(l->verify_at, verify_at);
 }
 
-/* Another number for all transports: drop what is held, ask anew. */
-static void
-renumber(struct lease *l, uint16_t internal_port, uint16_t external_port, msec_t now)
+/* The numbers of the lease for all transports: drop what is held, ask anew. */
+void
+lease_renumber(struct lease *l, msec_t now)
 {
-	l->internal_port = internal_port;
-	l->external_port = external_port;
-	l->drop = held_legs(l);
+	l->drop = lease_held_legs(l);
 	l->todo = l->want.transports;
 	l->is_held = false;
-	if (l->phase == LEASE_HELD)
-		l->phase = LEASE_ASKING;
-	advance(l, now);
-}
-
-/* Let go of what is held; then the lease looks for another service, or fails. */
-static void
-give_back(struct lease *l, msec_t now)
-{
-	l->is_held = false;
+	l->replaced = false;
 	l->phase = LEASE_ASKING;
-	l->todo = 0;
-	l->drop = held_legs(l);
-	advance(l, now);
-}
-
-/* Take no number but the wanted one. */
-static void
-fail_exact(struct lease *l, uint16_t offered, msec_t now)
-{
-	l->problem.offered_port = offered;
-	set_problem(l, service_method(l->router, l->service), 0, "PORT_TAKEN",
-	    REMEDY_OTHER_PORT,
-	    "another port would be granted: do not insist on this one");
-	l->refused = ~0u; /* any service of the same router would say the same */
-	give_back(l, now);
-}
-
-void
-lease_granted(struct lease *l, uint16_t internal_port, uint16_t external_port,
-    uint32_t lifetime_s, uint32_t pinhole_id, msec_t now)
-{
-	struct leg *leg = &l->leg[l->leg_now];
-	struct leg *other = &l->leg[!l->leg_now];
-	bool one_number = l->want.internal_port == 0;
-
-	*leg = (struct leg) { .held = true,
-		.internal_port = one_number ? l->internal_port : internal_port,
-		.external_port = external_port,
-		.lifetime_s = lifetime_s,
-		.granted_at = now,
-		.pinhole_id = pinhole_id };
-	l->todo &= ~(1u << l->leg_now);
-	service_answered(l->router, l->service, now);
-	if (l->want.prefer_failure && external_port != l->want.external_port) {
-		fail_exact(l, external_port, now);
-		return;
-	}
-	/* An answer with internal port 0 means "the same as outside" (ProtonVPN). */
-	if (one_number && internal_port == 0)
-		leg->internal_port = l->internal_port = external_port;
-	if (one_number && external_port != leg->internal_port &&
-	    l->port_tries++ < PORT_TRIES_MAX) {
-		renumber(l, external_port, external_port, now);
-		return;
-	}
-	if (other->held && other->external_port != external_port &&
-	    !(l->todo & 1u << !l->leg_now) && l->port_tries++ < PORT_TRIES_MAX) {
-		/* The number granted last is free for this transport: try it for both.
-		 */
-		renumber(l, one_number ? external_port : l->internal_port,
-		    external_port, now);
-		return;
-	}
-	l->external_port = external_port;
-	advance(l, now);
-}
-
-void
-lease_deleted(struct lease *l, msec_t now)
-{
-	l->leg[l->leg_now] = (struct leg) { .held = false };
-	l->drop &= ~(1u << l->leg_now);
-	advance(l, now);
-}
-
-/* This service does not grant it: the next one, or the verdict. */
-static void
-next_service(struct lease *l, msec_t now)
-{
-	l->refused |= 1u << l->service;
-	give_back(l, now); /* what half a round brought is not kept */
-}
-
-/* A renewal failed: what is held stays held until it lapses (F09). */
-static void
-renewal_failed(struct lease *l, msec_t now)
-{
-	msec_t left = l->held.expires_at - now, wait;
-
-	lease_end_exchange(l);
-	l->todo = 0;
-	wait = MSEC_PER_SEC + retry_backoff(l->attempt++, RETRY_BASE_MS, RETRY_CAP_MS,
-				  &l->router->rng);
-	l->at = now + MAX(RENEW_MIN_MS, MIN(wait, left / 4));
-	l->problem.retry_at = l->at;
-	/* Quirk 39: some routers cannot renew, only make anew; last resort before the
-	 * end. */
-	if (l->problem.code != 0 && left < l->held.lifetime_s * MSEC_PER_SEC / 8)
-		renumber(l, l->held.internal_port, l->held.external_port, now);
-}
-
-void
-lease_refused(
-    struct lease *l, int code, const struct verdict *v, msec_t hold_ms, msec_t now)
-{
-	struct router *r = l->router;
-
-	service_answered(r, l->service, now);
-	if (l->op == OP_DELETE) {
-		/* Whatever it says, asking again would not change it. */
-		l->confirmed &= v->remedy == REMEDY_GONE;
-		lease_deleted(l, now);
-		return;
-	}
-	set_problem(
-	    l, service_method(r, l->service), code, v->name, v->remedy, v->hint);
-	if (hold_ms > 0)
-		l->problem.retry_at = now + hold_ms;
-	if (v->remedy == REMEDY_OTHER_PORT && !l->want.prefer_failure &&
-	    l->port_tries++ < PORT_TRIES_MAX) {
-		uint16_t port = suggested_port(l, l->port_tries);
-
-		l->problem = (struct lease_problem) { 0 };
-		renumber(l, l->want.internal_port ? l->internal_port : port, port, now);
-		return;
-	}
-	if (l->is_held)
-		renewal_failed(l, now);
-	else
-		next_service(l, now);
-}
-
-void
-lease_silence(struct lease *l, const char *name, msec_t now)
-{
-	enum router_service s = l->service;
-
-	service_silent(l->router, s, now);
-	if (l->op == OP_DELETE) {
-		l->confirmed = false;
-		lease_deleted(l, now);
-		return;
-	}
-	if (pxp_is(s) && !l->overdue) {
-		l->router->exchanges--;
-		l->router->overdue++;
-	}
-	l->overdue = true;
-	set_problem(l, service_method(l->router, s), 0, name, REMEDY_RETRY,
-	    "the router does not answer: is it there, and is its port mapping switched "
-	    "on?");
-	if (l->is_held) {
-		/* PCP and NAT-PMP go on by the schedule of the exchange. */
-		if (!pxp_is(s))
-			renewal_failed(l, now);
-		return;
-	}
-	/* Another service first; with none left this exchange goes on for ever. */
-	l->refused |= 1u << s;
-	if (best_service(l) != ROUTER_SERVICES || may_turn_up(l) || !pxp_is(s)) {
-		next_service(l, now);
-	} else {
-		l->refused &= ~(1u << s);
-		l->verdict = true;
-	}
-}
-
-void
-lease_wait(struct lease *l, msec_t now)
-{
-	lease_end_exchange(l);
-	l->todo = 0;
-	if (l->is_held) {
-		l->verify_at = MSEC_NEVER; /* set when the service is found */
-		l->at = MIN(l->held.expires_at, now + RETRY_BASE_MS);
-		return;
-	}
-	memset(l->leg, 0, sizeof(l->leg));
-	l->phase = LEASE_WAITING;
-	l->at = now;
-	if (l->attempt++ > 0)
-		l->at += retry_backoff(
-		    l->attempt, RETRY_BASE_MS, RETRY_CAP_MS, &l->router->rng);
-}
-
-void
-lease_lost(struct lease *l, msec_t now)
-{
-	bool asking = l->op == OP_ASK && l->started;
-
-	if (l->phase != LEASE_HELD && l->phase != LEASE_ASKING)
-		return;
-	memset(l->leg, 0, sizeof(l->leg));
-	l->is_held = l->direct = false;
-	l->changed = true;
-	l->problem.present = false;
-	l->verify_at = MSEC_NEVER;
-	l->refused = 0;
-	l->quiet = false;
-	if (asking) {
-		/* The answer to come makes it anew. */
-		l->phase = LEASE_ASKING;
-		l->todo = l->want.transports;
-		return;
-	}
-	lease_end_exchange(l);
-	l->phase = LEASE_WAITING;
-	l->at = now;
+	lease_advance(l, now);
 }
 
 /* ---- time ---- */
@@ -676,39 +401,40 @@ lease_lost(struct lease *l, msec_t now)
 static void
 start_renewal(struct lease *l, msec_t now)
 {
-	enum router_service best = best_service(l);
-
 	l->at = MSEC_NEVER;
 	if (l->direct) {
-		if (best != ROUTER_SERVICES)
+		if (choose_service(l, now) != ROUTER_SERVICES)
 			lease_lost(l, now);
 		return;
 	}
 	l->changed |= !l->quiet;
-	l->todo = l->want.transports;
-	l->drop = 0;
 	l->internal_port = l->held.internal_port;
 	l->external_port = l->held.external_port;
 	l->port_tries = 0;
-	if (best != ROUTER_SERVICES && best != l->service &&
-	    service_usable(l->router, l->service)) {
-		/* Two services must not hold one port: the old one lets go first. */
-		l->problem.present = false;
-		give_back(l, now);
-		return;
-	} else if (best != ROUTER_SERVICES && best != l->service) {
-		lease_lost(l, now);
-		return;
+	if (choose_better(l)) {
+		l->problem = (struct lease_problem) { 0 };
+		lease_give_back(l, now);
+	} else {
+		begin_round(l, l->service, now);
 	}
-	advance(l, now);
 }
 
-void
-lease_timer(struct lease *l, msec_t now)
+/* In line at a service that is not there any more, or that rests. */
+static bool
+in_vain(const struct lease *l)
 {
-	if (l->phase != LEASE_HELD)
-		return;
-	if (l->is_held && l->held.expires_at <= now) {
+	const struct service *svc = &l->router->service[l->service];
+
+	if (l->op == OP_NONE || l->started)
+		return false;
+	return svc->state == SERVICE_ABSENT ||
+	       (svc->circuit == CIRCUIT_OPEN && l->op == OP_ASK && !l->is_held);
+}
+
+static void
+held_timer(struct lease *l, msec_t now)
+{
+	if (l->held.expires_at <= now) {
 		/* Lapsed (or slept through): asked again with the same number. */
 		lease_end_exchange(l);
 		lease_lost(l, now);
@@ -719,6 +445,24 @@ lease_timer(struct lease *l, msec_t now)
 		l->verify_at = now + VERIFY_MS;
 		lease_begin(l, OP_VERIFY, first_transport(l->want.transports));
 	}
+}
+
+void
+lease_timer(struct lease *l, msec_t now)
+{
+	if (in_vain(l))
+		lease_no_answer(l, "NO_SERVICE", now);
+	if (l->phase == LEASE_HELD)
+		held_timer(l, now);
+	if (l->phase == LEASE_ASKING && l->overdue && l->at <= now) {
+		/* The silent service is left for one that may be asked again. */
+		if (choose_service(l, now) != ROUTER_SERVICES)
+			lease_give_back(l, now);
+		else
+			l->at = choose_again_at(l);
+	}
+	if (l->phase == LEASE_WAITING && l->at <= now)
+		lease_try(l, now);
 }
 
 msec_t
@@ -732,11 +476,34 @@ lease_deadline(const struct lease *l)
 			return l->held.expires_at;
 		return MIN(l->at, MIN(l->verify_at, l->held.expires_at));
 	case LEASE_ASKING:
+		return l->overdue ? l->at : MSEC_NEVER;
 	case LEASE_RELEASING:
 	case LEASE_GONE:
 		break;
 	}
 	return MSEC_NEVER;
+}
+
+void
+lease_service_news(struct lease *l, enum router_service s, bool found, msec_t now)
+{
+	if (l->phase == LEASE_WAITING) {
+		/* What it denied it goes on denying; silence is over. */
+		if (found || l->problem.code == 0)
+			l->again[s] = 0;
+		if (l->pending || l->again[s] <= now)
+			l->at = now;
+	} else if (l->overdue && l->service == s) {
+		l->next_send = now;
+	} else if (l->overdue && !l->is_held) {
+		l->at = now;
+	} else if (l->direct) {
+		/* A firewall turned out to be there after all. */
+		l->at = now;
+	} else if (l->is_held && l->service == s && !pxp_is(s)) {
+		/* It was away: perhaps it restarted. */
+		l->verify_at = now;
+	}
 }
 
 /* ---- what is known ---- */

@@ -1,10 +1,13 @@
 /*
  * router_private.h - the structs behind router.h, shared by the router_*.c files.
  *
- *   router.c        construction, services, choice of a service, actions, deadlines
- *   router_lease.c  the life of a lease: asked, granted, renewed, refused, lost, gone
+ *   router.c        construction, services, actions, deadlines
+ *   router_lease.c  the life of a lease: wished, asked in rounds, held, renewed, gone
+ *   router_answer.c what the answers mean for it: granted, refused, silent, lost
+ *   router_choose.c what a lease asks next: of which service, which numbers, when
  *   router_pxp.c    PCP and NAT-PMP: probes and leases as datagrams
- *   router_igd.c    UPnP: search, descriptions, which service is connected
+ *   router_search.c UPnP: the search and what is announced
+ *   router_igd.c    UPnP: descriptions, which service is connected, polls
  *   router_soap.c   leases as SOAP dialogues
  *
  * Nobody else includes this.
@@ -21,7 +24,9 @@
 #include "proto/router.h"
 #include "proto/ssdp.h"
 
-#define PORT_TRIES_MAX 16
+/* RFC 6887 11.2.1: renewals MUST NOT be less than four seconds apart. */
+#define RENEW_MIN_MS (INT64_C(4) * MSEC_PER_SEC)
+#define PORT_TRIES_MAX 16 /* numbers tried in one round */
 
 /* ---- services ---- */
 
@@ -60,58 +65,62 @@ enum lease_op {
 	OP_NONE,
 	OP_ASK,    /* create or renew */
 	OP_DELETE, /* what the leg holds */
-	OP_VERIFY, /* IGD: read back, change nothing */
-	OP_OWNER,  /* IGD: who holds the port that was refused as taken? */
+	/* IGD only; these change nothing. */
+	OP_VERIFY, /* read back what the leg holds */
+	OP_OWNER,  /* is the entry at the leg's number ours? */
+	OP_SAME,   /* is ours at the internal number, whatever was asked? */
 };
 
 /* What one transport holds on the router. */
 struct leg {
 	bool held;
+	bool unsure; /* perhaps not ours, perhaps not there: an IGD is asked who owns
+			it before anything is deleted */
 	uint16_t internal_port, external_port;
 	uint32_t lifetime_s;
-	msec_t granted_at;
 	uint32_t pinhole_id;
+	msec_t granted_at;
 };
 
 struct lease {
 	struct router *router;
 	struct lease *next, *prev;
-	struct lease_want want;
 	void *owner;
+	struct lease_want want;
+	struct lease_held held;
+	struct lease_problem problem;
+	struct leg leg[TRANSPORT_MAX];
+
+	/* A refusal or silence of a service: not asked again before. */
+	msec_t again[ROUTER_SERVICES];
+	msec_t at; /* WAITING: try again; HELD: renew; overdue: look for others */
+	msec_t verify_at;             /* HELD by IGD: read back */
+	msec_t next_send, started_at; /* of the exchange */
 
 	enum lease_phase phase;
 	enum router_service service; /* of the exchange, and of what is held */
-	bool is_held;                /* all legs, with one number */
-	bool direct;                 /* held without any router */
-	bool confirmed;              /* GONE: nothing of ours is left on the router */
-	struct lease_held held;
-	struct leg leg[TRANSPORT_MAX];
-
-	bool verdict, changed;
-	bool pending; /* WAITING for services that are being looked for */
-	bool quiet;   /* this renewal only looks: no news unless something differs */
-	struct lease_problem problem;
-	unsigned renewals;
-	unsigned refused; /* mask of services that failed it in this round */
-	unsigned attempt; /* rounds that failed, for back-off */
-	msec_t at;        /* WAITING: try again; HELD: renew */
-	msec_t verify_at; /* HELD by IGD: read back */
-	bool healed;      /* re-made once after it vanished by itself */
-	unsigned rungs;   /* of the lease ladder tried in this round */
-
+	enum lease_op op;            /* the exchange */
+	enum transport leg_now;
 	/* The round: which transports still have to be deleted, asked; with which
 	 * numbers. */
 	unsigned drop, todo;
-	uint16_t internal_port, external_port;
 	unsigned port_tries;
-
-	/* The exchange. */
-	enum lease_op op;
-	enum transport leg_now;
-	bool started; /* op is under way, not just next in line */
-	bool overdue; /* its first verdict was silence */
+	unsigned attempt; /* rounds and renewals that failed, for back-off */
+	unsigned renewals;
 	unsigned sends;
-	msec_t next_send, started_at;
+	uint16_t internal_port, external_port;
+	uint8_t rungs; /* of the lease ladder tried in this round */
+
+	bool is_held;   /* all legs, with one number */
+	bool direct;    /* held without any router */
+	bool confirmed; /* GONE: nothing of ours is left on the router */
+	bool verdict, changed;
+	bool pending;  /* WAITING for services that are being looked for */
+	bool quiet;    /* this renewal only looks: no news unless something differs */
+	bool healed;   /* re-made once after it vanished by itself */
+	bool replaced; /* our own stale entry was deleted in this round */
+	bool started;  /* op is under way, not just next in line */
+	bool overdue;  /* its first verdict was silence */
 };
 
 /* ---- UPnP ---- */
@@ -142,23 +151,27 @@ struct igd {
 	struct candidate candidate[CANDIDATES_MAX];
 	bool has_bootid;
 	uint32_t bootid;
-	msec_t hint_at; /* last NOTIFY that was acted on */
+	msec_t bye_at, alive_at; /* last NOTIFY of that kind that was acted on */
 
-	/* What was found: indexes into desc.service, -1: none. */
-	bool described;
+	/* What was found; NULL while it is looked for.  Indexes into its services, -1:
+	 * none. */
+	struct igd_desc *desc;
 	struct url location;
-	struct igd_desc desc;
 	int wan, pinhole;
+	/* These stay while it is looked for again. */
+	unsigned wan_version;
+	char name[64];
+	msec_t found_at;
 	unsigned todo;         /* mask of 1 << enum igd_job, apart from leases */
 	unsigned status_tried; /* mask of WAN services asked for their status */
-	bool has_uptime;
+	bool connected, has_uptime;
 	uint64_t uptime_s;
-	msec_t uptime_at;
 
 	/* The one HTTP exchange under way. */
 	enum igd_job job;
 	unsigned job_id;
 	int job_service; /* index of the service that was asked */
+	bool job_old; /* asked before the search that is on now: the answer is void */
 	enum igd_action job_action;
 	struct lease *job_lease; /* JOB_LEASE; NULL if the lease went away meanwhile */
 	msec_t job_sent_at;
@@ -172,7 +185,7 @@ struct router {
 	struct rng rng;
 	struct router_habits habits;
 	struct service service[ROUTER_SERVICES];
-	struct lease *leases; /* newest first */
+	struct lease *leases, *last; /* oldest first */
 	size_t lease_count;
 	struct lease *gone; /* reported as gone, to be freed */
 
@@ -195,7 +208,10 @@ struct router {
 /* router.c */
 bool service_usable(const struct router *r, enum router_service s);
 enum method service_method(const struct router *r, enum router_service s);
-void service_answered(struct router *r, enum router_service s, msec_t now);
+/* A look at it succeeded: it is there. */
+void service_found(struct router *r, enum router_service s, msec_t now);
+/* It answered, whatever it said. */
+void service_alive(struct router *r, enum router_service s, msec_t now);
 _printf_(4, 5) void service_absent(
     struct router *r, enum router_service s, msec_t now, const char *format, ...);
 /* An exchange ended in silence: count it, maybe open the circuit. */
@@ -207,12 +223,59 @@ router_set_external(struct router *r, const struct addr *external, enum method s
 /* The router lost its table, as service s shows. */
 void router_lost(struct router *r, enum router_service s, msec_t now);
 bool router_holds(const struct router *r, enum router_service s);
+/* Read back now all that UPnP holds: it has no epoch. */
+void router_verify_all(struct router *r, msec_t now);
+
+/* router_choose.c */
+/* The service of a method; ROUTER_SERVICES for METHOD_DIRECT. */
+enum router_service method_service(enum method m);
+/* The best usable service that may be asked now, or ROUTER_SERVICES. */
+enum router_service choose_service(const struct lease *l, msec_t now);
+/* Whether a better service than the one that holds it turned up. */
+bool choose_better(const struct lease *l);
+/* When a usable service may be asked again; MSEC_NEVER: none before news comes. */
+msec_t choose_again_at(const struct lease *l);
+/* When the next look for a service is planned. */
+msec_t choose_look_at(const struct lease *l);
+/* Whether an allowed service may still turn up. */
+bool choose_may_turn_up(const struct lease *l);
+bool choose_direct(const struct lease *l, msec_t now);
+/* The numbers of the first request of a round. */
+void choose_ports(struct lease *l);
+/* Other numbers after these were taken; false: no others may be asked. */
+bool choose_other_ports(struct lease *l);
+/* How long to rest after a refusal with this remedy; counts the attempt. */
+msec_t choose_rest(struct lease *l, enum remedy remedy);
 
 /* router_lease.c */
-unsigned lease_transports(const struct lease *l);
-/* Choose a service and begin, or say why not; for a lease in WAITING. */
-void lease_try(struct lease *l, msec_t now);
-/* The exchange under way brought this; all of them may start the next exchange. */
+/* What is due now. */
+void lease_timer(struct lease *l, msec_t now);
+msec_t lease_deadline(const struct lease *l);
+/* Next in line for this operation on that leg. */
+void lease_begin(struct lease *l, enum lease_op op, enum transport t);
+/* The exchange is over (answered, abandoned): give its place back. */
+void lease_end_exchange(struct lease *l);
+/* The next step of the round. */
+void lease_advance(struct lease *l, msec_t now);
+/* The lease's numbers for all transports: drop what is held, ask anew. */
+void lease_renumber(struct lease *l, msec_t now);
+/* Let go of what is held; then the lease looks for another service, or fails. */
+void lease_give_back(struct lease *l, msec_t now);
+/* Look for a service at once. */
+void lease_wait(struct lease *l, msec_t now);
+/* The number asked may have been granted although no answer says so. */
+void lease_maybe_held(struct lease *l);
+/* What the legs hold becomes what the lease holds. */
+void lease_publish(struct lease *l);
+void lease_set_problem(struct lease *l, int code, const struct verdict *v);
+unsigned lease_held_legs(const struct lease *l);
+msec_t lease_ends(const struct lease *l);
+msec_t lease_renewal_at(struct lease *l, msec_t now);
+/* A service was found or came back: leases that wait for it go on. */
+void lease_service_news(struct lease *l, enum router_service s, bool found, msec_t now);
+
+/* router_answer.c: the exchange under way brought this; all of them may begin the next
+ * one */
 void lease_granted(struct lease *l, uint16_t internal_port, uint16_t external_port,
     uint32_t lifetime_s, uint32_t pinhole_id, msec_t now);
 void lease_deleted(struct lease *l, msec_t now);
@@ -221,16 +284,21 @@ void lease_refused(
     struct lease *l, int code, const struct verdict *v, msec_t hold_ms, msec_t now);
 /* No answer until the verdict is due, or the connection failed. */
 void lease_silence(struct lease *l, const char *name, msec_t now);
-/* The service moved: go on when it is found again, or with another one. */
-void lease_wait(struct lease *l, msec_t now);
-/* The router does not have it any more. */
+/* The same, but nothing was sent. */
+void lease_no_answer(struct lease *l, const char *name, msec_t now);
+/* The router does not have it any more: ask again. */
 void lease_lost(struct lease *l, msec_t now);
-void lease_timer(struct lease *l, msec_t now);
-msec_t lease_deadline(const struct lease *l);
-/* The exchange is over (answered, abandoned): give its place back. */
-void lease_end_exchange(struct lease *l);
-/* Next in line for this operation on that leg. */
-void lease_begin(struct lease *l, enum lease_op op, enum transport t);
+/* IGD: the number that is asked is taken, perhaps by our own stale entry. */
+void lease_taken(struct lease *l, msec_t now);
+/* IGD: the entry at the leg's number is ours / somebody else's or nobody's. */
+void lease_owned(struct lease *l, msec_t now);
+void lease_not_owned(struct lease *l, bool nobody, msec_t now);
+/* IGD: the leg was read back and is there, for left_s more (0: not said). */
+void lease_verified(struct lease *l, uint32_t left_s, msec_t now);
+/* IGD: the router mapped all legs to the internal number. */
+void lease_moved(struct lease *l, msec_t now);
+/* IGD: the leg is not there although the router said yes. */
+void lease_vanished(struct lease *l, msec_t now);
 
 /* router_pxp.c */
 bool pxp_is(enum router_service s);
@@ -242,17 +310,28 @@ void pxp_probe(struct router *r, enum router_service s, msec_t now);
 /* Look for a restart and another external address, with leases held by PCP. */
 void pxp_poll(struct router *r, enum router_service s, msec_t now);
 
+/* router_search.c */
+#define IGD_HOST_MAX (ADDR_TEXT_MAX + 16)
+/* The one service that UPnP has towards this router. */
+enum router_service igd_service_of(const struct router *r);
+/* What the Host header says: without scope, without port 80. */
+void igd_host(const struct router *r, uint16_t port, char ret[static IGD_HOST_MAX]);
+/* Search for it; the service is PROBING until that ends. */
+void igd_search(struct router *r, msec_t now);
+/* Nobody serves at the known place any more: search anew.  False if it was found there
+ * just now. */
+bool igd_moved(struct router *r, msec_t now);
+bool search_next(struct router *r, msec_t now, struct router_action *ret);
+msec_t search_deadline(const struct router *r);
+
 /* router_igd.c */
 bool igd_next(struct router *r, msec_t now, struct router_action *ret);
 void igd_timer(struct router *r, msec_t now);
 msec_t igd_deadline(const struct router *r);
-void igd_search(struct router *r, msec_t now);
-void igd_poll(struct router *r, msec_t now);
-/* Nobody answers at the known place any more: search anew. */
-void igd_moved(struct router *r, msec_t now);
-/* Fill ret with the SOAP request; false if it cannot be encoded. */
-bool igd_send_soap(struct router *r, enum igd_job job, int service, enum igd_action a,
-    const struct igd_args *args, msec_t now, struct router_action *ret);
+/* Ask for status and address, or the firewall, soon. */
+void igd_poll(struct router *r);
+/* Forget the description. */
+void igd_free(struct router *r);
 
 /* router_soap.c */
 /* The request for what the lease has next in line. */
@@ -261,3 +340,10 @@ soap_next(struct router *r, struct lease *l, msec_t now, struct router_action *r
 /* The answer to it; error as in router_http(). */
 void soap_answer(struct router *r, struct lease *l, int error,
     const struct http_response *response, msec_t now);
+/* Fill ret with the SOAP request; false if it cannot be encoded. */
+bool soap_send(struct router *r, enum igd_job job, int service, enum igd_action a,
+    const struct igd_args *args, msec_t now, struct router_action *ret);
+/* The answer to the exchange under way: 0, or -ENOENT: nothing serves there (closed
+ * port, no such path), or any other error of transport or content. */
+int soap_read(const struct router *r, int error, const struct http_response *response,
+    struct igd_answer *ret);

@@ -89,7 +89,7 @@ probe_answered(struct router *r, enum router_service s, msec_t now)
 	if (svc->probing)
 		svc->round_trip_ms = now - svc->sent_at;
 	svc->probing = false;
-	service_answered(r, s, now);
+	service_found(r, s, now);
 }
 
 static ssize_t
@@ -325,7 +325,7 @@ map_succeeded(struct lease *l, uint16_t internal_port, uint16_t external_port,
 		"the router answered with success but granted nothing" };
 
 	if (l->op == OP_DELETE) {
-		service_answered(l->router, l->service, now);
+		service_alive(l->router, l->service, now);
 		lease_deleted(l, now);
 	} else if (lifetime_s == 0 || external_port == 0) {
 		/* F07: no mapping exists behind such an answer. */

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "proto/router_private.h"
 
@@ -25,6 +24,61 @@ rung_lifetime(const struct lease *l, unsigned rung)
 			   : ladder[rung];
 }
 
+static uint32_t
+pinhole_lifetime(const struct lease *l)
+{
+	return MIN(l->want.lifetime_s, PINHOLE_LIFETIME_MAX_S);
+}
+
+/* ---- exchanges ---- */
+
+bool
+soap_send(struct router *r, enum igd_job job, int service, enum igd_action a,
+    const struct igd_args *args, msec_t now, struct router_action *ret)
+{
+	struct igd *g = &r->igd;
+	const struct igd_service *s = &g->desc->service[service];
+	char host[IGD_HOST_MAX];
+	ssize_t len;
+
+	igd_host(r, s->control.port, host);
+	len = igd_soap_encode(r->out.text, sizeof(r->out.text), host, s, a, args);
+	if (len < 0)
+		return false;
+	retry_pace_use(&g->pace, now);
+	g->job = job;
+	g->job_service = service;
+	g->job_action = a;
+	g->job_sent_at = now;
+	*ret = (struct router_action) {
+		.kind = ROUTER_HTTP,
+		.buf = r->out.text,
+		.len = (size_t)len,
+		.port = s->control.port,
+		.id = ++g->job_id,
+	};
+	return true;
+}
+
+int
+soap_read(const struct router *r, int error, const struct http_response *response,
+    struct igd_answer *ret)
+{
+	const char *body;
+	size_t len;
+	int status;
+
+	if (error < 0)
+		return error == -ECONNREFUSED ? -ENOENT : error;
+	status = http_response_status(response);
+	body = http_response_body(response, &len);
+	error = igd_soap_decode(r->igd.job_action, status, body, len, ret);
+	/* A restart may move the path instead of the port. */
+	return error < 0 && status == 404 ? -ENOENT : error;
+}
+
+/* ---- requests ---- */
+
 /* Text of the arguments, alive until the request is encoded. */
 struct texts {
 	char external_port[8], internal_port[8], lifetime[16], client[ADDR_TEXT_MAX],
@@ -35,16 +89,17 @@ static void
 fill_args(const struct lease *l, struct texts *t, struct igd_args *args)
 {
 	const struct leg *leg = &l->leg[l->leg_now];
-	bool asking = l->op == OP_ASK || l->op == OP_OWNER;
+	bool asking = l->op == OP_ASK;
+	uint16_t external_port = asking             ? l->external_port
+				 : l->op == OP_SAME ? leg->internal_port
+						    : leg->external_port;
 	bool pinhole = l->service == ROUTER_PINHOLE;
 	struct addr client = l->want.internal;
-	uint32_t lifetime_s = rung_lifetime(l, l->router->habits.lease_rung);
+	uint32_t lifetime_s = pinhole ? pinhole_lifetime(l)
+				      : rung_lifetime(l, l->router->habits.lease_rung);
 
-	if (pinhole)
-		lifetime_s = MIN(l->want.lifetime_s, PINHOLE_LIFETIME_MAX_S);
 	client.scope = 0;
-	snprintf(t->external_port, sizeof(t->external_port), "%u",
-	    asking ? l->external_port : leg->external_port);
+	snprintf(t->external_port, sizeof(t->external_port), "%u", external_port);
 	snprintf(t->internal_port, sizeof(t->internal_port), "%u",
 	    asking ? l->internal_port : leg->internal_port);
 	snprintf(t->lifetime, sizeof(t->lifetime), "%" PRIu32, lifetime_s);
@@ -73,7 +128,7 @@ fill_args(const struct lease *l, struct texts *t, struct igd_args *args)
 static enum igd_action
 ask_action(const struct router *r, const struct lease *l)
 {
-	const struct igd_service *s = &r->igd.desc.service[r->igd.wan];
+	const struct igd_service *s = &r->igd.desc->service[r->igd.wan];
 
 	/* A renewal and an insisted-on number name the port; a new one may let the
 	 * router choose. */
@@ -99,6 +154,7 @@ lease_action(const struct router *r, const struct lease *l)
 		return pinhole ? IGD_DELETE_PINHOLE : IGD_DELETE_PORT_MAPPING;
 	case OP_VERIFY:
 	case OP_OWNER:
+	case OP_SAME:
 		return pinhole ? IGD_CHECK_PINHOLE_WORKING
 			       : IGD_GET_SPECIFIC_PORT_MAPPING_ENTRY;
 	}
@@ -112,14 +168,17 @@ soap_next(struct router *r, struct lease *l, msec_t now, struct router_action *r
 	struct igd_args args;
 	struct texts texts;
 
-	if (service < 0)
-		return false;
 	fill_args(l, &texts, &args);
-	if (igd_send_soap(r, JOB_LEASE, service, lease_action(r, l), &args, now, ret))
+	if (soap_send(r, JOB_LEASE, service, lease_action(r, l), &args, now, ret)) {
+		l->started = true;
+		r->igd.job_lease = l;
 		return true;
+	}
 	lease_refused(l, 402, verdict_find(VERDICT_UPNP, 402), 0, now);
 	return false;
 }
+
+/* ---- answers to what was asked ---- */
 
 /* The same question again, worded differently. */
 static void
@@ -128,78 +187,88 @@ ask_again(struct lease *l)
 	lease_begin(l, OP_ASK, l->leg_now);
 }
 
-/* The number is taken: another one, unless this very number is wanted. */
-static void
-port_taken(struct lease *l, msec_t now)
+/* The next lifetime of the ladder; false: back at the one that was remembered. */
+static bool
+next_rung(struct router *r, struct lease *l)
 {
-	lease_refused(l, 718, verdict_find(VERDICT_UPNP, 718), 0, now);
+	uint32_t was = rung_lifetime(l, r->habits.lease_rung);
+
+	while (l->rungs < RUNGS) {
+		l->rungs++;
+		r->habits.lease_rung = (uint8_t)((r->habits.lease_rung + 1) % RUNGS);
+		if (rung_lifetime(l, r->habits.lease_rung) != was)
+			break;
+	}
+	return l->rungs < RUNGS;
 }
 
-static void
-next_rung(struct router *r, struct lease *l, const struct igd_answer *ans, msec_t now)
+/* Whether the refusal has a way out that asks the same transport again. */
+static bool
+ask_otherwise(struct router *r, struct lease *l, int code, enum remedy remedy)
 {
-	if (++l->rungs < RUNGS && l->service == ROUTER_IGD) {
-		r->habits.lease_rung = (uint8_t)((r->habits.lease_rung + 1) % RUNGS);
-		ask_again(l);
-		return;
+	if (r->igd.job_action == IGD_ADD_ANY_PORT_MAPPING &&
+	    (remedy == REMEDY_NEXT_METHOD || remedy == REMEDY_GIVE_UP)) {
+		r->habits.no_add_any = true;
+		return true;
 	}
-	/* All rungs failed: the code means what it says. */
-	r->habits.lease_rung = (uint8_t)((r->habits.lease_rung + 1) % RUNGS);
-	l->rungs = 0;
-	lease_refused(l, ans->error, verdict_find(VERDICT_UPNP, ans->error), 0, now);
+	if (remedy == REMEDY_NEXT_LEASE && l->service == ROUTER_IGD)
+		return next_rung(r, l);
+	if (code == 724 && l->external_port != l->internal_port) {
+		r->habits.same_port = true;
+		l->external_port = l->internal_port;
+		return !l->want.prefer_failure;
+	}
+	return false;
 }
 
 static void
 ask_refused(struct router *r, struct lease *l, const struct igd_answer *ans, msec_t now)
 {
 	const struct verdict *v = verdict_find(VERDICT_UPNP, ans->error);
-	bool any = r->igd.job_action == IGD_ADD_ANY_PORT_MAPPING;
 
-	service_answered(r, l->service, now);
-	if (any && (v->remedy == REMEDY_NEXT_METHOD || v->remedy == REMEDY_GIVE_UP)) {
-		r->habits.no_add_any = true;
+	if (l->phase == LEASE_RELEASING) {
+		lease_refused(l, ans->error, v, 0, now);
+	} else if (ask_otherwise(r, l, ans->error, v->remedy)) {
+		service_alive(r, l->service, now);
 		ask_again(l);
-	} else if (v->remedy == REMEDY_NEXT_LEASE) {
-		next_rung(r, l, ans, now);
-	} else if (v->remedy == REMEDY_SAME_PORT &&
-		   l->external_port != l->internal_port && !l->want.prefer_failure) {
-		r->habits.same_port = true;
-		l->external_port = l->internal_port;
-		ask_again(l);
-	} else if (ans->error == 718 && !any) {
-		/* Perhaps it is our own entry of an earlier life (quirk 22). */
-		lease_begin(l, OP_OWNER, l->leg_now);
+	} else if (ans->error == 718) {
+		service_alive(r, l->service, now);
+		lease_taken(l, now);
 	} else if (v->remedy == REMEDY_GONE && l->is_held) {
+		service_alive(r, l->service, now);
 		lease_lost(l, now); /* UpdatePinhole of what is not there */
 	} else {
 		if (v->remedy == REMEDY_WAIT_WAN)
-			igd_poll(r, now);
+			igd_poll(r);
 		lease_refused(l, ans->error, v, 0, now);
 	}
+}
+
+static void
+pinhole_granted(
+    struct router *r, struct lease *l, const struct igd_answer *ans, msec_t now)
+{
+	uint64_t id = l->leg[l->leg_now].pinhole_id;
+
+	if (r->igd.job_action == IGD_ADD_PINHOLE &&
+	    igd_answer_uint(ans, IGD_ARG_UNIQUE_ID, UINT16_MAX, &id) < 0)
+		lease_silence(l, "BAD_ANSWER", now);
+	else
+		lease_granted(l, l->internal_port, l->internal_port,
+		    pinhole_lifetime(l), (uint32_t)id, now);
 }
 
 static void
 ask_granted(struct router *r, struct lease *l, const struct igd_answer *ans, msec_t now)
 {
 	uint16_t external_port = l->external_port;
-	uint64_t value = 0;
+	uint64_t value;
 
-	l->rungs = 0;
 	if (l->service == ROUTER_PINHOLE) {
-		uint32_t id = l->leg[l->leg_now].pinhole_id;
-
-		if (r->igd.job_action == IGD_ADD_PINHOLE) {
-			if (igd_answer_uint(
-				ans, IGD_ARG_UNIQUE_ID, UINT16_MAX, &value) < 0) {
-				lease_silence(l, "BAD_ANSWER", now);
-				return;
-			}
-			id = (uint32_t)value;
-		}
-		lease_granted(l, l->internal_port, l->internal_port,
-		    MIN(l->want.lifetime_s, PINHOLE_LIFETIME_MAX_S), id, now);
+		pinhole_granted(r, l, ans, now);
 		return;
 	}
+	l->rungs = 0;
 	if (r->igd.job_action == IGD_ADD_ANY_PORT_MAPPING &&
 	    igd_answer_uint(ans, IGD_ARG_RESERVED_PORT, UINT16_MAX, &value) == 0 &&
 	    value)
@@ -208,111 +277,95 @@ ask_granted(struct router *r, struct lease *l, const struct igd_answer *ans, mse
 	    rung_lifetime(l, r->habits.lease_rung), 0, now);
 }
 
+/* ---- answers to what was read back ---- */
+
 /* Whether the entry that was read leads to our own endpoint. */
 static bool
-entry_is_ours(
-    const struct lease *l, const struct igd_answer *ans, uint16_t internal_port)
+entry_is_ours(const struct lease *l, const struct igd_answer *ans)
 {
 	struct addr client, ours = l->want.internal;
 	uint64_t port;
 
 	ours.scope = 0;
-	return igd_answer_addr(ans, IGD_ARG_INTERNAL_CLIENT, &client) == 0 &&
+	return ans->error == 0 &&
+	       igd_answer_addr(ans, IGD_ARG_INTERNAL_CLIENT, &client) == 0 &&
 	       addr_equal(&client, &ours) &&
 	       igd_answer_uint(ans, IGD_ARG_INTERNAL_PORT, UINT16_MAX, &port) == 0 &&
-	       port == internal_port;
+	       port == l->leg[l->leg_now].internal_port;
 }
 
-/* Who holds the port that was refused: our own stale entry is replaced, any other
- * host's is left alone. */
+static bool
+says_gone(const struct igd_answer *ans)
+{
+	return verdict_find(VERDICT_UPNP, ans->error)->remedy == REMEDY_GONE;
+}
+
+/* Our own stale entry is replaced or deleted, any other host's is left alone. */
 static void
 owner_answered(struct lease *l, const struct igd_answer *ans, msec_t now)
 {
-	if (ans->error || !entry_is_ours(l, ans, l->internal_port) ||
-	    l->port_tries++ >= PORT_TRIES_MAX) {
-		port_taken(l, now);
+	if (entry_is_ours(l, ans)) {
+		lease_owned(l, now);
 		return;
 	}
-	l->leg[l->leg_now] = (struct leg) { .held = true,
-		.internal_port = l->internal_port,
-		.external_port = l->external_port };
-	l->drop |= 1u << l->leg_now;
-	lease_begin(l, OP_DELETE, l->leg_now);
-}
-
-/* It vanished: made again once, then the router is named. */
-static void
-vanished(struct lease *l, msec_t now)
-{
-	static const struct verdict drops = { 0, "VANISHED", REMEDY_RETRY_SLOW,
-		"the router says yes and forgets: its table may be full" };
-
-	if (!l->healed) {
-		l->healed = true;
-		lease_lost(l, now);
-		return;
-	}
-	l->healed = false;
-	l->op = OP_ASK;
-	memset(l->leg, 0, sizeof(l->leg));
-	l->is_held = false;
-	lease_refused(l, 0, &drops, 0, now);
+	l->confirmed &= ans->error == 0 || says_gone(ans);
+	lease_not_owned(l, says_gone(ans), now);
 }
 
 static void
 verify_answered(struct lease *l, const struct igd_answer *ans, msec_t now)
 {
-	const struct verdict *v = verdict_find(VERDICT_UPNP, ans->error);
 	const struct leg *leg = &l->leg[l->leg_now];
-	bool more = l->leg_now == TRANSPORT_UDP && l->leg[TRANSPORT_TCP].held;
+	bool pinhole = l->service == ROUTER_PINHOLE;
+	uint64_t left_s = 0;
 
-	service_answered(l->router, l->service, now);
-	if (ans->error && v->remedy == REMEDY_GONE) {
-		vanished(l, now);
-		return;
-	}
-	if (ans->error == 0 && l->service == ROUTER_IGD &&
-	    !entry_is_ours(l, ans, leg->internal_port)) {
-		/* Another host has it now: asking again will find another number. */
-		lease_lost(l, now);
-		return;
-	}
-	if (ans->error)
+	if (says_gone(ans)) {
+		if (!pinhole && leg->external_port != leg->internal_port)
+			lease_begin(l, OP_SAME, l->leg_now);
+		else
+			lease_vanished(l, now);
+	} else if (ans->error) {
+		lease_end_exchange(l);
 		l->verify_at = MSEC_NEVER; /* it cannot be asked */
-	lease_end_exchange(l);
-	if (more)
-		lease_begin(l, OP_VERIFY, TRANSPORT_TCP);
-	else
-		l->healed = false;
+	} else if (pinhole || entry_is_ours(l, ans)) {
+		igd_answer_uint(ans, IGD_ARG_LEASE_DURATION, UINT32_MAX, &left_s);
+		lease_verified(l, (uint32_t)left_s, now);
+	} else {
+		/* Another host has it now. */
+		lease_not_owned(l, false, now);
+	}
 }
+
+static void
+same_answered(struct lease *l, const struct igd_answer *ans, msec_t now)
+{
+	if (entry_is_ours(l, ans))
+		lease_moved(l, now);
+	else
+		lease_vanished(l, now);
+}
+
+/* ---- answers ---- */
 
 static void
 soap_failed(struct router *r, struct lease *l, int error, msec_t now)
 {
-	/* Quirk 25: some close the connection on AddAnyPortMapping. */
 	if (l->op == OP_ASK && r->igd.job_action == IGD_ADD_ANY_PORT_MAPPING &&
-	    error != -ECONNREFUSED && error != -ETIMEDOUT) {
+	    error != -ENOENT && error != -ETIMEDOUT && l->phase != LEASE_RELEASING) {
+		/* Quirk 25: some close the connection on AddAnyPortMapping. */
 		r->habits.no_add_any = true;
 		ask_again(l);
-		return;
+	} else if (error == -ENOENT && igd_moved(r, now)) {
+		/* Quirk 6: the port moved at a restart.  Back in line, until it is
+		 * found or given up. */
+		lease_begin(l, l->op, l->leg_now);
+	} else {
+		lease_silence(l,
+		    error == -ENOENT      ? "CONNECTION_REFUSED"
+		    : error == -ETIMEDOUT ? "TIMEOUT"
+					  : "BAD_ANSWER",
+		    now);
 	}
-	if (l->op == OP_VERIFY && error != -ECONNREFUSED) {
-		lease_end_exchange(l);
-		service_silent(r, l->service, now);
-		return;
-	}
-	if (error == -ECONNREFUSED && l->op != OP_DELETE) {
-		/* Quirk 6: the port moved at a restart; then the table may be gone,
-		 * too. */
-		igd_moved(r, now);
-		lease_wait(l, now);
-		return;
-	}
-	lease_silence(l,
-	    error == -ECONNREFUSED ? "CONNECTION_REFUSED"
-	    : error == -ETIMEDOUT  ? "TIMEOUT"
-				   : "BAD_ANSWER",
-	    now);
 }
 
 void
@@ -320,18 +373,13 @@ soap_answer(struct router *r, struct lease *l, int error,
     const struct http_response *response, msec_t now)
 {
 	struct igd_answer ans;
-	const char *body;
-	size_t len;
 
-	if (error == 0) {
-		body = http_response_body(response, &len);
-		error = igd_soap_decode(
-		    r->igd.job_action, http_response_status(response), body, len, &ans);
-	}
+	error = soap_read(r, error, response, &ans);
 	if (error < 0) {
 		soap_failed(r, l, error, now);
 		return;
 	}
+	l->started = false; /* what follows may begin the next exchange */
 	switch (l->op) {
 	case OP_NONE:
 		break;
@@ -340,15 +388,14 @@ soap_answer(struct router *r, struct lease *l, int error,
 			ask_refused(r, l, &ans, now);
 		else
 			ask_granted(r, l, &ans, now);
-		break;
+		return;
 	case OP_DELETE:
 		if (ans.error) {
 			lease_refused(l, ans.error,
 			    verdict_find(VERDICT_UPNP, ans.error), 0, now);
-		} else {
-			service_answered(r, l->service, now);
-			lease_deleted(l, now);
+			return;
 		}
+		lease_deleted(l, now);
 		break;
 	case OP_VERIFY:
 		verify_answered(l, &ans, now);
@@ -356,5 +403,9 @@ soap_answer(struct router *r, struct lease *l, int error,
 	case OP_OWNER:
 		owner_answered(l, &ans, now);
 		break;
+	case OP_SAME:
+		same_answered(l, &ans, now);
+		break;
 	}
+	service_alive(r, l->service, now);
 }

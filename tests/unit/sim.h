@@ -19,7 +19,7 @@
 #include "proto/natpmp.h"
 #include "proto/pcp.h"
 #include "proto/rng.h"
-#include "proto/router.h"
+#include "proto/router_private.h"
 #include "proto/wire.h"
 
 #define SIM_ENTRIES 512
@@ -32,8 +32,20 @@ struct sim_entry {
 	msec_t expires;
 };
 
+struct sim;
+
+/* What else is on the wire: UPnP (sim_igd.h). */
+struct sim_peer {
+	void (*action)(struct sim *s, const struct router_action *a);
+	msec_t (*at)(const struct sim *s); /* its next event */
+	void (*run)(struct sim *s);
+	void (*done)(struct sim *s);
+};
+
 struct sim {
 	struct router *router;
+	const struct sim_peer *peer;
+	void *igd;
 	msec_t now;
 	struct rng rng;
 
@@ -285,6 +297,70 @@ sim_datagram(struct sim *s, const uint8_t *req, size_t len)
 		sim_unsupported(s, 2, req[1]);
 }
 
+/* In line for a service from which an answer may come. */
+static inline bool
+sim_moves(const struct lease *l)
+{
+	const struct service *svc = &l->router->service[l->service];
+
+	return l->started || svc->state == SERVICE_PROBING ||
+	       (svc->state == SERVICE_AVAILABLE &&
+		   (svc->circuit != CIRCUIT_OPEN || l->is_held || l->op != OP_ASK));
+}
+
+/* No wait without an end: at rest, each lease has a deadline or an event to come. */
+static inline void
+sim_check_lease(const struct sim *s, const struct lease *l)
+{
+	switch (l->phase) {
+	case LEASE_WAITING:
+		assert_int_equal(l->op, OP_NONE);
+		assert_true(l->at > s->now);
+		if (l->pending)
+			assert_true(choose_may_turn_up(l));
+		else if (l->at == MSEC_NEVER)
+			assert_true(choose_again_at(l) == MSEC_NEVER);
+		assert_true(l->pending || l->problem.present);
+		break;
+	case LEASE_HELD:
+		assert_true(l->is_held);
+		if (l->op == OP_NONE && l->held.expires_at != MSEC_NEVER)
+			assert_true(l->at > s->now && l->at != MSEC_NEVER);
+		if (!l->direct && l->op == OP_NONE)
+			assert_true(MIN(l->at, l->verify_at) > s->now);
+		if (l->op != OP_NONE)
+			assert_true(sim_moves(l));
+		break;
+	case LEASE_ASKING:
+	case LEASE_RELEASING:
+		assert_int_not_equal(l->op, OP_NONE);
+		assert_true(sim_moves(l));
+		break;
+	case LEASE_GONE:
+		fail();
+	}
+}
+
+static inline void
+sim_check(const struct sim *s)
+{
+	const struct router *r = s->router;
+	enum router_service igd = igd_service_of(r);
+	unsigned exchanges = 0, overdue = 0;
+
+	for (const struct lease *l = r->leases; l; l = l->next) {
+		sim_check_lease(s, l);
+		if (l->started && pxp_is(l->service))
+			l->overdue ? overdue++ : exchanges++;
+	}
+	assert_int_equal(exchanges, r->exchanges);
+	assert_int_equal(overdue, r->overdue);
+	if (r->service[igd].state == SERVICE_AVAILABLE)
+		assert_non_null(r->igd.desc);
+	if (r->service[igd].state == SERVICE_PROBING)
+		assert_true(r->igd.searching || r->igd.desc || r->igd.job != JOB_NONE);
+}
+
 /* Do all that is to be done at this instant. */
 static inline void
 sim_turn(struct sim *s)
@@ -292,6 +368,8 @@ sim_turn(struct sim *s)
 	struct router_action a;
 	uint8_t copy[HTTP_REQUEST_MAX];
 
+	if (s->peer)
+		s->peer->run(s);
 	router_timer(s->router, s->now);
 	for (unsigned guard = 0; router_next(s->router, s->now, &a); guard++) {
 		assert_true(guard < 100000); /* it must come to rest */
@@ -303,9 +381,15 @@ sim_turn(struct sim *s)
 		case ROUTER_SEARCH_UNICAST:
 		case ROUTER_SEARCH_MULTICAST:
 			s->searches++;
+			if (s->peer)
+				s->peer->action(s, &a);
 			break;
 		case ROUTER_HTTP:
 			s->https++;
+			if (s->peer)
+				s->peer->action(s, &a);
+			else
+				fail();
 			break;
 		case ROUTER_LEASE_CHANGED:
 			s->changes++;
@@ -325,19 +409,32 @@ sim_turn(struct sim *s)
 			break;
 		}
 	}
+	sim_check(s);
+}
+
+static inline msec_t
+sim_next_at(const struct sim *s)
+{
+	msec_t at = router_deadline(s->router);
+
+	return s->peer ? MIN(at, s->peer->at(s)) : at;
 }
 
 /* Let time pass until then. */
 static inline void
 sim_until(struct sim *s, msec_t then)
 {
+	unsigned late = 0;
+
 	sim_turn(s);
 	for (;;) {
-		msec_t at = router_deadline(s->router);
+		msec_t at = sim_next_at(s);
 
 		if (at > then)
 			break;
 		/* A deadline in the past is served at once, but only once. */
+		late = at > s->now ? 0 : late + 1;
+		assert_true(late < 3);
 		s->now = at > s->now ? at : s->now + 1;
 		sim_turn(s);
 	}
@@ -374,6 +471,8 @@ sim_init(struct sim *s, uint64_t seed)
 static inline void
 sim_done(struct sim *s)
 {
+	if (s->peer)
+		s->peer->done(s);
 	s->router = router_free(s->router);
 }
 

@@ -1,0 +1,364 @@
+/*
+ * router_answer.c - what the answers to a lease's exchanges mean: granted, refused,
+ * silent, lost, and what reading back an IGD's table shows.
+ */
+#include <string.h>
+
+#include "proto/router_private.h"
+
+/* What a router says is left may be this much less than what we count. */
+#define LEFT_SLACK_MS (INT64_C(60) * MSEC_PER_SEC)
+
+/* This service does not grant it: the next one, or the verdict.  What half a round
+ * brought is not kept. */
+static void
+next_service(struct lease *l, msec_t rest, msec_t now)
+{
+	l->again[l->service] = now + rest;
+	lease_give_back(l, now);
+}
+
+/* A renewal failed: what is held stays held until it lapses (F09). */
+static void
+renewal_failed(struct lease *l, msec_t hold_ms, msec_t now)
+{
+	msec_t left = l->held.expires_at - now;
+	msec_t rest = choose_rest(l, REMEDY_RETRY);
+
+	lease_end_exchange(l);
+	l->todo = 0;
+	l->quiet = false;
+	l->verdict = true;
+	l->again[l->service] = now + hold_ms;
+	l->at = now + MAX(hold_ms, MAX(RENEW_MIN_MS, MIN(rest, left / 4)));
+	l->problem.retry_at = l->at;
+	/* Quirk 39: some routers cannot renew, only make anew; last resort before the
+	 * end. */
+	if (l->problem.code != 0 && left < l->held.lifetime_s * MSEC_PER_SEC / 8) {
+		l->internal_port = l->held.internal_port;
+		l->external_port = l->held.external_port;
+		lease_renumber(l, now);
+	}
+}
+
+/* ---- answers ---- */
+
+/* Take no number but the wanted one. */
+static void
+fail_exact(struct lease *l, uint16_t offered, msec_t now)
+{
+	static const struct verdict taken = { 0, "PORT_TAKEN", REMEDY_OTHER_PORT,
+		"another port would be granted: do not insist on this one" };
+
+	l->problem.code = 0;
+	l->problem.offered_port = offered;
+	lease_set_problem(l, 0, &taken);
+	/* Any service of the same router would say the same. */
+	for (enum router_service s = 0; s < ROUTER_SERVICES; s++)
+		l->again[s] = now + choose_rest(l, taken.remedy);
+	lease_give_back(l, now);
+}
+
+static uint16_t
+exact_port(const struct lease *l)
+{
+	return l->want.external_port ? l->want.external_port : l->want.internal_port;
+}
+
+/* Both transports must have one number, and so must both sides where none was wanted
+ * inside. */
+static bool
+one_number(struct lease *l)
+{
+	const struct leg *leg = &l->leg[l->leg_now], *other = &l->leg[!l->leg_now];
+	bool other_done = other->held && !(l->todo & 1u << !l->leg_now);
+	bool same_inside = l->want.internal_port == 0;
+
+	if ((!same_inside || leg->external_port == leg->internal_port) &&
+	    (!other_done || other->external_port == leg->external_port))
+		return true;
+	if (l->port_tries++ >= PORT_TRIES_MAX)
+		return true;
+	/* The number granted last is free for this transport: try it for both. */
+	l->external_port = leg->external_port;
+	if (same_inside)
+		l->internal_port = leg->external_port;
+	return false;
+}
+
+void
+lease_granted(struct lease *l, uint16_t internal_port, uint16_t external_port,
+    uint32_t lifetime_s, uint32_t pinhole_id, msec_t now)
+{
+	struct leg *leg = &l->leg[l->leg_now];
+
+	if (l->want.internal_port == 0) {
+		/* An answer with internal port 0 means "the same as outside"
+		 * (ProtonVPN). */
+		if (internal_port == 0)
+			l->internal_port = external_port;
+		internal_port = l->internal_port;
+	}
+	*leg = (struct leg) { .held = true,
+		.internal_port = internal_port,
+		.external_port = external_port,
+		.lifetime_s = lifetime_s,
+		.granted_at = now,
+		.pinhole_id = pinhole_id };
+	l->todo &= ~(1u << l->leg_now);
+	service_alive(l->router, l->service, now);
+	if (l->phase == LEASE_RELEASING) {
+		lease_advance(l, now);
+	} else if (l->want.prefer_failure && external_port != exact_port(l)) {
+		fail_exact(l, external_port, now);
+	} else if (!one_number(l)) {
+		lease_renumber(l, now);
+	} else {
+		l->external_port = external_port;
+		lease_advance(l, now);
+	}
+}
+
+/* The leg is not on the router any more, or never was. */
+static void
+clear_leg(struct lease *l)
+{
+	l->leg[l->leg_now] = (struct leg) { .held = false };
+	l->drop &= ~(1u << l->leg_now);
+	l->is_held = false;
+	if (l->phase == LEASE_HELD)
+		l->phase = LEASE_ASKING;
+}
+
+void
+lease_deleted(struct lease *l, msec_t now)
+{
+	clear_leg(l);
+	lease_advance(l, now);
+}
+
+void
+lease_refused(
+    struct lease *l, int code, const struct verdict *v, msec_t hold_ms, msec_t now)
+{
+	service_alive(l->router, l->service, now);
+	if (l->op == OP_DELETE) {
+		/* Whatever it says, asking again would not change it. */
+		l->confirmed &= v->remedy == REMEDY_GONE;
+		lease_deleted(l, now);
+	} else if (l->phase == LEASE_RELEASING) {
+		lease_advance(l, now);
+	} else if (v->remedy == REMEDY_OTHER_PORT && choose_other_ports(l)) {
+		lease_renumber(l, now);
+	} else {
+		lease_set_problem(l, code, v);
+		if (l->is_held)
+			renewal_failed(l, hold_ms, now);
+		else
+			next_service(l, MAX(hold_ms, choose_rest(l, v->remedy)), now);
+	}
+}
+
+/* PCP and NAT-PMP go on by the schedule of the exchange, beyond its verdict. */
+static void
+go_on(struct lease *l)
+{
+	if (!l->overdue) {
+		l->router->exchanges--;
+		l->router->overdue++;
+	}
+	l->overdue = l->verdict = l->changed = true;
+}
+
+static void
+ask_unanswered(struct lease *l, const char *name, msec_t now)
+{
+	const struct verdict silence = { 0, name, REMEDY_RETRY,
+		"the router does not answer: is it there, and is its port mapping "
+		"switched on?" };
+	bool keeps_on = pxp_is(l->service) && l->started;
+
+	if (l->started)
+		lease_maybe_held(l);
+	lease_set_problem(l, 0, &silence);
+	if (l->is_held && keeps_on) {
+		go_on(l);
+	} else if (l->is_held) {
+		renewal_failed(l, 0, now);
+	} else {
+		l->again[l->service] = now + choose_rest(l, REMEDY_RETRY);
+		/* Another service first; with none left this exchange goes on. */
+		if (keeps_on && choose_service(l, now) == ROUTER_SERVICES &&
+		    !choose_may_turn_up(l)) {
+			go_on(l);
+			l->at = choose_again_at(l);
+		} else {
+			lease_give_back(l, now);
+		}
+	}
+}
+
+void
+lease_no_answer(struct lease *l, const char *name, msec_t now)
+{
+	switch (l->op) {
+	case OP_NONE:
+		break;
+	case OP_ASK:
+		if (l->phase == LEASE_RELEASING) {
+			lease_maybe_held(l);
+			l->leg[l->leg_now].held = true;
+			lease_advance(l, now);
+		} else {
+			ask_unanswered(l, name, now);
+		}
+		break;
+	case OP_DELETE:
+		l->confirmed = false;
+		lease_deleted(l, now);
+		break;
+	case OP_OWNER:
+		l->confirmed = false;
+		lease_not_owned(l, true, now);
+		break;
+	case OP_VERIFY:
+	case OP_SAME:
+		lease_end_exchange(l);
+		break;
+	}
+}
+
+void
+lease_silence(struct lease *l, const char *name, msec_t now)
+{
+	service_silent(l->router, l->service, now);
+	lease_no_answer(l, name, now);
+}
+
+void
+lease_lost(struct lease *l, msec_t now)
+{
+	bool asking = l->op == OP_ASK && l->started;
+
+	if (l->phase != LEASE_HELD && l->phase != LEASE_ASKING)
+		return;
+	memset(l->leg, 0, sizeof(l->leg));
+	l->is_held = l->direct = false;
+	l->changed = true;
+	l->problem = (struct lease_problem) { 0 };
+	l->verify_at = MSEC_NEVER;
+	l->quiet = false;
+	if (asking) {
+		/* The answer to come makes it anew. */
+		l->phase = LEASE_ASKING;
+		l->todo = l->want.transports;
+		return;
+	}
+	lease_end_exchange(l);
+	lease_wait(l, now);
+}
+
+/* ---- what reading back an IGD's table shows ---- */
+
+static void
+port_taken(struct lease *l, msec_t now)
+{
+	lease_refused(l, 718, verdict_find(VERDICT_UPNP, 718), 0, now);
+}
+
+void
+lease_taken(struct lease *l, msec_t now)
+{
+	struct leg *leg = &l->leg[l->leg_now];
+
+	if (l->replaced || l->phase == LEASE_RELEASING) {
+		port_taken(l, now);
+		return;
+	}
+	/* Perhaps it is our own entry of an earlier life (quirk 22). */
+	l->replaced = true;
+	*leg = (struct leg) { .held = true,
+		.unsure = true,
+		.internal_port = l->internal_port,
+		.external_port = l->external_port };
+	l->drop |= 1u << l->leg_now;
+	lease_advance(l, now);
+}
+
+void
+lease_owned(struct lease *l, msec_t now)
+{
+	l->leg[l->leg_now].unsure = false;
+	lease_advance(l, now);
+}
+
+void
+lease_not_owned(struct lease *l, bool nobody, msec_t now)
+{
+	bool wanted = l->op == OP_VERIFY || l->todo & 1u << l->leg_now;
+
+	clear_leg(l);
+	if (wanted && !nobody)
+		port_taken(l, now);
+	else
+		lease_advance(l, now);
+}
+
+void
+lease_verified(struct lease *l, uint32_t left_s, msec_t now)
+{
+	struct leg *leg = &l->leg[l->leg_now];
+	bool more = l->leg_now == TRANSPORT_UDP && l->leg[TRANSPORT_TCP].held;
+	msec_t left = left_s * MSEC_PER_SEC;
+
+	leg->unsure = false;
+	/* It lapses earlier than it was granted for (F10), or "for ever" is a week
+	 * (quirk 30; 0 is not believed, some say so of every entry). */
+	if (left && (!leg->lifetime_s || left + LEFT_SLACK_MS < lease_ends(l) - now)) {
+		leg->lifetime_s = left_s;
+		leg->granted_at = now;
+		lease_publish(l);
+		l->at = MIN(l->at, lease_renewal_at(l, now));
+	}
+	lease_end_exchange(l);
+	if (more)
+		lease_begin(l, OP_VERIFY, TRANSPORT_TCP);
+	else
+		l->healed = false;
+}
+
+void
+lease_moved(struct lease *l, msec_t now)
+{
+	lease_end_exchange(l);
+	l->router->habits.same_port = true;
+	for (enum transport t = 0; t < TRANSPORT_MAX; t++)
+		l->leg[t].external_port = l->leg[t].internal_port;
+	l->external_port = l->internal_port;
+	lease_publish(l);
+	l->verify_at = now;
+	if (l->want.prefer_failure && l->held.external_port != exact_port(l))
+		fail_exact(l, l->held.external_port, now);
+}
+
+void
+lease_vanished(struct lease *l, msec_t now)
+{
+	static const struct verdict drops = { 0, "VANISHED", REMEDY_RETRY_SLOW,
+		"the router says yes and forgets: its table may be full" };
+
+	clear_leg(l);
+	l->verify_at = MSEC_NEVER;
+	if (!l->healed) {
+		/* Made again once, with the other leg; then the router is named. */
+		l->healed = true;
+		l->changed = true;
+		lease_wait(l, now);
+		lease_end_exchange(l);
+		router_verify_all(l->router, now);
+		return;
+	}
+	l->healed = false;
+	l->op = OP_ASK;
+	lease_refused(l, 0, &drops, 0, now);
+}
