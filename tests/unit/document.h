@@ -9,8 +9,8 @@
 #include "tests/unit/recorded.h"
 
 /* Every hostile document is refused, and every good one read, in less CPU time; a build
- * with sanitizers is allowed more. */
-#ifdef __SANITIZE_ADDRESS__
+ * with sanitizers, or not optimized, is allowed more. */
+#if defined(__SANITIZE_ADDRESS__) || !defined(__OPTIMIZE__)
 #define DOCUMENT_CPU_MS 100
 #else
 #define DOCUMENT_CPU_MS 10
