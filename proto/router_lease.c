@@ -150,14 +150,25 @@ lease_wait(struct lease *l, msec_t now)
 	l->at = now;
 }
 
-/* The next step of the round. */
+/* Held, but to be asked with another number outside. */
+static unsigned
+misnumbered_legs(const struct lease *l)
+{
+	unsigned mask = 0;
+
+	for (enum transport t = 0; t < TRANSPORT_MAX; t++)
+		if (l->leg[t].external_port != l->external_port)
+			mask |= 1u << t;
+	return mask & l->todo;
+}
+
 void
 lease_advance(struct lease *l, msec_t now)
 {
 	lease_end_exchange(l);
 	if (l->phase == LEASE_RELEASING)
 		l->drop = lease_held_legs(l);
-	l->drop &= lease_held_legs(l);
+	l->drop = (l->drop | misnumbered_legs(l)) & lease_held_legs(l);
 	if (l->drop) {
 		enum transport t = first_transport(l->drop);
 		bool ask_first = l->leg[t].unsure && l->service == ROUTER_IGD;
@@ -447,11 +458,9 @@ held_timer(struct lease *l, msec_t now)
 	}
 }
 
-void
-lease_timer(struct lease *l, msec_t now)
+static void
+do_what_is_due(struct lease *l, msec_t now)
 {
-	if (in_vain(l))
-		lease_no_answer(l, "NO_SERVICE", now);
 	if (l->phase == LEASE_HELD)
 		held_timer(l, now);
 	if (l->phase == LEASE_ASKING && l->overdue && l->at <= now) {
@@ -463,6 +472,16 @@ lease_timer(struct lease *l, msec_t now)
 	}
 	if (l->phase == LEASE_WAITING && l->at <= now)
 		lease_try(l, now);
+}
+
+void
+lease_timer(struct lease *l, msec_t now)
+{
+	do_what_is_due(l, now);
+	while (in_vain(l)) {
+		lease_no_answer(l, "NO_SERVICE", now);
+		do_what_is_due(l, now);
+	}
 }
 
 msec_t

@@ -180,13 +180,6 @@ soap_next(struct router *r, struct lease *l, msec_t now, struct router_action *r
 
 /* ---- answers to what was asked ---- */
 
-/* The same question again, worded differently. */
-static void
-ask_again(struct lease *l)
-{
-	lease_begin(l, OP_ASK, l->leg_now);
-}
-
 /* The next lifetime of the ladder; false: back at the one that was remembered. */
 static bool
 next_rung(struct router *r, struct lease *l)
@@ -230,7 +223,7 @@ ask_refused(struct router *r, struct lease *l, const struct igd_answer *ans, mse
 		lease_refused(l, ans->error, v, 0, now);
 	} else if (ask_otherwise(r, l, ans->error, v->remedy)) {
 		service_alive(r, l->service, now);
-		ask_again(l);
+		lease_advance(l, now);
 	} else if (ans->error == 718) {
 		service_alive(r, l->service, now);
 		lease_taken(l, now);
@@ -354,7 +347,7 @@ soap_failed(struct router *r, struct lease *l, int error, msec_t now)
 	    error != -ENOENT && error != -ETIMEDOUT && l->phase != LEASE_RELEASING) {
 		/* Quirk 25: some close the connection on AddAnyPortMapping. */
 		r->habits.no_add_any = true;
-		ask_again(l);
+		lease_advance(l, now);
 	} else if (error == -ENOENT && igd_moved(r, now)) {
 		/* Quirk 6: the port moved at a restart.  Back in line, until it is
 		 * found or given up. */

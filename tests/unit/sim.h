@@ -46,6 +46,7 @@ struct sim {
 	struct router *router;
 	const struct sim_peer *peer;
 	void *igd;
+	void (*on_gone)(struct sim *s, void *owner, bool confirmed);
 	msec_t now;
 	struct rng rng;
 
@@ -308,6 +309,27 @@ sim_moves(const struct lease *l)
 		   (svc->circuit != CIRCUIT_OPEN || l->is_held || l->op != OP_ASK));
 }
 
+static inline void
+sim_show(const struct sim *s, const struct lease *l)
+{
+	const struct service *svc = &l->router->service[l->service];
+
+	printf("phase %d op %d leg %d started %d overdue %d service %d state %d "
+	       "circuit %d at %lld held %d pending %d verdict %d problem %s\n",
+	    l->phase, l->op, l->leg_now, l->started, l->overdue, l->service, svc->state,
+	    svc->circuit, (long long)(l->at - s->now), l->is_held, l->pending,
+	    l->verdict, l->problem.present ? l->problem.name : "-");
+}
+
+static inline void
+sim_assert_moves(const struct sim *s, const struct lease *l)
+{
+	if (sim_moves(l))
+		return;
+	sim_show(s, l);
+	fail();
+}
+
 /* No wait without an end: at rest, each lease has a deadline or an event to come. */
 static inline void
 sim_check_lease(const struct sim *s, const struct lease *l)
@@ -324,17 +346,18 @@ sim_check_lease(const struct sim *s, const struct lease *l)
 		break;
 	case LEASE_HELD:
 		assert_true(l->is_held);
+		assert_true(l->held.expires_at > s->now);
 		if (l->op == OP_NONE && l->held.expires_at != MSEC_NEVER)
 			assert_true(l->at > s->now && l->at != MSEC_NEVER);
 		if (!l->direct && l->op == OP_NONE)
 			assert_true(MIN(l->at, l->verify_at) > s->now);
 		if (l->op != OP_NONE)
-			assert_true(sim_moves(l));
+			sim_assert_moves(s, l);
 		break;
 	case LEASE_ASKING:
 	case LEASE_RELEASING:
 		assert_int_not_equal(l->op, OP_NONE);
-		assert_true(sim_moves(l));
+		sim_assert_moves(s, l);
 		break;
 	case LEASE_GONE:
 		fail();
@@ -397,6 +420,8 @@ sim_turn(struct sim *s)
 		case ROUTER_LEASE_GONE:
 			s->gone++;
 			s->unconfirmed += !a.confirmed;
+			if (s->on_gone)
+				s->on_gone(s, a.owner, a.confirmed);
 			break;
 		case ROUTER_SERVICES_CHANGED:
 			s->services++;

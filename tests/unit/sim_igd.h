@@ -61,6 +61,7 @@ struct sim_igd {
 	uint32_t bootid; /* 0: says none */
 	msec_t boot;
 	struct addr external;
+	char client[ADDR_TEXT_MAX]; /* natd's host */
 	bool firewall_on, inbound_allowed;
 
 	/* Its ways with mappings. */
@@ -89,7 +90,7 @@ struct sim_igd {
 	msec_t ssdp_due;
 
 	/* What was seen. */
-	unsigned count[IGD_ACTION_MAX], gets, refused;
+	unsigned count[IGD_ACTION_MAX], gets, refused, lost_answers;
 	char last[IGD_ACTION_MAX][HTTP_REQUEST_MAX];
 	msec_t posts[ROUTER_SOAP_PER_S];
 	unsigned post;
@@ -348,7 +349,7 @@ sim_igd_connection(
 		if (!m)
 			return 714;
 		/* Nobody else's entry is ever deleted. */
-		assert_string_equal(m->client, "192.168.1.20");
+		assert_string_equal(m->client, g->client);
 		m->used = false;
 		return 0;
 	case IGD_GET_SPECIFIC_PORT_MAPPING_ENTRY:
@@ -388,7 +389,8 @@ sim_igd_firewall(
 		sim_igd_arg(req, "InternalClient", client, sizeof(client));
 		m = sim_igd_put(g, sim_igd_num(req, "Protocol"), port, port, client,
 		    sim_igd_num(req, "LeaseTime"));
-		assert_non_null(m);
+		if (!m)
+			return 701;
 		text_printf(out, "<UniqueID>%u</UniqueID>", m->id);
 		return 0;
 	case IGD_UPDATE_PINHOLE:
@@ -508,6 +510,7 @@ sim_igd_soap(struct sim_igd *g)
 			   ? sim_igd_firewall(g, a, g->request, &args)
 			   : sim_igd_connection(g, a, g->request, &args);
 	if (f && f->how == SIM_DONE_TIMEOUT) {
+		g->lost_answers++;
 		sim_igd_fail(g, -ETIMEDOUT);
 		return;
 	}
@@ -668,6 +671,7 @@ sim_igd_init(struct sim *s, unsigned version, uint64_t seed)
 	g->bootid = 1;
 	g->boot = s->now - 100000000;
 	g->external = addr_ipv4(198, 0, 2, 7);
+	addr_format(&s->router->settings.local, g->client);
 	g->firewall_on = g->inbound_allowed = true;
 	g->ssdp_due = MSEC_NEVER;
 	for (unsigned i = 0; i < ROUTER_SOAP_PER_S; i++)

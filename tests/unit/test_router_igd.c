@@ -431,6 +431,29 @@ test_same_port(void **state)
 	sim_done(&s);
 }
 
+/* It begins to insist on that with a renewal: the old number does not stay behind. */
+static void
+test_same_port_later(void **state)
+{
+	struct sim s;
+	struct sim_igd *g = sim_igd_init(&s, 1, 43);
+	struct lease_want w = sim_want(8080, TCP | UDP);
+	struct lease *l;
+
+	(void)state;
+	w.external_port = 9000;
+	l = lease_new(s.router, &w, NULL, &s, s.now);
+	sim_pass(&s, 5000);
+	assert_port(l, 9000);
+	g->same_port_only = true;
+	lease_renew(l, s.now);
+	sim_pass(&s, 5000);
+	assert_port(l, 8080);
+	assert_int_equal(sim_igd_entries(g), 2);
+	release_all(&s, 0);
+	sim_done(&s);
+}
+
 /* ---- refusals: how often it is asked again ---- */
 
 static void
@@ -1314,6 +1337,7 @@ main(void)
 		cmocka_unit_test(test_foreign),
 		cmocka_unit_test(test_static_rule),
 		cmocka_unit_test(test_same_port),
+		cmocka_unit_test(test_same_port_later),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_wan_down),
 		cmocka_unit_test(test_no_add_any),
