@@ -102,6 +102,13 @@ show_line(struct hold *h, const char *text)
 }
 
 static void
+show_json(struct hold *h, const struct reply *reply)
+{
+	if (output_reply_line(h->ctl, reply) && ferror(stdout))
+		end(h, CTL_FAILED);
+}
+
+static void
 show_mapping(struct hold *h, const struct mapping *m)
 {
 	char external[PEER_MAX];
@@ -221,7 +228,7 @@ take_error(struct hold *h, const struct reply *reply)
 	enum exit_code code;
 	_cleanup_(freep) char *sentence = error_sentence(reply, &code);
 
-	output_reply_line(h->ctl, reply);
+	show_json(h, reply);
 	if (error_is_transient(reply->error) &&
 	    (h->had_verdict || code == CTL_UNREACHABLE)) {
 		wait_for_natd(
@@ -247,7 +254,7 @@ take_mapping(struct hold *h, const struct reply *reply)
 	}
 	h->had_verdict = true;
 	h->attempt = 0;
-	output_reply_line(h->ctl, reply);
+	show_json(h, reply);
 	show_mapping(h, &m);
 	if (!reply->continues) {
 		/* natd will say no more of it. */

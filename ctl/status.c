@@ -79,6 +79,15 @@ is_known(const struct service *s)
 	return s->available || s->problem.code;
 }
 
+/* The better of the two round trips; -1 is none. */
+static int64_t
+faster(int64_t best, const struct service *s)
+{
+	if (!s->available || s->round_trip_us < 0)
+		return best;
+	return best < 0 ? s->round_trip_us : MIN(best, s->round_trip_us);
+}
+
 /* "PCP yes, NAT-PMP no", and the fastest answer of them. */
 static enum exit_code
 write_services(FILE *out, const struct gateway *g)
@@ -101,9 +110,7 @@ write_services(FILE *out, const struct gateway *g)
 		separator = ", ";
 		if (strcmp(s.circuit, "closed") != 0)
 			fputs(" (paused)", out);
-		if (s.available && s.round_trip_us >= 0 &&
-		    (best < 0 || s.round_trip_us < best))
-			best = s.round_trip_us;
+		best = faster(best, &s);
 	}
 	if (*separator == ' ')
 		fputs("  not asked yet", out);
@@ -260,8 +267,7 @@ static const struct column gateway_columns[] = {
 /* The services that are there, with their versions, and what is wrong with the others.
  */
 static enum exit_code
-gather_services(
-    const struct gateway *g, FILE *services, FILE *problems, int64_t *ret_best)
+gather_services(const struct gateway *g, FILE *services, FILE *problems, int64_t *best)
 {
 	const char *bad = NULL, *separator = "";
 	const cJSON *item;
@@ -286,9 +292,7 @@ gather_services(
 		if (strcmp(s.circuit, "closed") != 0)
 			fputs(" (paused)", services);
 		separator = ", ";
-		if (s.round_trip_us >= 0 &&
-		    (*ret_best < 0 || s.round_trip_us < *ret_best))
-			*ret_best = s.round_trip_us;
+		*best = faster(*best, &s);
 	}
 	return CTL_DONE;
 }

@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,6 +45,8 @@ follow(struct ctl *ctl, struct reply *reply, struct events *events)
 			return ctl_bad_reply(bad);
 		if (!output_reply_line(ctl, reply))
 			code = events_show(ctl, events, &event);
+		else if (ferror(stdout))
+			code = CTL_FAILED;
 		if (code != CTL_DONE)
 			return code;
 		if (!reply->continues)

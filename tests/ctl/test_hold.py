@@ -222,15 +222,16 @@ def test_port_file_that_cannot_be_written(fake, natctl, tmp_path):
     assert f"cannot remove {tmp_path}" in process.stderr.read()
 
 
-def test_port_file_goes_although_nobody_reads_stdout(fake, natctl, tmp_path):
+@pytest.mark.parametrize("option", ["-q", "-j"])
+def test_port_file_goes_although_nobody_reads_stdout(fake, natctl, tmp_path, option):
     port = tmp_path / "port"
     natd = fake(RequestMapping=[UP])
-    process = natctl.start("map", "tcp", "8080", "--port-file", port)
+    process = natctl.start("map", "tcp", "8080", "--port-file", port, option)
     wait_for(port.exists, "the port file")
     process.stdout.close()
     natd.stream()
     natd.push(MOVED)
-    process.wait(10)
+    ends(process, 1)
     assert not port.exists()
 
 
