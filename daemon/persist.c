@@ -14,316 +14,8 @@
 
 #include "daemon/engine_private.h"
 #include "daemon/log.h"
-#include "daemon/random.h"
+#include "daemon/record.h"
 #include "proto/json.h"
-
-#define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
-
-/* ---- words ---- */
-
-static void
-add_hex(cJSON *o, const char *key, const uint8_t *bytes, size_t len)
-{
-	char text[2 * 32 + 1];
-
-	for (size_t i = 0; i < len; i++)
-		snprintf(text + 2 * i, 3, "%02x", bytes[i]);
-	text[2 * len] = '\0';
-	json_add_string(o, key, text);
-}
-
-static int
-hex_digit(char c)
-{
-	return c >= '0' && c <= '9'   ? c - '0'
-	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
-				      : -1;
-}
-
-/* At most max bytes; how many, or -EINVAL. */
-static int
-get_hex(const cJSON *o, const char *key, uint8_t *ret, size_t max)
-{
-	const char *text = json_get_string(o, key);
-	size_t len = text ? strlen(text) : 0;
-
-	if (!text || len % 2 || len / 2 > max)
-		return -EINVAL;
-	for (size_t i = 0; i < len / 2; i++) {
-		int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
-
-		if (high < 0 || low < 0)
-			return -EINVAL;
-		ret[i] = (uint8_t)(high << 4 | low);
-	}
-	return (int)(len / 2);
-}
-
-static void
-add_addr(cJSON *o, const char *key, const struct addr *a)
-{
-	char text[ADDR_TEXT_MAX];
-
-	if (a->family != ADDR_NONE)
-		json_add_string(o, key, addr_format(a, text));
-}
-
-/* Absent is ADDR_NONE; false: there, but no address. */
-static bool
-get_addr(const cJSON *o, const char *key, struct addr *ret)
-{
-	const char *text = json_get_string(o, key);
-
-	*ret = (struct addr) { .family = ADDR_NONE };
-	return !text || addr_parse(text, ret) == 0;
-}
-
-/* Absent is 0; false: there, but not in [0, max]. */
-static bool
-get_uint(const cJSON *o, const char *key, int64_t max, int64_t *ret)
-{
-	int r = json_get_int(o, key, ret);
-
-	if (r == -ENOENT)
-		*ret = 0;
-	return r == -ENOENT || (r == 0 && *ret >= 0 && *ret <= max);
-}
-
-/* ---- time ---- */
-
-static const char *
-boot_id(void)
-{
-	static char id[64];
-	FILE *f;
-
-	if (id[0])
-		return id;
-	f = fopen(BOOT_ID_PATH, "re");
-	if (f) {
-		if (!fgets(id, sizeof(id), f))
-			id[0] = '\0';
-		fclose(f);
-	}
-	id[strcspn(id, "\n")] = '\0';
-	return id;
-}
-
-static void
-add_deadline(cJSON *o, const char *key, msec_t at)
-{
-	cJSON *d;
-
-	if (at == MSEC_NEVER)
-		return;
-	d = json_add_object(o, key);
-	json_add_string(d, "boot", boot_id());
-	json_add_int(d, "boottimeMSec", at);
-	json_add_int(d, "realtimeMSec",
-	    loop_realtime_usec() / 1000 + at - loop_boottime_usec() / 1000);
-}
-
-/* Absent is MSEC_NEVER.  After a reboot never farther away than longest_ms. */
-static msec_t
-get_deadline(const cJSON *o, const char *key, msec_t longest_ms, msec_t now)
-{
-	const cJSON *d = json_get(o, key);
-	const char *boot = json_get_string(d, "boot");
-	int64_t boottime, realtime, left;
-
-	if (!d)
-		return MSEC_NEVER;
-	if (json_get_int(d, "boottimeMSec", &boottime) < 0 ||
-	    json_get_int(d, "realtimeMSec", &realtime) < 0)
-		return now;
-	if (boot && strcmp(boot, boot_id()) == 0)
-		return MIN(boottime, now + longest_ms);
-	left = realtime - loop_realtime_usec() / 1000;
-	return now + MAX(0, MIN(left, longest_ms));
-}
-
-/* ---- parts of records ---- */
-
-static cJSON *
-identity_json(const struct gateway_identity *on)
-{
-	cJSON *o = cJSON_CreateObject();
-	struct addr gateway = on->gateway;
-
-	gateway.scope = 0; /* interface indexes do not survive a reboot */
-	add_addr(o, "gateway", &gateway);
-	add_addr(o, "local", &on->local);
-	json_add_string(o, "interface", on->ifname);
-	if (on->mac_len)
-		add_hex(o, "mac", on->mac, on->mac_len);
-	return o;
-}
-
-static int
-identity_read(const cJSON *o, struct gateway_identity *ret)
-{
-	const char *ifname = json_get_string(o, "interface");
-	struct gateway_identity on = { 0 };
-	int len = get_hex(o, "mac", on.mac, sizeof(on.mac));
-
-	if (!get_addr(o, "gateway", &on.gateway) || !get_addr(o, "local", &on.local) ||
-	    !ifname || strlen(ifname) >= sizeof(on.ifname))
-		return -EINVAL;
-	memcpy(on.ifname, ifname, strlen(ifname) + 1);
-	on.mac_len = len > 0 ? (uint8_t)len : 0;
-	*ret = on;
-	return 0;
-}
-
-static const char *const pinhole_keys[TRANSPORT_MAX] = { "udpPinhole", "tcpPinhole" };
-
-static cJSON *
-held_json(const struct lease_held *held)
-{
-	cJSON *o = cJSON_CreateObject();
-
-	json_add_string(o, "method", method_name(held->method));
-	add_addr(o, "externalAddress", &held->external);
-	json_add_int(o, "externalPort", held->external_port);
-	json_add_int(o, "internalPort", held->internal_port);
-	json_add_int(o, "lifetimeSeconds", held->lifetime_s);
-	add_deadline(o, "expires", held->expires_at);
-	if (held->method == METHOD_IGD_PINHOLE)
-		for (enum transport t = 0; t < TRANSPORT_MAX; t++)
-			json_add_int(o, pinhole_keys[t], held->pinhole_id[t]);
-	return o;
-}
-
-static int
-held_read(const cJSON *o, msec_t now, struct lease_held *ret)
-{
-	const char *method = json_get_string(o, "method");
-	struct lease_held held = { 0 };
-	int64_t external, internal, lifetime, id;
-
-	if (!method || method_from_name(method, &held.method) < 0 ||
-	    !get_addr(o, "externalAddress", &held.external) ||
-	    !get_uint(o, "externalPort", UINT16_MAX, &external) ||
-	    !get_uint(o, "internalPort", UINT16_MAX, &internal) ||
-	    !get_uint(o, "lifetimeSeconds", UINT32_MAX, &lifetime) || external == 0)
-		return -EINVAL;
-	held.external_port = (uint16_t)external;
-	held.internal_port = (uint16_t)internal;
-	held.lifetime_s = (uint32_t)lifetime;
-	held.expires_at = lifetime
-			      ? get_deadline(o, "expires", lifetime * MSEC_PER_SEC, now)
-			      : MSEC_NEVER;
-	for (int t = 0; t < TRANSPORT_MAX; t++)
-		if (json_to_int(
-			cJSON_GetArrayItem(json_get(o, "pinholeIds"), t), &id) == 0 &&
-		    id >= 0 && id <= UINT32_MAX)
-			held.pinhole_id[t] = (uint32_t)id;
-	*ret = held;
-	return 0;
-}
-
-static cJSON *
-transports_json(unsigned transports)
-{
-	cJSON *list = cJSON_CreateArray();
-
-	for (enum transport t = 0; t < TRANSPORT_MAX; t++)
-		if (transports & 1u << t)
-			json_append_string(list, transport_name(t));
-	return list;
-}
-
-static unsigned
-transports_read(const cJSON *list)
-{
-	unsigned mask = 0;
-	const cJSON *item;
-
-	cJSON_ArrayForEach(item, list)
-	{
-		enum transport t;
-
-		if (cJSON_IsString(item) &&
-		    transport_from_name(item->valuestring, &t) == 0)
-			mask |= 1u << t;
-	}
-	return mask;
-}
-
-static cJSON *
-context_json(const struct mapping_context *c)
-{
-	cJSON *o = cJSON_CreateObject(), *list;
-
-	json_add_item(o, "protocols", transports_json(c->transports));
-	if (!c->router_chooses)
-		json_add_int(o, "internalPort", c->internal_port);
-	add_addr(o, "internalAddress", &c->internal);
-	if (c->family != ADDR_NONE)
-		json_add_int(o, "family", c->family);
-	json_add_string(o, "interface", c->ifname);
-	add_addr(o, "gateway", &c->gateway);
-	json_add_int(o, "externalPort", c->external_port);
-	json_add_bool(o, "preferFailure", c->prefer_failure);
-	json_add_int(o, "lifetimeSeconds", c->lifetime_s);
-	json_add_string(o, "persistence", persistence_name(c->persistence));
-	json_add_string(o, "description", c->description);
-	list = json_add_array(o, "methods");
-	for (unsigned i = 0; i < c->methods_count; i++)
-		json_append_string(list, method_name(c->methods[i]));
-	return o;
-}
-
-static void
-methods_read(const cJSON *list, struct mapping_context *c)
-{
-	const cJSON *item;
-
-	cJSON_ArrayForEach(item, list)
-	{
-		enum method m;
-
-		if (cJSON_IsString(item) &&
-		    method_from_name(item->valuestring, &m) == 0 &&
-		    c->methods_count < METHOD_MAX)
-			c->methods[c->methods_count++] = m;
-	}
-}
-
-static int
-context_read(const cJSON *o, struct mapping_context *ret)
-{
-	const char *ifname = json_get_string(o, "interface");
-	const char *persistence = json_get_string(o, "persistence");
-	const char *description = json_get_string(o, "description");
-	struct mapping_context c = {
-		.transports = transports_read(json_get(o, "protocols")),
-		.router_chooses = !json_get(o, "internalPort"),
-	};
-	int64_t internal, external, family, lifetime;
-
-	if (!c.transports || !persistence ||
-	    persistence_from_name(persistence, &c.persistence) < 0 ||
-	    !get_uint(o, "internalPort", UINT16_MAX, &internal) ||
-	    !get_uint(o, "externalPort", UINT16_MAX, &external) ||
-	    !get_uint(o, "family", ADDR_IPV6, &family) ||
-	    !get_uint(o, "lifetimeSeconds", UINT32_MAX, &lifetime) ||
-	    !get_addr(o, "internalAddress", &c.internal) ||
-	    !get_addr(o, "gateway", &c.gateway) || (!c.router_chooses && internal == 0))
-		return -EINVAL;
-	c.internal_port = (uint16_t)internal;
-	c.external_port = (uint16_t)external;
-	c.family = family == ADDR_IPV4 || family == ADDR_IPV6 ? (enum addr_family)family
-							      : ADDR_NONE;
-	c.lifetime_s = (uint32_t)lifetime;
-	(void)json_get_bool(o, "preferFailure", &c.prefer_failure);
-	snprintf(c.ifname, sizeof(c.ifname), "%s", ifname ? ifname : "");
-	snprintf(
-	    c.description, sizeof(c.description), "%s", description ? description : "");
-	methods_read(json_get(o, "methods"), &c);
-	*ret = c;
-	return 0;
-}
 
 /* ---- writing ---- */
 
@@ -336,12 +28,12 @@ mapping_json(const struct mapping *m)
 	if (m->origin == MAPPING_BY_CONFIG)
 		json_add_string(o, "configured", m->name);
 	json_add_int(o, "uid", m->uid);
-	add_hex(o, "nonce", m->nonce, sizeof(m->nonce));
-	json_add_item(o, "context", context_json(&m->context));
-	add_deadline(o, "wantedUntil", m->wanted_until);
+	record_add_hex(o, "nonce", m->nonce, sizeof(m->nonce));
+	json_add_item(o, "context", record_context_json(&m->context));
+	record_add_deadline(o, "wantedUntil", m->wanted_until);
 	if (m->was_held) {
-		json_add_item(o, "on", identity_json(&m->last_on));
-		json_add_item(o, "held", held_json(&m->last));
+		json_add_item(o, "on", record_identity_json(&m->last_on));
+		json_add_item(o, "held", record_held_json(&m->last));
 	}
 	return o;
 }
@@ -351,11 +43,11 @@ tombstone_json(const struct holding *h)
 {
 	cJSON *o = cJSON_CreateObject();
 
-	json_add_item(o, "protocols", transports_json(h->want.transports));
-	add_addr(o, "internalAddress", &h->want.internal);
-	add_hex(o, "nonce", h->want.nonce, sizeof(h->want.nonce));
-	json_add_item(o, "on", identity_json(&h->on));
-	json_add_item(o, "held", held_json(&h->held));
+	json_add_item(o, "protocols", record_transports_json(h->want.transports));
+	record_add_addr(o, "internalAddress", &h->want.internal);
+	record_add_hex(o, "nonce", h->want.nonce, sizeof(h->want.nonce));
+	json_add_item(o, "on", record_identity_json(&h->on));
+	json_add_item(o, "held", record_held_json(&h->held));
 	return o;
 }
 
@@ -364,7 +56,7 @@ habit_json(const struct habit *h)
 {
 	cJSON *o = cJSON_CreateObject();
 
-	json_add_item(o, "on", identity_json(&h->on));
+	json_add_item(o, "on", record_identity_json(&h->on));
 	json_add_int(o, "leaseRung", h->habits.lease_rung);
 	json_add_bool(o, "noAddAny", h->habits.no_add_any);
 	json_add_bool(o, "samePort", h->habits.same_port);
@@ -480,7 +172,7 @@ restore(struct loading *l, const cJSON *o, const struct mapping_context *c,
 	struct mapping *m;
 
 	if (!id || strlen(id) >= MAPPING_ID_MAX || engine_find(e, id) ||
-	    !get_uint(o, "uid", UINT32_MAX, &uid))
+	    !record_get_uint(o, "uid", UINT32_MAX, &uid))
 		return;
 	m = engine_add_mapping(e, id);
 	if (!m)
@@ -507,14 +199,14 @@ load_mapping(struct loading *l, const cJSON *o)
 	struct gateway_identity on;
 	struct lease_held held;
 	uint8_t nonce[PCP_NONCE_LEN];
-	msec_t until =
-	    get_deadline(o, "wantedUntil", INT64_C(366) * 86400 * MSEC_PER_SEC, l->now);
+	msec_t until = record_get_deadline(
+	    o, "wantedUntil", INT64_C(366) * 86400 * MSEC_PER_SEC, l->now);
 	bool is_held = json_get(o, "held") &&
-		       identity_read(json_get(o, "on"), &on) == 0 &&
-		       held_read(json_get(o, "held"), l->now, &held) == 0;
+		       record_identity_read(json_get(o, "on"), &on) == 0 &&
+		       record_held_read(json_get(o, "held"), l->now, &held) == 0;
 
-	if (context_read(json_get(o, "context"), &c) < 0 ||
-	    get_hex(o, "nonce", nonce, sizeof(nonce)) != PCP_NONCE_LEN)
+	if (record_context_read(json_get(o, "context"), &c) < 0 ||
+	    record_get_hex(o, "nonce", nonce, sizeof(nonce)) != PCP_NONCE_LEN)
 		return true; /* damaged: dropped */
 	if (c.persistence == PERSISTENCE_CONNECTION || until <= l->now) {
 		if (is_held && held.expires_at > l->now)
@@ -529,16 +221,16 @@ static bool
 load_tombstone(struct loading *l, const cJSON *o)
 {
 	struct mapping_context c = {
-		.transports = transports_read(json_get(o, "protocols")),
+		.transports = record_transports_read(json_get(o, "protocols")),
 	};
 	struct gateway_identity on;
 	struct lease_held held;
 	uint8_t nonce[PCP_NONCE_LEN];
 
-	if (c.transports && get_addr(o, "internalAddress", &c.internal) &&
-	    get_hex(o, "nonce", nonce, sizeof(nonce)) == PCP_NONCE_LEN &&
-	    identity_read(json_get(o, "on"), &on) == 0 &&
-	    held_read(json_get(o, "held"), l->now, &held) == 0 &&
+	if (c.transports && record_get_addr(o, "internalAddress", &c.internal) &&
+	    record_get_hex(o, "nonce", nonce, sizeof(nonce)) == PCP_NONCE_LEN &&
+	    record_identity_read(json_get(o, "on"), &on) == 0 &&
+	    record_held_read(json_get(o, "held"), l->now, &held) == 0 &&
 	    held.expires_at > l->now)
 		bury(l->engine, &c, nonce, &on, &held);
 	return true;
@@ -551,8 +243,8 @@ load_router(struct loading *l, const cJSON *o)
 	struct habit *h;
 	int64_t rung;
 
-	if (identity_read(json_get(o, "on"), &on) < 0 ||
-	    !get_uint(o, "leaseRung", 3, &rung))
+	if (record_identity_read(json_get(o, "on"), &on) < 0 ||
+	    !record_get_uint(o, "leaseRung", 3, &rung))
 		return true;
 	h = calloc(1, sizeof(*h));
 	if (!h)

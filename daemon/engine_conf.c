@@ -1,0 +1,113 @@
+/*
+ * engine_conf.c - static mappings follow the configuration.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/engine_private.h"
+#include "daemon/log.h"
+#include "daemon/random.h"
+
+static void
+context_of(const struct conf_mapping *c, struct mapping_context *ret)
+{
+	*ret = (struct mapping_context) {
+		.transports = c->transports,
+		.router_chooses = c->internal_port == 0,
+		.internal_port = c->internal_port,
+		.internal = c->internal,
+		.family = c->family,
+		.gateway = c->gateway,
+		.external_port = c->external_port,
+		.prefer_failure = c->prefer_failure,
+		.lifetime_s = c->lease_s,
+		.persistence = PERSISTENCE_PERMANENT,
+		.methods_count = c->methods.count,
+	};
+	memcpy(ret->methods, c->methods.list, sizeof(ret->methods));
+	memcpy(ret->ifname, c->ifname, sizeof(ret->ifname));
+	snprintf(ret->description, sizeof(ret->description), "%s", c->description);
+}
+
+static bool
+same_context(const struct mapping_context *a, const struct mapping_context *b)
+{
+	return a->transports == b->transports &&
+	       a->router_chooses == b->router_chooses &&
+	       a->internal_port == b->internal_port &&
+	       addr_equal(&a->internal, &b->internal) && a->family == b->family &&
+	       strcmp(a->ifname, b->ifname) == 0 &&
+	       addr_equal(&a->gateway, &b->gateway) &&
+	       a->external_port == b->external_port &&
+	       a->prefer_failure == b->prefer_failure &&
+	       a->lifetime_s == b->lifetime_s &&
+	       strcmp(a->description, b->description) == 0 &&
+	       a->methods_count == b->methods_count &&
+	       memcmp(a->methods, b->methods, sizeof(a->methods)) == 0;
+}
+
+static struct mapping *
+find_configured(struct engine *e, const char *name)
+{
+	for (struct mapping *m = e->mappings; m; m = m->next)
+		if (m->origin == MAPPING_BY_CONFIG && !m->releasing &&
+		    strcmp(m->name, name) == 0)
+			return m;
+	return NULL;
+}
+
+static void
+follow_conf_mapping(struct engine *e, const struct conf_mapping *c)
+{
+	struct mapping *m = find_configured(e, c->name);
+	struct mapping_context context;
+
+	context_of(c, &context);
+	if (m && same_context(&m->context, &context))
+		return;
+	if (m)
+		engine_release(e, m);
+	m = engine_add_mapping(e, NULL);
+	if (!m)
+		return;
+	m->origin = MAPPING_BY_CONFIG;
+	snprintf(m->name, sizeof(m->name), "%s", c->name);
+	m->context = context;
+	random_fill(m->nonce, sizeof(m->nonce));
+	engine_tell(e, ENGINE_MAPPING_ADDED, m, NULL);
+}
+
+static bool
+in_conf(const struct conf *c, const char *name)
+{
+	for (size_t i = 0; i < c->mappings_count; i++)
+		if (strcmp(c->mappings[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+void
+engine_set_conf(struct engine *e, const struct conf *conf)
+{
+	struct netmon_named named[GATEWAYS_MAX];
+	int r;
+
+	e->conf = conf;
+	r = netmon_watch(e->net, named, reconcile_named(e, named, GATEWAYS_MAX));
+	if (r < 0)
+		log_warning("cannot watch the named uplinks: %s", strerror(-r));
+	for (struct mapping *m = e->mappings; m; m = m->next)
+		if (m->origin == MAPPING_BY_CONFIG && !in_conf(conf, m->name))
+			engine_release(e, m);
+	for (size_t i = 0; i < conf->mappings_count; i++)
+		follow_conf_mapping(e, &conf->mappings[i]);
+	persist_now(e);
+	e->uplinks_dirty = true;
+	engine_wake(e);
+}
+
+const struct conf *
+engine_conf(const struct engine *e)
+{
+	return e->conf;
+}
