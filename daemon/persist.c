@@ -63,10 +63,20 @@ habit_json(const struct habit *h)
 	return o;
 }
 
+/* An id that a program has written down never becomes another mapping's. */
+static cJSON *
+ids_json(const struct engine *e)
+{
+	cJSON *o = cJSON_CreateObject();
+
+	json_add_int(o, "last", e->next_id);
+	return o;
+}
+
 static size_t
 count_records(const struct engine *e)
 {
-	size_t n = 0;
+	size_t n = 1;
 
 	for (const struct mapping *m = e->mappings; m; m = m->next)
 		n++;
@@ -94,6 +104,7 @@ fill_records(struct engine *e, struct state_record *records)
 			    (struct state_record) { "tombstone", tombstone_json(h) };
 	for (const struct habit *h = e->habits; h; h = h->next)
 		records[n++] = (struct state_record) { "router", habit_json(h) };
+	records[n++] = (struct state_record) { "ids", ids_json(e) };
 	return n;
 }
 
@@ -259,6 +270,16 @@ load_router(struct loading *l, const cJSON *o)
 }
 
 static bool
+load_ids(struct loading *l, const cJSON *o)
+{
+	int64_t last;
+
+	if (record_get_uint(o, "last", UINT32_MAX, &last))
+		l->engine->next_id = MAX(l->engine->next_id, (unsigned)last);
+	return true;
+}
+
+static bool
 load_record(void *ctx, const char *kind, cJSON *object)
 {
 	static const struct {
@@ -268,6 +289,7 @@ load_record(void *ctx, const char *kind, cJSON *object)
 		{ "mapping", load_mapping },
 		{ "tombstone", load_tombstone },
 		{ "router", load_router },
+		{ "ids", load_ids },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
