@@ -114,13 +114,39 @@ engine_mappings(struct engine *e)
 	return e->mappings;
 }
 
-/* The living mapping with this internal endpoint, whoever owns it. */
+/* Where it is to be mapped to, on which router; NULL and ADDR_NONE without an uplink.
+ */
+static struct addr
+internal_address(struct engine *e, const struct mapping *m, struct gateway **ret)
+{
+	const struct netmon_uplink *u;
+
+	*ret = reconcile_choose(e, m);
+	if (m->context.internal.family != ADDR_NONE || !*ret)
+		return m->context.internal;
+	u = gateway_uplink(*ret);
+	return gateway_addr(&u->source, u->ifindex);
+}
+
+/* The living mapping with this internal endpoint, whoever owns it: "eth0" and "the
+ * default" are the same place if that is where the default route leads. */
 static struct mapping *
 find_same(struct engine *e, const struct mapping_context *context)
 {
-	for (struct mapping *m = e->mappings; m; m = m->next)
-		if (!m->releasing && mapping_same_internal(&m->context, context))
+	const struct mapping wanted = { .context = *context };
+	struct gateway *there, *here;
+	struct addr address = internal_address(e, &wanted, &there);
+
+	for (struct mapping *m = e->mappings; m; m = m->next) {
+		struct addr other;
+
+		if (m->releasing || !mapping_same_port(&m->context, context))
+			continue;
+		other = internal_address(e, m, &here);
+		if (here == there && addr_equal(&other, &address) &&
+		    (here || mapping_same_place(&m->context, context)))
 			return m;
+	}
 	return NULL;
 }
 

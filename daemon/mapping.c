@@ -6,12 +6,18 @@
 #include <string.h>
 
 bool
-mapping_same_internal(const struct mapping_context *a, const struct mapping_context *b)
+mapping_same_port(const struct mapping_context *a, const struct mapping_context *b)
 {
 	return a->transports & b->transports && !a->router_chooses &&
-	       !b->router_chooses && a->internal_port == b->internal_port &&
-	       addr_equal(&a->internal, &b->internal) && a->family == b->family &&
-	       strcmp(a->ifname, b->ifname) == 0;
+	       !b->router_chooses && a->internal_port == b->internal_port;
+}
+
+bool
+mapping_same_place(const struct mapping_context *a, const struct mapping_context *b)
+{
+	return addr_equal(&a->internal, &b->internal) && a->family == b->family &&
+	       strcmp(a->ifname, b->ifname) == 0 &&
+	       addr_equal(&a->gateway, &b->gateway);
 }
 
 void

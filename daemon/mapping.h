@@ -86,9 +86,12 @@ struct mapping {
 	struct mapping_watcher *watchers;
 };
 
-/* The address, port and transport inside are the same (one user holds it once). */
+/* They share a transport and name the same port inside. */
 bool
-mapping_same_internal(const struct mapping_context *a, const struct mapping_context *b);
+mapping_same_port(const struct mapping_context *a, const struct mapping_context *b);
+/* The same address, family, interface and gateway were asked for. */
+bool
+mapping_same_place(const struct mapping_context *a, const struct mapping_context *b);
 
 /* SUSPENDED without a gateway, else as the lease says. */
 void mapping_status(const struct mapping *m, struct lease_status *ret);
