@@ -3,6 +3,9 @@
  *
  * Epochs are widened to signed 64-bit milliseconds before any arithmetic: a counter
  * that wraps at 2^32 then simply goes backwards, which both rules call a loss, once.
+ *
+ * Some gateways answer with a constant, or with a clock that runs far too slowly (F04):
+ * the rules would call every answer a loss.
  */
 #include "proto/epoch.h"
 
@@ -17,36 +20,58 @@ struct deltas {
 };
 
 static struct deltas
-epoch_take(struct epoch *e, uint32_t epoch_s, msec_t now)
+epoch_deltas(const struct epoch *e, uint32_t epoch_s, msec_t now)
 {
-	struct deltas d = {
+	return (struct deltas) {
 		.first = !e->known,
 		.server_ms = ((msec_t)epoch_s - (msec_t)e->epoch_s) * MSEC_PER_SEC,
 		.client_ms = e->known ? MAX(now - e->at, 0) : 0,
 	};
+}
 
-	*e = (struct epoch) { .known = true, .epoch_s = epoch_s, .at = now };
-	return d;
+/* What the rule of the protocol found (lost), told only where it can be a restart. */
+static bool
+epoch_judge(
+    struct epoch *e, uint32_t epoch_s, const struct deltas *d, bool lost, msec_t now)
+{
+	bool same = epoch_s == e->epoch_s, still = e->still && same;
+	bool sure = d->server_ms < 0 ||
+		    (!same && epoch_s * MSEC_PER_SEC <= d->client_ms + SLACK_MS);
+
+	lost = lost && !d->first && !still;
+	/* Not now, but what was seen before stays: it is told later if it is still
+	 * so. */
+	if (lost && !sure && e->told && now - e->told_at < EPOCH_REBUILD_MS)
+		return false;
+	e->still = still || (same && lost);
+	if (lost) {
+		e->told = true;
+		e->told_at = now;
+	}
+	e->known = true;
+	e->epoch_s = epoch_s;
+	e->at = now;
+	return lost;
 }
 
 bool
 epoch_natpmp(struct epoch *e, uint32_t epoch_s, msec_t now)
 {
-	struct deltas d = epoch_take(e, epoch_s, now);
+	struct deltas d = epoch_deltas(e, epoch_s, now);
 
 	/* The conservative estimate is 7/8 of our own time. */
-	return !d.first && d.server_ms + SLACK_MS < d.client_ms - d.client_ms / 8;
+	return epoch_judge(e, epoch_s, &d,
+	    d.server_ms + SLACK_MS < d.client_ms - d.client_ms / 8, now);
 }
 
 bool
 epoch_pcp(struct epoch *e, uint32_t epoch_s, msec_t now)
 {
-	struct deltas d = epoch_take(e, epoch_s, now);
+	struct deltas d = epoch_deltas(e, epoch_s, now);
 
-	if (d.first)
-		return false;
-	if (d.server_ms < -REORDER_MS)
-		return true;
-	return d.client_ms + SLACK_MS < d.server_ms - d.server_ms / 16 ||
-	       d.server_ms + SLACK_MS < d.client_ms - d.client_ms / 16;
+	return epoch_judge(e, epoch_s, &d,
+	    d.server_ms < -REORDER_MS ||
+		d.client_ms + SLACK_MS < d.server_ms - d.server_ms / 16 ||
+		d.server_ms + SLACK_MS < d.client_ms - d.client_ms / 16,
+	    now);
 }

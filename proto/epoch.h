@@ -15,9 +15,17 @@ struct epoch {
 	bool known;
 	uint32_t epoch_s; /* last value seen */
 	msec_t at;        /* when */
+	bool still;       /* this very value was taken for a loss before */
+	bool told;        /* a loss was told... */
+	msec_t told_at;   /* ...then */
 };
 
-/* RFC 6886 section 3.6: true if the gateway lost its state; remembers the value. */
+/* A clock that only goes wrong is no reason to rebuild more often than this; one that
+ * went back, or says that the gateway booted after its last answer, always is. */
+#define EPOCH_REBUILD_MS (INT64_C(60) * MSEC_PER_SEC)
+
+/* RFC 6886 section 3.6: true if the gateway lost its state; remembers the value.  A
+ * value that stands still is a loss once, then a broken clock. */
 bool epoch_natpmp(struct epoch *e, uint32_t epoch_s, msec_t now);
 
 /* RFC 6887 section 8.5: the same for PCP. */

@@ -171,11 +171,48 @@ test_month_with_resets(void **state)
 	run_months(DAY_MS, 28);
 }
 
+/* F04: how often a clock of this rate (percent), asked every ask_ms for an hour, is
+ * taken for a restart. */
+static unsigned
+losses_of(epoch_rule rule, unsigned rate, msec_t ask_ms, struct epoch *e)
+{
+	unsigned losses = 0;
+
+	for (msec_t now = 0; now <= HOUR_MS; now += ask_ms)
+		losses += rule(e, (uint32_t)(7000 + now / 1000 * rate / 100), now);
+	return losses;
+}
+
+static void
+test_broken_clocks(void **state)
+{
+	static const epoch_rule rules[] = { epoch_natpmp, epoch_pcp };
+	static const msec_t asks_ms[] = { 4000, 16000, 60000 };
+
+	(void)state;
+	for (unsigned r = 0; r < 2; r++)
+		for (unsigned a = 0; a < 3; a++) {
+			struct epoch still = { 0 }, slow = { 0 }, fast = { 0 };
+
+			assert_int_equal(losses_of(rules[r], 0, asks_ms[a], &still), 1);
+			/* Going back is a restart, for a clock of any kind... */
+			assert_true(rules[r](&still, 0, HOUR_MS + 1000));
+			assert_false(rules[r](&still, 0, HOUR_MS + 2000));
+			/* ...and so is a value that says so, right after another. */
+			assert_true(rules[r](&still, 5, HOUR_MS + 13000));
+			assert_in_range(
+			    losses_of(rules[r], 30, asks_ms[a], &slow), 30, 60);
+			assert_in_range(losses_of(rules[r], 300, asks_ms[a], &fast),
+			    r ? 30 : 0, r ? 60 : 0);
+		}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_broken_clocks),
 		cmocka_unit_test(test_month_without_reset),
 		cmocka_unit_test(test_month_with_resets),
 	};

@@ -262,6 +262,33 @@ test_restart_epoch(void **state)
 	}
 }
 
+/* F04: an epoch that stands still is a broken clock, not a restart at every look. */
+static void
+test_epoch_stands_still(void **state)
+{
+	struct sim s;
+	struct lease *l[20];
+
+	(void)state;
+	for (int pcp = 0; pcp < 2; pcp++) {
+		sim_init(&s, 80);
+		s.pcp = pcp;
+		s.natpmp = true;
+		s.drift = -1;
+		for (uint16_t i = 0; i < 20; i++) {
+			struct lease_want w = sim_want((uint16_t)(7000 + i), TCP);
+
+			l[i] = lease_new(s.router, &w, NULL, &s, s.now);
+		}
+		sim_pass(&s, INT64_C(1800) * 1000);
+		assert_in_range(s.restarts, 0, pcp + 1);
+		assert_in_range(s.maps, 20, 20 + 20 * (pcp + 1u));
+		for (uint16_t i = 0; i < 20; i++)
+			assert_int_equal(sim_status(l[i]).state, MAPPING_ACTIVE);
+		sim_done(&s);
+	}
+}
+
 /* 30 days, drift of 5 %, loss, suspend: no false alarm, no request too many. */
 static void
 test_month(void **state)
@@ -610,6 +637,7 @@ main(void)
 		cmocka_unit_test(test_port_closed),
 		cmocka_unit_test(test_loss),
 		cmocka_unit_test(test_restart_epoch),
+		cmocka_unit_test(test_epoch_stands_still),
 		cmocka_unit_test(test_month),
 		cmocka_unit_test(test_vpn),
 		cmocka_unit_test(test_other_method),
