@@ -209,10 +209,8 @@ record_held_read(const cJSON *o, msec_t now, struct lease_held *ret)
 	held.expires_at =
 	    lifetime ? record_get_deadline(o, "expires", lifetime * MSEC_PER_SEC, now)
 		     : MSEC_NEVER;
-	for (int t = 0; t < TRANSPORT_MAX; t++)
-		if (json_to_int(
-			cJSON_GetArrayItem(json_get(o, "pinholeIds"), t), &id) == 0 &&
-		    id >= 0 && id <= UINT32_MAX)
+	for (enum transport t = 0; t < TRANSPORT_MAX; t++)
+		if (record_get_uint(o, pinhole_keys[t], UINT32_MAX, &id))
 			held.pinhole_id[t] = (uint32_t)id;
 	*ret = held;
 	return 0;
