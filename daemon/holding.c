@@ -145,6 +145,24 @@ holding_of(struct engine *e, const struct mapping *m)
 	return NULL;
 }
 
+/* Another router, another address of ours, or too late: the same number if it is free.
+ */
+static void
+want_again(const struct mapping *m, struct holding *h)
+{
+	struct gateway_identity moved = m->last_on;
+
+	if (!h->want.external_port)
+		h->want.external_port = m->last.external_port;
+	moved.local = h->on.local;
+	if (m->context.internal.family == ADDR_NONE &&
+	    identity_matches(&moved, &h->on) &&
+	    h->want.external_port == m->last.external_port) {
+		h->want.former = m->last_on.local;
+		h->want.former_ends = m->last.expires_at;
+	}
+}
+
 int
 holding_take(struct engine *e, struct mapping *m, struct gateway *g, msec_t now)
 {
@@ -160,9 +178,8 @@ holding_take(struct engine *e, struct mapping *m, struct gateway *g, msec_t now)
 	if (m->was_held && identity_matches(&m->last_on, &h->on) &&
 	    m->last.expires_at > now)
 		adopt = &m->last;
-	else if (m->was_held && !h->want.external_port)
-		/* Another router, or too late: the same number if it is free. */
-		h->want.external_port = m->last.external_port;
+	else if (m->was_held)
+		want_again(m, h);
 	h->lease = lease_new(gateway_router(g), &h->want, adopt, h, now);
 	if (!h->lease) {
 		holding_free(h);

@@ -64,6 +64,11 @@ struct lease_want {
 	unsigned transports; /* mask of 1 << enum transport; both share one number */
 	struct addr
 	    internal; /* the address mapped to; settings.local unless third party */
+	/* The address this host had when it held the number that is suggested,
+	 * ADDR_NONE: the same; and when that lease ends.  An IGD's entry that still
+	 * leads there is ours and may be replaced. */
+	struct addr former;
+	msec_t former_ends;
 	uint16_t
 	    internal_port; /* 0: one number for inside and outside, router's choice */
 	uint16_t external_port; /* suggested; 0: internal_port, or any */

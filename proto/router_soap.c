@@ -7,11 +7,14 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "proto/router_private.h"
 
 #define RUNGS 4
 #define PINHOLE_LIFETIME_MAX_S 86400
+/* Rounding of the router, and the way of its answer. */
+#define FORMER_SLACK_MS (2 * MSEC_PER_SEC)
 
 /* Quirk 19: 7200 -> 3600 -> 0 -> 604800, from what was wanted. */
 static uint32_t
@@ -131,8 +134,12 @@ ask_action(const struct router *r, const struct lease *l)
 	const struct igd_service *s = &r->igd.desc->service[r->igd.wan];
 
 	/* A renewal and an insisted-on number name the port; a new one may let the
-	 * router choose. */
+	 * router choose, except that it would not give us what it keeps for our former
+	 * address. */
+	bool regain = l->want.former.family != ADDR_NONE && !l->replaced;
+
 	if (l->leg[l->leg_now].held || l->want.prefer_failure || r->habits.no_add_any ||
+	    regain ||
 	    !igd_action_offered(IGD_ADD_ANY_PORT_MAPPING, s->kind, s->version))
 		return IGD_ADD_PORT_MAPPING;
 	return IGD_ADD_ANY_PORT_MAPPING;
@@ -272,11 +279,11 @@ ask_granted(struct router *r, struct lease *l, const struct igd_answer *ans, mse
 
 /* ---- answers to what was read back ---- */
 
-/* Whether the entry that was read leads to our own endpoint. */
+/* Whether the entry that was read leads to our port at that address. */
 static bool
-entry_is_ours(const struct lease *l, const struct igd_answer *ans)
+entry_leads_to(const struct lease *l, const struct igd_answer *ans, struct addr ours)
 {
-	struct addr client, ours = l->want.internal;
+	struct addr client;
 	uint64_t port;
 
 	ours.scope = 0;
@@ -285,6 +292,31 @@ entry_is_ours(const struct lease *l, const struct igd_answer *ans)
 	       addr_equal(&client, &ours) &&
 	       igd_answer_uint(ans, IGD_ARG_INTERNAL_PORT, UINT16_MAX, &port) == 0 &&
 	       port == l->leg[l->leg_now].internal_port;
+}
+
+static bool
+entry_is_ours(const struct lease *l, const struct igd_answer *ans)
+{
+	return entry_leads_to(l, ans, l->want.internal);
+}
+
+/*
+ * What we left at our former address (DHCP renumbered this host).  If another host
+ * lives there by now and asked for that number, it did so after us: its entry lasts
+ * longer, or says something else.  Where the router does not tell, it is left alone.
+ */
+static bool
+entry_was_ours(const struct lease *l, const struct igd_answer *ans, msec_t now)
+{
+	uint64_t left_s;
+
+	return l->want.former.family != ADDR_NONE &&
+	       entry_leads_to(l, ans, l->want.former) &&
+	       strcmp(ans->value[IGD_ARG_DESCRIPTION], l->want.description) == 0 &&
+	       igd_answer_uint(ans, IGD_ARG_LEASE_DURATION, UINT32_MAX, &left_s) == 0 &&
+	       left_s > 0 &&
+	       now + (msec_t)left_s * MSEC_PER_SEC <=
+		   l->want.former_ends + FORMER_SLACK_MS;
 }
 
 static bool
@@ -297,7 +329,7 @@ says_gone(const struct igd_answer *ans)
 static void
 owner_answered(struct lease *l, const struct igd_answer *ans, msec_t now)
 {
-	if (entry_is_ours(l, ans)) {
+	if (entry_is_ours(l, ans) || entry_was_ours(l, ans, now)) {
 		lease_owned(l, now);
 		return;
 	}

@@ -52,7 +52,8 @@ DEFAULTS = {
              "headers": {}, "extra": 0},
     "description": {"version": 1, "path": "/rootDesc.xml", "url_base": "", "name": "Scripted",
                     "control": "{path}", "file": "", "wrap": "{xml}"},
-    "soap": {"pad_error": False, "prefix": "u", "events": False},
+    # delete_any: any host may delete any entry, as most routers let it.
+    "soap": {"pad_error": False, "prefix": "u", "events": False, "delete_any": False},
     "service": [],
     "rule": [],
     "entry": [],

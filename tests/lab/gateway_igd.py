@@ -350,7 +350,7 @@ class Igd:
         held = self.gateway.table.get((facts["protocol"], facts["external_port"]))
         if not held:
             raise Fault(714)
-        if held.client != facts["source"]:
+        if held.client != facts["source"] and not self.gateway.conf["soap"]["delete_any"]:
             raise Fault(606)
         del self.gateway.table[(facts["protocol"], facts["external_port"])]
         return {}
