@@ -291,6 +291,7 @@ router_hint(struct router *r, msec_t now)
 	 * still there; UPnP is read back. */
 	r->hint_again_at = now + HINT_RENEW_MS;
 	router_verify_all(r, now);
+	events_check(r, now);
 	for (struct lease *l = r->leases; l; l = l->next) {
 		if (l->is_held && !l->direct && l->op == OP_NONE &&
 		    pxp_is(l->service)) {

@@ -193,6 +193,22 @@ void router_http(struct router *r, unsigned id, int error,
     const struct http_response *response, msec_t now);
 void router_timer(struct router *r, msec_t now);
 
+/* ---- events of UPnP (GENA), IPv4 only ---- */
+
+/*
+ * Whether the router's events are wanted while leases are held; not until this is said.
+ * The owner then keeps a listener for as long as router_expects_events() is true, tells
+ * where it is by router_set_callback(), and hands in what the gateway (nobody else)
+ * sends there.  When they are not wanted any more, UNSUBSCRIBE is one of the next
+ * actions.
+ */
+void router_want_events(struct router *r, bool want, msec_t now);
+bool router_expects_events(const struct router *r);
+/* TCP port on settings.local; secret: random, the path by which a NOTIFY is ours. */
+void router_set_callback(struct router *r, uint16_t port, uint64_t secret, msec_t now);
+/* One whole request.  Returns the HTTP status to answer, for gena_encode_answer(). */
+int router_event(struct router *r, const char *buf, size_t len, msec_t now);
+
 /* ---- actions ---- */
 
 enum router_action_kind {

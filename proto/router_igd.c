@@ -385,6 +385,9 @@ router_http(struct router *r, unsigned id, int error,
 		if (l)
 			soap_answer(r, l, error, response, now);
 		break;
+	case JOB_EVENTS:
+		events_answered(r, error, response, now);
+		break;
 	}
 	maybe_give_up(r, now);
 }
@@ -434,10 +437,10 @@ igd_next(struct router *r, msec_t now, struct router_action *ret)
 	if (fetch_description(r, now, ret))
 		return true;
 	if (!g->desc || retry_pace_at(&g->pace, now) > now)
-		return false;
+		return events_next(r, now, ret);
 	/* Reading back many must not delay what somebody waits for. */
 	return next_lease(r, false, now, ret) || next_question(r, now, ret) ||
-	       next_lease(r, true, now, ret);
+	       events_next(r, now, ret) || next_lease(r, true, now, ret);
 }
 
 void
@@ -447,6 +450,7 @@ igd_timer(struct router *r, msec_t now)
 		r->igd.searching = false;
 		maybe_give_up(r, now);
 	}
+	events_timer(r, now);
 }
 
 msec_t
@@ -457,5 +461,5 @@ igd_deadline(const struct router *r)
 
 	if (g->job == JOB_NONE && anything_in_line(r))
 		at = MIN(at, retry_pace_at(&g->pace, 0));
-	return at;
+	return MIN(at, events_deadline(r));
 }

@@ -9,6 +9,7 @@
  *   router_search.c UPnP: the search and what is announced
  *   router_igd.c    UPnP: descriptions, which service is connected, polls
  *   router_soap.c   leases as SOAP dialogues
+ *   router_events.c the subscription to UPnP events
  *
  * Nobody else includes this.
  */
@@ -17,6 +18,7 @@
 #include <stdarg.h>
 
 #include "proto/epoch.h"
+#include "proto/gena.h"
 #include "proto/igd_desc.h"
 #include "proto/igd_soap.h"
 #include "proto/natpmp.h"
@@ -133,7 +135,8 @@ enum igd_job {
 	JOB_STATUS,
 	JOB_ADDRESS,
 	JOB_FIREWALL,
-	JOB_LEASE
+	JOB_LEASE,
+	JOB_EVENTS
 };
 
 struct candidate {
@@ -178,6 +181,27 @@ struct igd {
 	struct retry_pace pace;
 };
 
+/* ---- events ---- */
+
+enum events_job { EVENTS_IDLE, EVENTS_SUBSCRIBE, EVENTS_RENEW, EVENTS_UNSUBSCRIBE };
+
+struct events {
+	bool wanted;
+	uint16_t port; /* of the callback; 0: there is none yet */
+	char path[GENA_PATH_MAX];
+	struct url url; /* where we are, or will be, subscribed */
+	struct gena_subscription subscription; /* sid "": none */
+	enum events_job job;                   /* under way */
+	msec_t at;         /* subscribe or renew; resting: until then */
+	msec_t expires_at; /* of the subscription */
+	bool resting;      /* was refused */
+	unsigned failures;
+	bool has_seq;
+	uint32_t seq;                 /* of the last event */
+	char early_sid[GENA_SID_MAX]; /* of events that came before the answer */
+	bool disconnected;            /* as the last event said */
+};
+
 /* ---- the router ---- */
 
 struct router {
@@ -194,6 +218,7 @@ struct router {
 	unsigned exchanges; /* of leases over 5351, started and not overdue */
 	unsigned overdue;   /* those whose first verdict was silence */
 	struct igd igd;
+	struct events events;
 
 	struct addr external;
 	enum method external_source;
@@ -347,3 +372,12 @@ bool soap_send(struct router *r, enum igd_job job, int service, enum igd_action 
  * port, no such path), or any other error of transport or content. */
 int soap_read(const struct router *r, int error, const struct http_response *response,
     struct igd_answer *ret);
+
+/* router_events.c */
+bool events_next(struct router *r, msec_t now, struct router_action *ret);
+void events_answered(
+    struct router *r, int error, const struct http_response *response, msec_t now);
+void events_timer(struct router *r, msec_t now);
+msec_t events_deadline(const struct router *r);
+/* Renew now: a router that restarted does not know the subscription. */
+void events_check(struct router *r, msec_t now);
