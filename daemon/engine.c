@@ -309,7 +309,7 @@ on_reconcile(void *ctx)
 	struct engine *e = ctx;
 
 	reconcile(e, loop_now());
-	if (e->stopping && !holding_any_releasing(e) && e->stopped) {
+	if (e->stopping && !reconcile_is_leaving(e) && e->stopped) {
 		void (*stopped)(void *) = e->stopped;
 
 		e->stopped = NULL;

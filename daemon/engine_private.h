@@ -79,6 +79,8 @@ void reconcile(struct engine *e, msec_t now);
 /* The uplink the mapping should be on, NULL: none. */
 struct gateway *reconcile_choose(struct engine *e, const struct mapping *m);
 void reconcile_state(struct engine *e);
+/* Something is still being deleted or unsubscribed. */
+bool reconcile_is_leaving(const struct engine *e);
 /* The [Uplink] sections as netmon takes them; how many. */
 size_t reconcile_named(const struct engine *e, struct netmon_named *ret, size_t max);
 

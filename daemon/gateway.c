@@ -11,8 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/callback.h"
 #include "daemon/fetch.h"
 #include "daemon/log.h"
+#include "daemon/random.h"
 #include "daemon/sock.h"
 #include "proto/natpmp.h"
 #include "proto/ssdp.h"
@@ -37,6 +39,8 @@ struct gateway {
 	struct channel pxp, ssdp;
 	struct fetch *fetch;
 	unsigned fetch_id;
+	bool want_events;
+	struct callback *callback; /* while the router may send events */
 	msec_t hint_at;
 };
 
@@ -252,13 +256,77 @@ act(struct gateway *g, const struct router_action *a)
 	}
 }
 
+/* ---- events ---- */
+
+static int
+on_event(const char *request, size_t len, void *ctx)
+{
+	struct gateway *g = ctx;
+	int status = router_event(g->router, request, len, loop_now());
+
+	log_debug("%s: event, answered %d", g->name, status);
+	gateway_kick(g);
+	return status;
+}
+
+/* True: there is a listener now, and the router can be told of it. */
+static bool
+open_callback(struct gateway *g)
+{
+	int r =
+	    callback_open(g->loop, &g->from, &g->address, on_event, g, &g->callback);
+
+	if (r < 0) {
+		log_warning("%s: no listener for events: %s", g->name, strerror(-r));
+		router_want_events(g->router, false, loop_now());
+		return false;
+	}
+	log_info("%s: events come to TCP port %u", g->name, callback_port(g->callback));
+	router_set_callback(
+	    g->router, callback_port(g->callback), random_u64(), loop_now());
+	return true;
+}
+
+/* The listener is there exactly while something may come.  True: that changed what the
+ * router has to do. */
+static bool
+follow_events(struct gateway *g)
+{
+	if (router_expects_events(g->router))
+		return !g->callback && open_callback(g);
+	if (g->callback) {
+		g->callback = callback_close(g->callback);
+		log_debug("%s: no events any more", g->name);
+		g->hooks.events_ended(g, g->hooks.ctx);
+	}
+	return false;
+}
+
+void
+gateway_want_events(struct gateway *g, bool want)
+{
+	if (want == g->want_events)
+		return;
+	g->want_events = want;
+	router_want_events(g->router, want, loop_now());
+	gateway_kick(g);
+}
+
+bool
+gateway_has_events(const struct gateway *g)
+{
+	return g->callback != NULL;
+}
+
 static void
 pump(struct gateway *g)
 {
 	struct router_action a;
 
-	while (router_next(g->router, loop_now(), &a))
-		act(g, &a);
+	do
+		while (router_next(g->router, loop_now(), &a))
+			act(g, &a);
+	while (follow_events(g));
 	if (!router_expects_datagram(g->router))
 		channel_close(&g->pxp);
 	if (!router_expects_ssdp(g->router))
@@ -316,6 +384,7 @@ gateway_free(struct gateway *g)
 	if (!g)
 		return NULL;
 	fetch_cancel(g->fetch);
+	callback_close(g->callback);
 	channel_close(&g->pxp);
 	channel_close(&g->ssdp);
 	timer_done(&g->timer);

@@ -22,6 +22,8 @@ struct gateway_hooks {
 	void (*services_changed)(struct gateway *g, void *ctx);
 	void (*external_changed)(struct gateway *g, void *ctx);
 	void (*restarted)(struct gateway *g, void *ctx);
+	/* gateway_want_events(g, false) is done: the router was told. */
+	void (*events_ended)(struct gateway *g, void *ctx);
 	void *ctx;
 };
 
@@ -39,6 +41,12 @@ const char *gateway_name(const struct gateway *g);
 
 /* The router was given something to do: look at it in the next turn of the loop. */
 void gateway_kick(struct gateway *g);
+
+/* Whether to subscribe to the router's UPnP events while leases are held; not until
+ * this is said.  That needs a TCP listener, open to the router only. */
+void gateway_want_events(struct gateway *g, bool want);
+/* Subscribed, or on the way there or back. */
+bool gateway_has_events(const struct gateway *g);
 
 /* What a listener heard: an announcement on port 5350, or SSDP NOTIFY. */
 void gateway_announced(struct gateway *g);

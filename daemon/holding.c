@@ -476,10 +476,18 @@ restarted(struct gateway *g, void *ctx)
 	engine_tell(e, ENGINE_GATEWAY_CHANGED, NULL, g);
 }
 
+static void
+events_ended(struct gateway *g, void *ctx)
+{
+	(void)g;
+	engine_wake(ctx);
+}
+
 const struct gateway_hooks holding_hooks = {
 	.lease_changed = lease_changed,
 	.lease_gone = lease_gone,
 	.services_changed = services_changed,
 	.external_changed = external_changed,
 	.restarted = restarted,
+	.events_ended = events_ended,
 };

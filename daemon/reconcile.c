@@ -274,6 +274,22 @@ follow_listeners(struct engine *e)
 	hear_on(e->hear, ifindexes, count);
 }
 
+static void
+follow_events(struct engine *e)
+{
+	for (size_t i = 0; i < e->gateways_count; i++)
+		gateway_want_events(e->gateways[i], e->conf->events && !e->stopping);
+}
+
+bool
+reconcile_is_leaving(const struct engine *e)
+{
+	for (size_t i = 0; i < e->gateways_count; i++)
+		if (gateway_has_events(e->gateways[i]))
+			return true;
+	return holding_any_releasing(e);
+}
+
 void
 reconcile_state(struct engine *e)
 {
@@ -312,6 +328,7 @@ reconcile(struct engine *e, msec_t now)
 	for (const struct mapping *m = e->mappings; m; m = m->next)
 		next = MIN(next, m->wanted_until);
 	follow_listeners(e);
+	follow_events(e);
 	reconcile_state(e);
 	if (e->reconcile_timer.slot == 0 || e->reconcile_timer.at > next)
 		timer_set(&e->reconcile_timer, next);

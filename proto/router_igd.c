@@ -278,8 +278,8 @@ status_answered(struct router *r, int error, const struct igd_answer *ans, msec_
 		return;
 	}
 	g->connected = connected;
-	if (!understood ||
-	    igd_answer_uint(ans, IGD_ARG_UPTIME, UINT32_MAX, &uptime) < 0)
+	/* Without a connection it counts nothing. */
+	if (!connected || igd_answer_uint(ans, IGD_ARG_UPTIME, UINT32_MAX, &uptime) < 0)
 		return;
 	/* It counts the connection, not the router: read back before anything is said.
 	 */
