@@ -228,14 +228,21 @@ next_question(struct router *r, msec_t now, struct router_action *ret)
 	};
 	const struct igd_args none = { 0 };
 
+	/* The status tells whom to ask for the address; where there is nobody else, the
+	 * address is what applications wait for. */
+	bool sure = r->service[ROUTER_IGD].state == SERVICE_AVAILABLE &&
+		    !has_other_wan(&r->igd);
+	size_t first = sure ? 1 : 0;
+
 	for (size_t i = 0; i < ARRAY_SIZE(questions); i++) {
-		enum igd_job job = questions[i].job;
+		size_t k = (first + i) % ARRAY_SIZE(questions);
+		enum igd_job job = questions[k].job;
 
 		if (!(r->igd.todo & 1u << job))
 			continue;
 		r->igd.todo &= ~(1u << job);
 		if (soap_send(r, job, job == JOB_FIREWALL ? r->igd.pinhole : r->igd.wan,
-			questions[i].action, &none, now, ret))
+			questions[k].action, &none, now, ret))
 			return true;
 	}
 	return false;
