@@ -106,6 +106,7 @@ lease_granted(struct lease *l, uint16_t internal_port, uint16_t external_port,
 		.granted_at = now,
 		.pinhole_id = pinhole_id };
 	l->todo &= ~(1u << l->leg_now);
+	l->dropped = false;
 	service_alive(l->router, l->service, now);
 	if (l->phase == LEASE_RELEASING) {
 		lease_advance(l, now);
@@ -134,6 +135,7 @@ void
 lease_deleted(struct lease *l, msec_t now)
 {
 	clear_leg(l);
+	l->dropped = true;
 	lease_advance(l, now);
 }
 

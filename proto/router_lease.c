@@ -81,7 +81,7 @@ lease_new(struct router *r, const struct lease_want *want,
 		return NULL;
 	l->want = *want;
 	l->owner = owner;
-	l->at = now;
+	l->at = l->wanted_at = now;
 	l->verify_at = MSEC_NEVER;
 	link_lease(r, l);
 	if (adopt && adopt->method != METHOD_DIRECT)
@@ -311,6 +311,8 @@ lease_try(struct lease *l, msec_t now)
 		begin_round(l, s, now);
 	} else if (choose_may_turn_up(l)) {
 		l->pending = true; /* told when it does, or when it does not */
+		if (l->problem.present && now - l->wanted_at >= RETRY_VERDICT_MS)
+			l->verdict = l->changed = true;
 	} else if (choose_direct(l, now)) {
 		choose_ports(l);
 		hold_direct(l);

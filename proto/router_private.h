@@ -98,6 +98,7 @@ struct lease {
 	msec_t at; /* WAITING: try again; HELD: renew; overdue: look for others */
 	msec_t verify_at;             /* HELD by IGD: read back */
 	msec_t next_send, started_at; /* of the exchange */
+	msec_t wanted_at;
 
 	enum lease_phase phase;
 	enum router_service service; /* of the exchange, and of what is held */
@@ -121,6 +122,7 @@ struct lease {
 	bool quiet;    /* this renewal only looks: no news unless something differs */
 	bool healed;   /* re-made once after it vanished by itself */
 	bool replaced; /* our own stale entry was deleted in this round */
+	bool dropped;  /* deleted since the last grant: a late copy may still come */
 	bool started;  /* op is under way, not just next in line */
 	bool overdue;  /* its first verdict was silence */
 };
@@ -215,8 +217,9 @@ struct router {
 
 	struct retry_pace pace; /* first sends to port 5351 */
 	msec_t hint_again_at;
-	unsigned exchanges; /* of leases over 5351, started and not overdue */
-	unsigned overdue;   /* those whose first verdict was silence */
+	msec_t natpmp_turn_at; /* the next NAT-PMP request may be sent */
+	unsigned exchanges;    /* of leases over 5351, started and not overdue */
+	unsigned overdue;      /* those whose first verdict was silence */
 	struct igd igd;
 	struct events events;
 

@@ -17,6 +17,9 @@
 #define HELD_MIN_MS (INT64_C(2) * MSEC_PER_SEC)
 /* RFC 6887 15: an error's lifetime says how long it lasts; we bound what we believe. */
 #define HOLD_MAX_MS (INT64_C(1800) * MSEC_PER_SEC)
+/* RFC 6886 3.1: one request after the other, at the pace of the gateway; one that is
+ * silent holds up the rest no longer than this. */
+#define NATPMP_TURN_MS INT64_C(250)
 
 bool
 pxp_is(enum router_service s)
@@ -185,7 +188,10 @@ send_lease(struct router *r, struct lease *l, msec_t now, struct router_action *
 	ssize_t len;
 
 	if (!l->started) {
-		retry_pace_use(&r->pace, now);
+		if (l->op == OP_ASK)
+			retry_pace_use(&r->pace, now);
+		if (l->service == ROUTER_NAT_PMP)
+			r->natpmp_turn_at = now + NATPMP_TURN_MS;
 		r->exchanges++;
 		l->started = true;
 		l->overdue = false;
@@ -203,16 +209,23 @@ send_lease(struct router *r, struct lease *l, msec_t now, struct router_action *
 	return len > 0;
 }
 
-/* When the lease has something to send: now or later. */
+/* When the lease has something to send: now or later.  Deletes are not paced: whoever
+ * leaves has no time, and they cost the router nothing. */
 static msec_t
 send_at(const struct router *r, const struct lease *l)
 {
+	msec_t at;
+
 	if (!lease_on_wire(l) || paused(r, l))
 		return MSEC_NEVER;
 	if (l->started)
 		return l->next_send;
-	return r->exchanges < ROUTER_EXCHANGES_MAX ? retry_pace_at(&r->pace, 0)
-						   : MSEC_NEVER;
+	if (r->exchanges >= ROUTER_EXCHANGES_MAX)
+		return MSEC_NEVER;
+	if (l->op == OP_DELETE)
+		return 0;
+	at = retry_pace_at(&r->pace, 0);
+	return l->service == ROUTER_NAT_PMP ? MAX(at, r->natpmp_turn_at) : at;
 }
 
 bool
@@ -281,6 +294,14 @@ pxp_deadline(const struct router *r)
 
 /* ---- answers ---- */
 
+/* Whether one packet may rule the service out. */
+static bool
+undecided(const struct router *r, enum router_service s)
+{
+	return r->service[s].state == SERVICE_PROBING ||
+	       r->service[s].circuit == CIRCUIT_HALF_OPEN;
+}
+
 static bool
 lease_awaits(const struct lease *l, enum router_service s, enum transport t)
 {
@@ -325,8 +346,14 @@ map_succeeded(struct lease *l, uint16_t internal_port, uint16_t external_port,
 		"the router answered with success but granted nothing" };
 
 	if (l->op == OP_DELETE) {
+		/* A late copy of the grant is no answer to the deletion, ... */
+		if (lifetime_s != 0)
+			return;
 		service_alive(l->router, l->service, now);
 		lease_deleted(l, now);
+	} else if (lifetime_s == 0 && l->dropped) {
+		/* ... and one of the deletion no refusal of what is asked after it. */
+		return;
 	} else if (lifetime_s == 0 || external_port == 0) {
 		/* F07: no mapping exists behind such an answer. */
 		lease_refused(l, 0, &refused, 0, now);
@@ -373,7 +400,7 @@ natpmp_datagram(struct router *r, const uint8_t *buf, size_t len, msec_t now)
 		return;
 	if (resp.result == NATPMP_UNSUPP_VERSION) {
 		/* RFC 6887 9: a NAT-PMP server says so to a PCP request. */
-		if (r->service[ROUTER_PCP].state == SERVICE_PROBING)
+		if (undecided(r, ROUTER_PCP))
 			service_absent(
 			    r, ROUTER_PCP, now, "the router speaks NAT-PMP, not PCP");
 		return;
@@ -381,7 +408,10 @@ natpmp_datagram(struct router *r, const uint8_t *buf, size_t len, msec_t now)
 	if (resp.op == NATPMP_OP_ADDRESS ? !r->service[ROUTER_NAT_PMP].probing
 					 : !natpmp_match(r, &resp))
 		return;
-	if (epoch_natpmp(&r->service[ROUTER_NAT_PMP].epoch, resp.epoch_s, now))
+	r->natpmp_turn_at = now;
+	/* RFC 6886 3.5: "the entire request MUST be returned", which has no epoch. */
+	if (resp.result != NATPMP_UNSUPP_OPCODE &&
+	    epoch_natpmp(&r->service[ROUTER_NAT_PMP].epoch, resp.epoch_s, now))
 		router_lost(r, ROUTER_NAT_PMP, now);
 	if (resp.op == NATPMP_OP_ADDRESS)
 		natpmp_address(r, &resp, now);
@@ -440,7 +470,7 @@ pcp_datagram(struct router *r, const uint8_t *buf, size_t len, msec_t now)
 		enum router_service s =
 		    resp.version == PCP_VERSION ? ROUTER_NAT_PMP : ROUTER_PCP;
 
-		if (r->service[s].state == SERVICE_PROBING)
+		if (undecided(r, s))
 			service_absent(r, s, now,
 			    "the router speaks PCP version %u only", resp.version);
 		return;

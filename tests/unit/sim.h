@@ -54,10 +54,13 @@ struct sim {
 	bool pcp, natpmp;
 	bool silent, unreachable;
 	unsigned loss_percent; /* each way */
-	double drift;          /* its clock runs at 1 + drift */
+	unsigned copy_percent; /* of the answers come again, after a later one */
+	uint8_t copy[PCP_MESSAGE_MAX];
+	size_t copy_len;
+	double drift; /* its clock runs at 1 + drift */
 	msec_t boot;
 	struct addr external;
-	uint32_t lifetime_max_s;
+	uint32_t lifetime_max_s, error_lifetime_s;
 	int pcp_result, natpmp_result; /* of MAP requests; 0: as the table says */
 	uint16_t chosen_port; /* it grants this one and counts up; 0: as asked */
 	bool echo_no_port;    /* answers leave the internal port out */
@@ -139,6 +142,10 @@ sim_map(struct sim *s, uint8_t protocol, uint16_t internal, uint16_t external,
 static inline void
 sim_answer(struct sim *s, const uint8_t *buf, size_t len)
 {
+	if (rng_below(&s->rng, 100) < s->copy_percent) {
+		memcpy(s->copy, buf, len);
+		s->copy_len = len;
+	}
 	if (!sim_lost(s))
 		router_datagram(s->router, buf, len, s->now);
 }
@@ -242,7 +249,7 @@ sim_pcp(struct sim *s, const uint8_t *req, size_t len)
 		}
 	}
 	wire_put_u8(&out, result);
-	wire_put_u32(&out, result ? 30 : lifetime);
+	wire_put_u32(&out, result ? s->error_lifetime_s : lifetime);
 	wire_put_u32(&out, sim_epoch(s));
 	wire_put_zeros(&out, 12);
 	wire_put_bytes(&out, nonce, sizeof(nonce));
@@ -400,6 +407,11 @@ sim_turn(struct sim *s)
 		case ROUTER_SEND:
 			memcpy(copy, a.buf, a.len);
 			sim_datagram(s, copy, a.len);
+			if (s->copy_len && rng_below(&s->rng, 2)) {
+				router_datagram(
+				    s->router, s->copy, s->copy_len, s->now);
+				s->copy_len = 0;
+			}
 			break;
 		case ROUTER_SEARCH_UNICAST:
 		case ROUTER_SEARCH_MULTICAST:
@@ -489,6 +501,7 @@ sim_init(struct sim *s, uint64_t seed)
 	s->rng.state = seed;
 	s->boot = s->now - 5000000;
 	s->external = addr_ipv4(198, 0, 2, 7);
+	s->error_lifetime_s = 30;
 	s->router = router_new(&settings, s->now);
 	assert_non_null(s->router);
 }

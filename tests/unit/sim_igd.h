@@ -36,7 +36,7 @@ struct sim_fault {
 };
 
 struct sim_mapping {
-	bool used, by_hand;
+	bool used, by_hand, stolen;
 	unsigned protocol; /* 6, 17 */
 	uint16_t external, internal;
 	char client[ADDR_TEXT_MAX];
@@ -348,8 +348,10 @@ sim_igd_connection(
 	case IGD_DELETE_PORT_MAPPING:
 		if (!m)
 			return 714;
-		/* Nobody else's entry is ever deleted. */
-		assert_string_equal(m->client, g->client);
+		/* Nobody else's entry is ever deleted (unless it was ours until just
+		 * now: the table is looked at every five minutes). */
+		if (!m->stolen)
+			assert_string_equal(m->client, g->client);
 		m->used = false;
 		return 0;
 	case IGD_GET_SPECIFIC_PORT_MAPPING_ENTRY:

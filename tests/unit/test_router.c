@@ -624,6 +624,131 @@ test_forged(void **state)
 	sim_done(&s);
 }
 
+/* RFC 6886 3.1: NAT-PMP requests one at a time while the gateway is slow. */
+static void
+test_natpmp_in_turn(void **state)
+{
+	struct sim s;
+	struct lease_want first = sim_want(6999, TCP);
+
+	(void)state;
+	sim_init(&s, 19);
+	s.natpmp = true;
+	lease_new(s.router, &first, NULL, &s, s.now);
+	sim_pass(&s, 5000);
+	s.silent = true;
+	for (uint16_t i = 0; i < 20; i++) {
+		struct lease_want w = sim_want((uint16_t)(7000 + i), TCP);
+
+		lease_new(s.router, &w, NULL, &s, s.now);
+	}
+	sim_pass(&s, 990);
+	assert_int_equal(router_exchanges(s.router), 4);
+	/* It answers: all of them in no time, in turn. */
+	s.silent = false;
+	sim_pass(&s, 1000);
+	assert_int_equal(sim_entries(&s), 21);
+	/* Whoever leaves has no time. */
+	for (struct lease *l = s.router->leases; l; l = l->next)
+		lease_release(l, s.now);
+	sim_turn(&s);
+	assert_int_equal(s.gone, 21);
+	assert_int_equal(s.unconfirmed, 0);
+	sim_done(&s);
+}
+
+/* F20: answers come twice, the copy after a later one. */
+static void
+test_copies(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 200; i++) {
+		struct sim s;
+		struct lease_want w = sim_want(6000, UDP | TCP);
+		struct lease *l;
+
+		sim_init(&s, 1000 + i);
+		s.pcp = i % 2;
+		s.natpmp = true;
+		s.copy_percent = 60;
+		/* UDP 6000 is somebody else's: asked, deleted, asked again. */
+		s.entry[0] = (struct sim_entry) { .used = true,
+			.protocol = 17,
+			.internal_port = 1,
+			.external_port = 6000,
+			.expires = INT64_MAX };
+		l = lease_new(s.router, &w, NULL, &s, s.now);
+		sim_pass(&s, 3000);
+		assert_int_equal(sim_status(l).state, MAPPING_ACTIVE);
+		assert_false(sim_status(l).problem.present);
+		assert_non_null(
+		    sim_find(&s, 6, sim_status(l).held.external_port, true));
+		assert_non_null(
+		    sim_find(&s, 17, sim_status(l).held.external_port, true));
+		lease_release(l, s.now);
+		sim_pass(&s, 3000);
+		assert_int_equal(s.gone, 1);
+		assert_int_equal(sim_entries(&s), 1);
+		assert_int_equal(s.restarts, 0);
+		sim_done(&s);
+	}
+}
+
+/* RFC 6886 3.5: a refused opcode comes back as the request, which has no epoch. */
+static void
+test_unsupported_opcode(void **state)
+{
+	struct sim s;
+	struct lease_want w = sim_want(8080, TCP);
+	static const uint8_t answer[12] = { 0, 0x82, 0, 5, 0x1f, 0x90, 0x1f, 0x90, 0, 0,
+		0x1c, 0x20 };
+	struct lease *l;
+
+	(void)state;
+	sim_init(&s, 20);
+	s.natpmp = true;
+	l = lease_new(s.router, &w, NULL, &s, s.now);
+	sim_pass(&s, 5000);
+	s.silent = true;
+	lease_renew(l, s.now);
+	sim_turn(&s);
+	router_datagram(s.router, answer, sizeof(answer), s.now);
+	s.silent = false;
+	sim_pass(&s, 100000);
+	assert_int_equal(s.restarts, 0);
+	assert_int_equal(sim_status(l).state, MAPPING_ACTIVE);
+	sim_done(&s);
+}
+
+/* RFC 6887 15: an error's lifetime is how long it is not asked again. */
+static void
+test_error_lifetime(void **state)
+{
+	struct sim s;
+	struct lease_want w = sim_want(8080, TCP);
+	unsigned maps;
+
+	(void)state;
+	sim_init(&s, 21);
+	s.pcp = true;
+	s.pcp_result = PCP_NETWORK_FAILURE;
+	s.error_lifetime_s = 600;
+	lease_new(s.router, &w, NULL, &s, s.now);
+	sim_pass(&s, 5000);
+	assert_int_equal(s.maps, 1);
+	sim_pass(&s, 590000);
+	assert_int_equal(s.maps, 1);
+	sim_pass(&s, 10000);
+	assert_int_equal(s.maps, 2);
+	/* What is not plausible is not believed for ever. */
+	s.error_lifetime_s = UINT32_MAX;
+	sim_pass(&s, 600000);
+	maps = s.maps;
+	sim_pass(&s, 1900000);
+	assert_true(s.maps > maps);
+	sim_done(&s);
+}
+
 int
 main(void)
 {
@@ -649,6 +774,10 @@ main(void)
 		cmocka_unit_test(test_direct),
 		cmocka_unit_test(test_breaker),
 		cmocka_unit_test(test_forged),
+		cmocka_unit_test(test_natpmp_in_turn),
+		cmocka_unit_test(test_copies),
+		cmocka_unit_test(test_unsupported_opcode),
+		cmocka_unit_test(test_error_lifetime),
 	};
 
 	return cmocka_run_group_tests_name("router", tests, NULL, NULL);

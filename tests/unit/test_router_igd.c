@@ -1185,7 +1185,7 @@ test_line_ends(void **state)
 	s.silent = true;
 	for (uint16_t i = 0; i < ARRAY_SIZE(l); i++)
 		l[i] = want(&s, (uint16_t)(7000 + i), TCP);
-	sim_pass(&s, 6000);
+	sim_pass(&s, 7000);
 	for (unsigned i = 0; i < ARRAY_SIZE(l); i++) {
 		assert_true(sim_status(l[i]).verdict);
 		assert_state(l[i], MAPPING_FAILED);

@@ -173,6 +173,7 @@ new_manners(struct world *w)
 	g->deaf = !w->calm && pick(w, 5) == 0;
 	g->http_ms = 1 + pick(w, 400);
 	w->s.loss_percent = pick(w, 2) * pick(w, 60);
+	w->s.copy_percent = pick(w, 3) * 10;
 	w->s.silent = pick(w, 5) == 0;
 	w->s.pcp_result = pick(w, 5) == 0 ? (int)(1 + pick(w, 13)) : 0;
 	w->s.natpmp_result = pick(w, 5) == 0 ? (int)(1 + pick(w, 5)) : 0;
@@ -190,7 +191,8 @@ well_again(struct world *w)
 	    g->own_conflict = g->deaf = false;
 	g->lease_only = g->room = 0;
 	g->connected = 1;
-	w->s.loss_percent = 0;
+	w->s.loss_percent = w->s.copy_percent = 0;
+	w->s.copy_len = 0;
 	w->s.silent = w->s.unreachable = false;
 	w->s.pcp_result = w->s.natpmp_result = 0;
 }
@@ -200,10 +202,12 @@ disturb_table(struct world *w)
 {
 	struct sim_mapping *m = &w->g->entry[pick(w, SIM_IGD_ENTRIES)];
 
-	if (m->used && pick(w, 2))
+	if (m->used && pick(w, 2)) {
 		m->used = false;
-	else if (m->used && w->g->version != 6)
+	} else if (m->used && w->g->version != 6) {
 		snprintf(m->client, sizeof(m->client), "192.168.1.33");
+		m->stolen = true;
+	}
 }
 
 /* Nobody waits while all sleep. */
@@ -378,27 +382,33 @@ run_seed(uint64_t seed)
 	sim_done(&w.s);
 }
 
-static uint64_t first = 1, count = 500;
+static uint64_t first = 1, count = 500, at;
 
 static void
 test_seeds(void **state)
 {
 	(void)state;
-	for (uint64_t seed = first; seed < first + count; seed++) {
-		/* Seen when a check fails. */
-		printf("seed %llu\r", (unsigned long long)seed);
-		fflush(stdout);
-		run_seed(seed);
-	}
-	printf("seeds %llu to %llu\n", (unsigned long long)first,
-	    (unsigned long long)(first + count - 1));
+	for (at = first; at < first + count; at++)
+		run_seed(at);
+}
+
+static int
+say_seed(void **state)
+{
+	(void)state;
+	if (at < first + count)
+		printf("failed with seed %llu\n", (unsigned long long)at);
+	else
+		printf("seeds %llu to %llu\n", (unsigned long long)first,
+		    (unsigned long long)(at - 1));
+	return 0;
 }
 
 int
 main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_seeds),
+		cmocka_unit_test_teardown(test_seeds, say_seed),
 	};
 
 	if (argc > 1)
