@@ -409,10 +409,10 @@ lease_changed(void *owner, void *ctx)
 		m->last = st.held;
 		identity_of(h->gateway, &m->last_on);
 		h->held = st.held;
-		if (m->context.persistence == PERSISTENCE_PERMANENT && news)
-			persist_now(e);
-		else
-			persist_later(e);
+		/* Never one save per answer: the wish and its nonce are on disk since
+		 * before the request, and with these the router gives the same again.
+		 */
+		persist_later(e);
 		persist_learn(e, h->gateway);
 	}
 	/* Steady renewals are no news for the log. */
