@@ -1,5 +1,6 @@
 """natd as a process of the lab, and what a test asks it."""
 
+import itertools
 import os
 import signal
 
@@ -12,17 +13,20 @@ BINARY = str(BUILD / "natd")
 
 
 class Natd:
-    """natd in a node.  Files in the lab: /run/NAME.conf, /run/NAME.sock, /run/NAME.state/."""
+    """natd in a node.  Its files in the lab are /run/NAME/conf, sock and state/, NAME being
+    another one for each."""
 
-    def __init__(self, node, config="", name="natd", uid=0, start=True, wrap=(), socket=None,
-                 level="debug"):
-        self.node, self.lab, self.name, self.uid, self.wrap = node, node.lab, name, uid, list(wrap)
-        self.conf, self.state = f"/run/{name}.conf", f"/run/{name}.state"
-        self.socket, self.level = socket or f"/run/{name}.sock", level
+    count = itertools.count(1)
+
+    def __init__(self, node, config="", uid=0, start=True, wrap=(), socket=None, level="debug"):
+        self.node, self.lab, self.uid, self.wrap = node, node.lab, uid, list(wrap)
+        self.name = f"natd{next(self.count)}"
+        self.conf, self.state = f"/run/{self.name}/conf", f"/run/{self.name}/state"
+        self.socket, self.level = socket or f"/run/{self.name}/sock", level
+        self.lab.path(self.state).mkdir(parents=True)
+        for path in (f"/run/{self.name}", self.state):
+            os.chown(self.lab.path(path), uid, uid)
         self.configure(config)
-        self.lab.path(self.state).mkdir(exist_ok=True)
-        if uid:
-            os.chown(self.lab.path(self.state), uid, uid)
         self.process = None
         if start:
             self.start()

@@ -41,8 +41,10 @@ DEFAULTS = {
     "upnp": {"on": False},
     "epoch": {"start": 5000, "rate": 1.0, "stuck": False, "kept": False},
     "lease": {"min": 0, "max": 0x7FFFFFFF, "zero": 0, "readback": True},
-    # on_full: "silent" (success without an entry) or an error code.
-    "table": {"capacity": 1000, "on_full": 728, "purge_after_s": 0, "purge_above": 0},
+    # on_full: "silent" (success without an entry) or an error code.  own_replaced: a client may
+    # point its external port at another internal one.
+    "table": {"capacity": 1000, "on_full": 728, "purge_after_s": 0, "purge_above": 0,
+              "own_replaced": False},
     "wan": {"status": "Connected", "uptime": True},
     "ssdp": {"unicast": True, "multicast": True, "targets": [".*"], "source_port": 1900,
              "answers": 0, "location": ["http://{lan}:{port}{path}"], "usn": "{uuid}::{target}",

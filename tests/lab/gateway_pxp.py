@@ -150,6 +150,8 @@ class Pxp(asyncio.DatagramProtocol):
         port = g.choose_port(do, protocol, held.external_port if held else asked,
                              facts["internal_port"])
         other = g.table.get((protocol, port))
+        if other and other.client == facts["client"] and g.conf["table"]["own_replaced"]:
+            other = None
         if other and other is not held:
             if prefer_failure:
                 return None

@@ -13,6 +13,7 @@ import json
 import signal
 import socket
 import struct
+import time
 
 from lab import Lab, LabError, wait_until
 
@@ -93,7 +94,7 @@ class Router:
     def __init__(self, node, lan_address, wan_address, lan="lan0", wan="wan0", wan6=None):
         self.node, self.lan, self.wan, self.wan6 = node, lan, wan, wan6
         self.lan_address, self.wan_address = lan_address, wan_address
-        self.upnpd = None
+        self.upnpd, self.booted_s = None, 0
         self.options = {}
 
     def nat(self, masquerade=""):
@@ -120,7 +121,9 @@ class Router:
             notify_s=notify_s, ext_ip=f"ext_ip={ext_ip}" if ext_ip else "",
             ext6=f"ext_ifname6={self.wan}" if ipv6 else "",
             uuid=f"b0000000-0000-4000-8000-{abs(hash(self.node.name)) % 10**12:012d}"))
-        name = self.node.name
+        # Its BOOTID.UPNP.ORG is the second in which it starts, and no router starts twice in one.
+        wait_until(lambda: int(time.time()) != self.booted_s, 2, "the next second")
+        name, self.booted_s = self.node.name, int(time.time())
         self.node.run("miniupnpd", "-f", f"/run/miniupnpd-{name}.conf",
                       "-P", f"/run/miniupnpd-{name}.pid")
         pidfile = self.node.lab.path(f"/run/miniupnpd-{name}.pid")

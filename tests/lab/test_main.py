@@ -1,0 +1,472 @@
+"""The main job on real parts: an application asks, miniupnpd's router opens the port, the
+internet connects, the lease is held, and the rule goes away when it should."""
+
+import concurrent.futures
+import json
+import os
+import signal
+import time
+
+import home as h
+import pytest
+import scripted
+import varlink
+from daemon import INTERFACE, Natd, external
+from lab import wait_until
+
+CLIENT, WAN = "192.168.1.20", "11.22.33.44"
+MODES = {
+    "pcp": dict(start=dict(upnp=False), block=["nat_pmp"]),
+    "nat_pmp": dict(start=dict(upnp=False), block=["pcp"]),
+    "igd2": dict(start=dict(pxp=False), block=[]),
+    "igd1": dict(start=dict(pxp=False, igd1=True), block=[]),
+}
+
+
+@pytest.fixture(scope="module")
+def place():
+    with h.home() as p:
+        yield p
+
+
+@pytest.fixture(scope="module")
+def neighbour(place):
+    return place.neighbour("192.168.1.77")
+
+
+@pytest.fixture
+def router(place):
+    yield place.router
+    place.router.stop()
+    place.router.flush()
+    place.router.block()
+
+
+@pytest.fixture
+def run(place):
+    """Start a natd in the client; ends with the test."""
+    running = []
+
+    def start(config="", node=None, **options):
+        running.append(Natd(node or place.client, config, **options))
+        return running[-1]
+    yield start
+    for natd in running:
+        if natd.process.running():
+            natd.kill()
+        print(natd.log())
+
+
+def only(router, mode):
+    router.start(**MODES[mode]["start"])
+    router.block(*MODES[mode]["block"])
+
+
+def rule(protocol, port):
+    return h.Rule(protocol, port, CLIENT, port)
+
+
+def gone(router, within_s=1.0):
+    wait_until(lambda: router.rules() == set(), within_s, "no rule on the router")
+
+
+@pytest.mark.parametrize("protocol", ["udp", "tcp"])
+@pytest.mark.parametrize("mode", MODES)
+def test_a_port_opens_by_each_method_and_closes_again(place, router, run, mode, protocol):
+    only(router, mode)
+    natd = run()
+    mapping = natd.map([protocol], 40001)
+    assert mapping["runtime"]["state"] == "active"
+    assert mapping["runtime"]["method"] == mode
+    assert external(mapping) == (WAN, 40001)
+    assert mapping["runtime"]["internal"] == {"address": CLIENT, "port": 40001}
+    assert mapping["runtime"]["externalIsGlobal"] is True
+    assert router.rules() == {rule(protocol, 40001)}
+    assert h.forwards(place, protocol, (WAN, 40001), 40001)
+    natd.call("ReleaseMapping", id=mapping["id"])
+    gone(router)
+    assert not h.forwards(place, protocol, (WAN, 40001), 40001, timeout_s=0.2)
+    assert natd.mappings() == []
+
+
+@pytest.mark.parametrize("mode", ["pcp", "nat_pmp", "igd2"])
+def test_both_protocols_get_one_number(place, router, run, mode):
+    only(router, mode)
+    mapping = run().map(["tcp", "udp"], 40002)
+    assert mapping["runtime"]["state"] == "active"
+    assert router.rules() == {rule("tcp", 40002), rule("udp", 40002)}
+
+
+@pytest.mark.parametrize("blocked", [["nat_pmp", "ssdp"], ["pcp", "ssdp"], ["pxp"]],
+                         ids=["pcp", "nat_pmp", "igd2"])
+def test_both_protocols_move_together_when_one_port_is_taken(place, router, run, neighbour, blocked):
+    router.start()
+    assert h.nat_pmp(neighbour, "192.168.1.1", 2, 40002, 40002, 600)
+    router.block(*blocked, source=CLIENT)
+    port = external(run().map(["tcp", "udp"], 40002))[1]
+    assert port != 40002
+    ours = {r for r in router.rules() if r.address == CLIENT}
+    assert ours == {h.Rule(p, port, CLIENT, 40002) for p in ("tcp", "udp")}
+
+
+def test_a_connection_takes_its_mapping_with_it(place, router, run):
+    router.start()
+    natd = run()
+    c = natd.connect()
+    first = next(c.more(INTERFACE + "RequestMapping", protocols=["udp"], internalPort=40003))
+    assert first["mapping"]["context"]["persistence"] == "connection"
+    assert router.rules() == {rule("udp", 40003)}
+    c.close()
+    gone(router)
+
+
+def test_a_lease_outlives_its_connection_and_ends_by_itself(place, router, run):
+    router.start()
+    natd = run()
+    started = time.monotonic()
+    mapping = natd.map(port=40004, lifetimeSeconds=3)
+    assert mapping["context"]["persistence"] == "lease"
+    gone(router, 6.0)
+    assert 2.5 < time.monotonic() - started < 5
+    assert natd.mappings() == []
+
+
+def test_asking_again_refreshes(place, router, run):
+    router.start()
+    natd = run()
+    first = natd.map(port=40005)
+    second = natd.map(port=40005)
+    assert first["id"] == second["id"]
+    assert len(natd.mappings()) == 1
+    assert router.rules() == {rule("udp", 40005)}
+
+
+def test_renewal_is_asked_for_and_counted(place, router, run):
+    router.start()
+    natd = run()
+    ident = natd.map(port=40006)["id"]
+    before = natd.mapping(ident)["runtime"]["renewals"]
+    assert natd.call("RenewMapping", id=ident)["renewed"] == 1
+    wait_until(lambda: natd.mapping(ident)["runtime"]["renewals"] == before + 1, 2, "a renewal")
+    assert natd.mapping(ident)["runtime"]["state"] == "active"
+    assert router.rules() == {rule("udp", 40006)}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("mode", ["pcp", "nat_pmp", "igd2"])
+def test_stopping_releases(place, router, run, mode, number):
+    only(router, mode)
+    natd = run()
+    for port in range(40010, 40015):
+        natd.map(["tcp", "udp"], port)
+    assert len(router.rules()) == 10
+    started = time.monotonic()
+    assert natd.stop(number) == 0
+    assert time.monotonic() - started < 5
+    assert router.rules() == set()
+
+
+def test_stopping_does_not_wait_for_a_dead_router(place, router, run):
+    router.start()
+    natd = run()
+    natd.map(port=40010)
+    router.stop(signal.SIGKILL)
+    started = time.monotonic()
+    assert natd.stop() == 0
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("mode", ["pcp", "nat_pmp", "igd2"])
+def test_a_permanent_mapping_survives_natd(place, router, run, mode, number):
+    only(router, mode)
+    natd = run()
+    before = natd.map(port=40020, persistence="permanent")
+    assert router.rules() == {rule("udp", 40020)}
+    natd.stop(number)
+    natd.start()
+    after = wait_until(lambda: [m for m in natd.mappings() if m["runtime"]["state"] == "active"], 5,
+                       "the mapping active again")[0]
+    assert external(after) == external(before)
+    assert after["id"] == before["id"]
+    assert router.rules() == {rule("udp", 40020)}
+    natd.call("ReleaseMapping", id=after["id"])
+    gone(router)
+
+
+@pytest.mark.parametrize("mode", ["pcp", "nat_pmp", "igd2"])
+def test_what_a_killed_natd_held_for_a_connection_is_cleaned_up(place, router, run, mode):
+    only(router, mode)
+    natd = run()
+    with natd.connect() as c:
+        next(c.more(INTERFACE + "RequestMapping", protocols=["udp"], internalPort=40021))
+        assert router.rules() == {rule("udp", 40021)}
+        wait_until(lambda: b"40021" in natd.lab.path(natd.state + "/leases.json").read_bytes(), 1,
+                   "the mapping on disk")
+        natd.kill()
+    natd.start()
+    gone(router, 5)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_router_that_restarts_gets_its_mappings_again(place, router, run, mode):
+    only(router, mode)
+    natd = run()
+    natd.map(["udp", "tcp"], 40030)
+    router.restart()
+    started = time.monotonic()
+    wait_until(lambda: router.rules() == {rule("udp", 40030), rule("tcp", 40030)}, 10,
+               f"both rules after the restart; natd said:\n{natd.log()}")
+    assert time.monotonic() - started < 5
+    assert h.forwards(place, "udp", (WAN, 40030), 40030)
+
+
+def test_an_unplugged_cable_costs_nothing(place, router, run):
+    router.start()
+    natd = run()
+    ident = natd.map(port=40031)["id"]
+    place.unplug()
+    wait_until(lambda: natd.mapping(ident)["runtime"]["state"] == "suspended", 2, "suspended")
+    place.replug()
+    natd.wait_state(ident, "active", 5)
+    assert router.rules() == {rule("udp", 40031)}
+
+
+def test_monitor_numbers_its_events_without_gaps(place, router, run):
+    router.start()
+    natd = run()
+    with natd.connect() as c:
+        events = c.more(INTERFACE + "Monitor")
+        first = next(events)
+        assert (first["event"], first["mappings"]) == ("snapshot", [])
+        ident = natd.map(port=40032)["id"]
+        natd.call("ReleaseMapping", id=ident)
+        seen = [first]
+        while seen[-1]["event"] != "mapping_removed":
+            seen.append(next(events))
+    numbers = [e["sequence"] for e in seen]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    states = [e["mapping"]["runtime"]["state"] for e in seen if e.get("mapping")]
+    assert "active" in states
+    kinds = [e["event"] for e in seen]
+    assert kinds.index("mapping_added") < kinds.index("mapping_removed")
+
+
+def test_configured_mapping(place, router, run):
+    router.start()
+    natd = run("[Mapping web]\nProtocols=tcp\nInternalPort=40033\n")
+    wait_until(lambda: router.rules() == {rule("tcp", 40033)}, 5, "the configured mapping")
+    assert natd.mappings()[0]["context"]["description"] == "web"
+
+
+def test_a_taken_port(place, router, run, neighbour):
+    router.start()
+    assert h.nat_pmp(neighbour, "192.168.1.1", 1, 40034, 40034, 600)
+    natd = run()
+    with pytest.raises(varlink.VarlinkError) as e:
+        natd.map(port=40034, suggestedExternalPort=40034, preferFailure=True)
+    assert e.value.name == INTERFACE + "ExternalPortUnavailable"
+    assert e.value.parameters["requestedPort"] == 40034
+    mapping = natd.map(port=40034)
+    assert external(mapping)[1] != 40034
+    assert h.forwards(place, "udp", external(mapping), 40034)
+    assert h.Rule("udp", 40034, "192.168.1.77", 40034) in router.rules()
+
+
+def error_of(natd, method, **parameters):
+    with pytest.raises(varlink.VarlinkError) as e:
+        natd.call(method, **parameters)
+    return e.value.name, e.value.parameters
+
+
+def test_errors_name_what_is_wrong(place, router, run):
+    natd = run()
+    invalid = "org.varlink.service.InvalidParameter"
+    for parameters, wrong in [
+            (dict(protocols=[], internalPort=1), "protocols"),
+            (dict(protocols=["sctp"], internalPort=1), "protocols"),
+            (dict(protocols=["udp"], internalPort=65536), "internalPort"),
+            (dict(protocols=["udp"], internalPort=-1), "internalPort"),
+            (dict(protocols=["udp"], internalPort=40000, lifetimeSeconds=-1), "lifetimeSeconds"),
+            (dict(protocols=["udp"], internalPort=40000, internalAddress="x"), "internalAddress"),
+            (dict(protocols=["udp"], internalPort=40000, preferFailur=True), "preferFailur"),
+            (dict(internalPort=40000), "protocols")]:
+        assert error_of(natd, "RequestMapping", **parameters) == (invalid, {"parameter": wrong})
+    assert error_of(natd, "ReleaseMapping", id="nobody") == (
+        INTERFACE + "NoSuchMapping", {"id": "nobody"})
+    assert error_of(natd, "RequestMapping", protocols=["udp"], internalPort=40000,
+                    interface="eth77") == (INTERFACE + "NoSuchInterface", {"interface": "eth77"})
+
+
+def as_user(natd, uid, method, **parameters):
+    """Call as another user of the client: (reply, None) or (None, error name)."""
+    script = ("import sys, json; sys.path.insert(0, sys.argv[1]); import varlink\n"
+              "try: print(json.dumps([varlink.Connection(sys.argv[2]).call(sys.argv[3],"
+              " **json.loads(sys.argv[4])), None]))\n"
+              "except varlink.VarlinkError as e: print(json.dumps([None, e.name]))\n")
+    out = natd.node.run("/usr/bin/python3", "-c", script, os.path.dirname(varlink.__file__),
+                        natd.socket, INTERFACE + method, json.dumps(parameters), uid=uid).stdout
+    return json.loads(out)
+
+
+def test_users_have_their_own_mappings_and_limits(place, router, run):
+    router.start()
+    natd = run()
+    ask = dict(protocols=["udp"], internalPort=40040)
+    reply, error = as_user(natd, 4001, "RequestMapping", **ask)
+    assert error is None and reply["mapping"]["runtime"]["state"] == "active"
+    ident = reply["mapping"]["id"]
+    assert as_user(natd, 4002, "RequestMapping", **ask)[1] == INTERFACE + "MappingConflict"
+    denied = "org.varlink.service.PermissionDenied"
+    assert as_user(natd, 4002, "ReleaseMapping", id=ident)[1] == denied
+    for extra in (dict(internalPort=80), dict(persistence="permanent"),
+                  dict(internalAddress="192.168.1.77")):
+        assert as_user(natd, 4001, "RequestMapping", **dict(ask, **extra))[1] == denied
+    assert as_user(natd, 4001, "Reload")[1] == denied
+    others = as_user(natd, 4002, "ListMappings")[0]["mappings"]
+    assert all(m["runtime"].get("ownerUserId") is None for m in others)
+    assert as_user(natd, 4001, "ReleaseMapping", id=ident)[1] is None
+    gone(router)
+
+
+def test_runs_without_privilege(place, router, run):
+    router.start()
+    natd = run(uid=4003)
+    assert natd.map(port=40041)["runtime"]["state"] == "active"
+
+
+def test_nothing_there_is_said_within_three_seconds(place, router, run):
+    router.block("pxp", "ssdp")
+    natd = run()
+    started = time.monotonic()
+    name, parameters = error_of(natd, "RequestMapping", protocols=["udp"], internalPort=40042)
+    assert time.monotonic() - started <= 3.1
+    assert name == INTERFACE + "NoMethodAvailable"
+    assert {t["method"] for t in parameters["tried"]} >= {"pcp", "nat_pmp"}
+
+
+def test_a_refused_port_rules_out_pcp_and_nat_pmp_at_once(place, router, run):
+    natd = run()
+    started = time.monotonic()
+    name, _ = error_of(natd, "RequestMapping", protocols=["udp"], internalPort=40043,
+                       methods=["pcp", "nat_pmp"])
+    assert time.monotonic() - started <= 0.25
+    assert name == INTERFACE + "NoMethodAvailable"
+
+
+def granted_under_loss(place, runs):
+    """Cold requests granted within 3 s, 30 % of the packets lost each way."""
+    def ask(i):
+        natd = Natd(place.client)
+        try:
+            mapping = natd.map(port=41000 + i)
+            return mapping["runtime"]["state"] == "active"
+        except varlink.VarlinkError:
+            return False
+        finally:
+            natd.kill()
+    place.client.lossy("eth0", 30)
+    place.router.node.lossy("lan0", 30)
+    try:
+        with concurrent.futures.ThreadPoolExecutor(10) as pool:
+            return sum(pool.map(ask, range(runs)))
+    finally:
+        place.client.lossy("eth0", 0)
+        place.router.node.lossy("lan0", 0)
+
+
+def test_loss(place, router):
+    only(router, "nat_pmp")
+    assert granted_under_loss(place, 30) >= 28
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("mode", ["pcp", "nat_pmp"])
+def test_much_loss(place, router, mode):
+    only(router, mode)
+    assert granted_under_loss(place, 300) >= 0.985 * 300
+
+
+def test_looking_changes_nothing(place, run):
+    gw = scripted.Scripted(place.router, "a05-all")
+    try:
+        natd = run()
+        for method in ("Status", "ListGateways", "ListMappings", "GetMetrics"):
+            natd.call(method)
+        with natd.connect() as c:
+            next(c.more(INTERFACE + "Monitor"))
+        natd.map(port=40044)
+        natd.call("ListGateways")
+        maps = gw.heard("pcp.map") + gw.heard("nat_pmp.map") + gw.heard("soap.AddPortMapping") + \
+            gw.heard("soap.AddAnyPortMapping")
+        assert {m["internal_port"] for m in maps} == {40044}
+        assert len(gw.table()) == 1
+    finally:
+        gw.stop()
+
+
+def test_each_uplink_has_its_own_router():
+    with h.home() as p:
+        second = h.add_uplink(p)
+        p.router.start()
+        second.start()
+        natd = Natd(p.client)
+        by_default = natd.map(port=40050)
+        chosen = natd.map(port=40051, interface="eth1")
+        assert external(by_default) == (WAN, 40050)
+        assert external(chosen) == ("11.22.34.44", 40051)
+        assert p.router.rules() == {rule("udp", 40050)}
+        assert second.rules() == {h.Rule("udp", 40051, "192.168.2.20", 40051)}
+        assert {g["address"] for g in natd.call("ListGateways")["gateways"]
+                if g["family"] == "ipv4"} == {"192.168.1.1", "192.168.2.1"}
+
+
+def test_behind_a_carrier():
+    """miniupnpd refuses to work with such an address; other routers do not."""
+    with h.carrier_home() as (p, _):
+        gw = scripted.Scripted(p.router, "a02-nat-pmp")
+        natd = Natd(p.client)
+        runtime = natd.map(port=40052)["runtime"]
+        assert runtime["external"]["address"] == "100.64.7.2"
+        assert runtime["externalIsGlobal"] is False
+        assert runtime["problem"]["code"] == "cgnat"
+        gw.stop()
+
+
+def test_an_ipv6_pinhole_by_pcp():
+    with h.home(ipv6=True) as p:
+        p.router.start(upnp=False)
+        natd = Natd(p.client)
+        mapping = natd.map(["tcp"], 40053, family="ipv6")
+        assert mapping["runtime"]["state"] == "active"
+        assert external(mapping) == ("2a10:50::20", 40053)
+        assert h.forwards(p, "tcp", ("2a10:50::20", 40053), 40053)
+        natd.call("ReleaseMapping", id=mapping["id"])
+        wait_until(lambda: not h.forwards(p, "tcp", ("2a10:50::20", 40053), 40053, timeout_s=0.1),
+                   2, "the pinhole closed")
+
+
+def test_a_vpn_that_forwards_a_port():
+    config = ("[Uplink wg0]\nGateway=10.2.0.1\nLeaseSec=60\nMethods=nat_pmp\n"
+              "[Mapping torrent]\nProtocols=tcp udp\nInternalPort=0\nInterface=wg0\n")
+    with h.home() as p:
+        vpn = h.add_tunnel(p)
+        gw = scripted.Scripted(h.Router(vpn, "10.2.0.1", "11.99.1.1", lan="wg0"), "v01-vpn")
+        natd = Natd(p.client, config)
+
+        def active():
+            found = [m for m in natd.mappings() if m["runtime"]["state"] == "active"]
+            return found[0] if found else None
+        mapping = wait_until(active, 5, "the port of the VPN")
+        assert external(mapping) == ("11.99.1.1", 52345)
+        assert mapping["runtime"]["internal"] == {"address": "10.2.0.2", "port": 52345}
+        assert {(e["protocol"], e["external_port"]) for e in gw.table()} == {
+            ("tcp", 52345), ("udp", 52345)}
+        assert {line["source"] for line in gw.heard()} == {"10.2.0.2"}
+        h.tunnel_down(p)
+        natd.wait_state(mapping["id"], "suspended", 2)
+        since = scripted.now()
+        h.tunnel_up(p)
+        after = natd.wait_state(mapping["id"], "active", 5)
+        assert external(after) == ("11.99.1.1", 52345)
+        assert {line["external_port"] for line in gw.heard("nat_pmp.map", since)} == {52345}
