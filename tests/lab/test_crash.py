@@ -1,0 +1,217 @@
+"""natd itself: killed at any instant, a broken state, a second one, a full disk."""
+
+import json
+import random
+import signal
+import time
+
+import home as h
+import pytest
+import scripted
+from daemon import BINARY, Natd
+from lab import LabError, wait_until
+
+COUNT = 200
+
+
+@pytest.fixture(scope="module")
+def place():
+    with h.home() as p:
+        yield p
+
+
+@pytest.fixture
+def gw(place):
+    gateway = scripted.Scripted(place.router, "[pcp]\non = true\n[table]\ncapacity = 5000")
+    yield gateway
+    gateway.stop()
+
+
+@pytest.fixture
+def run(place):
+    running = []
+
+    def start(config="", **options):
+        running.append(Natd(place.client, config, **options))
+        return running[-1]
+    yield start
+    for natd in running:
+        if natd.process and natd.process.running():
+            natd.kill()
+        print(natd.log()[-4000:])
+
+
+def held(gw):
+    return {e["internal_port"]: (e["external_port"], e["nonce"]) for e in gw.table()}
+
+
+def all_active(natd, count):
+    def check():
+        active = [m for m in natd.mappings() if m["runtime"]["state"] == "active"]
+        return active if len(active) == count else None
+    return wait_until(check, 15, f"{count} active mappings", 0.05)
+
+
+def kill_again_and_again(natd, gw, times, seed):
+    """Killed during requests, renewals, writing and adopting: nothing lost, nothing left over."""
+    chance = random.Random(seed)
+    with natd.connect(30) as c:
+        for port in range(COUNT):
+            c.call("org.natd.NAT.RequestMapping", protocols=["udp"], internalPort=20000 + port,
+                   persistence="permanent")
+    before = held(gw)
+    assert len(before) == COUNT
+    for _ in range(times):
+        if not natd.process.running():
+            natd.start()
+        try:
+            with natd.connect(1) as c:
+                c.send("org.natd.NAT.RenewMapping")
+        except OSError:
+            pass
+        time.sleep(chance.uniform(0, 0.3))
+        natd.kill()
+    since = scripted.now()
+    natd.start()
+    all_active(natd, COUNT)
+    assert held(gw) == before
+    asked = [line["internal_port"] for line in gw.heard("pcp.map", since)]
+    assert len(asked) <= COUNT, "something was asked twice"
+
+
+def test_sigkill_loses_and_leaks_nothing(gw, run):
+    kill_again_and_again(run(), gw, 5, 1)
+
+
+@pytest.mark.long
+def test_sigkill_a_thousand_times(gw, run):
+    kill_again_and_again(run(), gw, 1000, int(time.time()))
+
+
+def state_files(natd):
+    return [p for p in natd.lab.path(natd.state).iterdir() if p.is_file()]
+
+
+@pytest.mark.parametrize("harm", ["truncated", "empty", "garbage", "newer", "flipped"])
+def test_a_broken_state_file_does_not_keep_natd_from_starting(gw, run, harm):
+    natd = run()
+    natd.map(port=40000, persistence="permanent")
+    natd.map(port=40001, persistence="permanent")
+    natd.kill()
+    for path in state_files(natd):
+        data = path.read_bytes()
+        middle = len(data) // 2
+        path.write_bytes({"truncated": data[:middle], "empty": b"", "garbage": b"\0\xff{" * 1000,
+                          "newer": data.replace(b'"natd":1', b'"natd":99'),
+                          "flipped": data[:middle] + bytes([data[middle] ^ 0x40]) +
+                          data[middle + 1:]}[harm])
+    natd.start()
+    mapping = natd.map(port=40002)
+    assert mapping["runtime"]["state"] == "active"
+    log = natd.log()
+    assert harm in ("flipped",) or "state" in log.lower()
+
+
+@pytest.mark.parametrize("trouble", ["full", "read-only"])
+def test_a_state_directory_that_cannot_be_written(gw, run, trouble):
+    natd = run(start=False)
+    options = "size=4k" if trouble == "full" else "ro"
+    natd.lab.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", natd.state])
+    if trouble == "full":
+        natd.lab.path(natd.state + "/filler").write_bytes(b"x" * 4096)
+    natd.start()
+    assert natd.map(port=40000)["runtime"]["state"] == "active"
+    assert natd.call("Status")["mappingsActive"] == 1
+    assert "state" in natd.log().lower()
+
+
+def test_a_second_natd_says_so_and_leaves(gw, run):
+    first = run()
+    second = run(start=False)
+    second.socket = first.socket
+    second.start(ready=False)
+    assert second.process.wait(5) == 1
+    assert first.socket in second.log()
+    assert first.call("Status")["version"]
+
+
+def test_a_socket_file_left_behind_is_replaced(gw, run):
+    natd = run()
+    natd.kill()
+    assert natd.lab.path(natd.socket).exists()
+    natd.start()
+    assert natd.map(port=40000)["runtime"]["state"] == "active"
+    assert natd.stop() == 0
+    assert not natd.lab.path(natd.socket).exists()
+
+
+def test_a_socket_directory_that_is_missing(gw, run):
+    natd = run(start=False, socket="/run/nowhere/natd.sock")
+    natd.start(ready=False)
+    try:
+        # Either made, or said: never a daemon that nobody can reach.
+        assert natd.process.wait(2) == 1
+        assert "/run/nowhere" in natd.log()
+    except LabError:
+        assert natd.lab.path(natd.socket).exists()
+
+
+def test_few_descriptors(gw, run):
+    """Fault 44: connections are refused before renewals suffer."""
+    natd = run(wrap=["prlimit", "--nofile=64"])
+    natd.map(port=40000)
+    connections = []
+    try:
+        for _ in range(200):
+            connections.append(natd.connect(0.5))
+    except OSError:
+        pass
+    used = time.process_time()
+    gw.order("restart", announce=True)
+    wait_until(lambda: len(gw.table()) == 1, 5, "the mapping, with no descriptor to spare")
+    for c in connections:
+        c.close()
+    wait_until(natd.ready, 3, "natd answering again")
+    assert natd.call("Status")["mappingsActive"] == 1
+    assert time.process_time() - used < 5
+
+
+def test_stopped_for_a_while(gw, run):
+    """Faults 29 and 68: SIGSTOP longer than the lease is as suspend: asked again at once."""
+    gw.order("change", **{"with": {"lease": {"max": 2}}})
+    natd = run()
+    ident = natd.map(port=40000)["id"]
+    natd.process.send(signal.SIGSTOP)
+    wait_until(lambda: gw.table() == [], 5, "the lease run out")
+    since = scripted.now()
+    natd.process.send(signal.SIGCONT)
+    heard = gw.wait_heard("pcp.map", since=since, timeout_s=2)
+    assert heard[0]["t"] - since < 1
+    natd.wait_state(ident, "active", 2)
+    assert len(gw.heard("pcp", since)) <= 10
+
+
+def test_hup_storm(gw, run):
+    """Fault 50: many SIGHUPs are one reload; a broken configuration keeps the old one."""
+    natd = run("[Mapping web]\nProtocols=tcp\nInternalPort=8080\n")
+    all_active(natd, 1)
+    natd.configure("[Mapping web]\nProtocols=tcp\nInternalPort=99999\n")
+    for _ in range(500):
+        natd.process.send(signal.SIGHUP)
+    assert all_active(natd, 1)[0]["context"]["internalPort"] == 8080
+    natd.configure("[Mapping web]\nProtocols=tcp\nInternalPort=8081\n")
+    natd.process.send(signal.SIGHUP)
+    wait_until(lambda: [m["context"]["internalPort"] for m in natd.mappings()] == [8081], 3,
+               "the new configuration")
+    wait_until(lambda: list(held(gw)) == [8081], 3, "only the new mapping on the router")
+
+
+def test_configuration_mistakes_are_all_named(place, run):
+    natd = run(start=False)
+    natd.configure("[Daemon]\nLeaseSec=7\nNonsense=1\n[Mapping x]\nProtocols=sctp\n")
+    result = place.client.run(BINARY, f"--config={natd.conf}", "--check-config",
+                              check=False)
+    assert result.returncode == 1
+    said = result.stdout + result.stderr
+    for line in (2, 3, 5):
+        assert f"{natd.conf}:{line}:" in said, json.dumps(said)

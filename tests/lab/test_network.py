@@ -1,0 +1,158 @@
+"""The network changes under natd: links, addresses, routes, routers, prefixes."""
+
+import socket
+import time
+
+import home as h
+import pytest
+import scripted
+from daemon import INTERFACE, Natd, external
+from lab import wait_until
+
+# From the kernel's event to the first request: acted on within 100 ms after a debounce of at
+# most 250 ms, and time for two busy cores.
+SOON_S = 0.6
+
+
+@pytest.fixture
+def place():
+    with h.home() as p:
+        yield p
+
+
+@pytest.fixture
+def pcp(place):
+    gw = scripted.Scripted(place.router, "a01-pcp")
+    yield gw
+    gw.stop()
+
+
+def clients(gw):
+    return {e["client"] for e in gw.table()}
+
+
+def test_carrier_loss_and_return(place, pcp):
+    natd = Natd(place.client)
+    ident = natd.map(port=40000)["id"]
+    place.unplug()
+    natd.wait_state(ident, "suspended", SOON_S)
+    since = scripted.now()
+    place.replug()
+    heard = pcp.wait_heard("pcp", since=since, timeout_s=3)
+    assert heard[0]["t"] - since < SOON_S + 0.5  # ARP has to be answered first
+    natd.wait_state(ident, "active", 3)
+    assert len(pcp.table()) == 1
+
+
+def test_a_flapping_link_is_not_a_storm(place, pcp):
+    natd = Natd(place.client)
+    ident = natd.map(port=40000)["id"]
+    since = scripted.now()
+    for _ in range(30):
+        place.unplug()
+        place.replug()
+        time.sleep(0.05)
+    took = scripted.now() - since
+    natd.wait_state(ident, "active", 3)
+    assert len(pcp.heard("pcp", since)) <= 10 * (took + 3)
+    assert len(pcp.table()) == 1
+
+
+def test_another_address_from_the_same_router(place, pcp):
+    natd = Natd(place.client)
+    ident = natd.map(port=40000)["id"]
+    assert clients(pcp) == {"192.168.1.20"}
+    since = scripted.now()
+    place.client.ip("addr del 192.168.1.20/24 dev eth0", "addr add 192.168.1.21/24 dev eth0",
+                    "route add default via 192.168.1.1")
+    heard = pcp.wait_heard("pcp.map", since=since, timeout_s=3, client="192.168.1.21")
+    assert heard[0]["t"] - since < SOON_S
+    wait_until(lambda: (natd.mapping(ident)["runtime"]["internal"] or {}).get("address") ==
+               "192.168.1.21", 2, "the new internal address")
+    assert natd.wait_state(ident, "active", 2)
+    assert not pcp.heard("pcp", heard[0]["t"], source="192.168.1.20")
+
+
+def test_the_default_route_moves_and_comes_back(place):
+    second = h.add_uplink(place)
+    place.router.start()
+    second.start()
+    natd = Natd(place.client)
+    with natd.connect() as c:
+        stream = c.more(INTERFACE + "RequestMapping", protocols=["udp"], internalPort=40000)
+        assert external(next(stream)["mapping"]) == ("11.22.33.44", 40000)
+        place.client.ip("route replace default via 192.168.2.1 dev eth1")
+        moved = next(m for m in (r["mapping"] for r in stream) if m["runtime"]["state"] == "active"
+                     and external(m)[0] == "11.22.34.44")
+        assert moved["runtime"]["interface"] == "eth1"
+        place.client.ip("route replace default via 192.168.1.1 dev eth0")
+        next(m for m in (r["mapping"] for r in stream) if m["runtime"]["state"] == "active"
+             and external(m)[0] == "11.22.33.44")
+    wait_until(lambda: place.router.rules() == set(), 1, "all released")
+
+
+def test_starts_before_there_is_a_network(place, pcp):
+    place.client.ip("link set eth0 down")
+    natd = Natd(place.client, "[Mapping web]\nProtocols=tcp\nInternalPort=80\n")
+    assert natd.call("Status")["state"] == "offline"
+    place.client.ip("link set eth0 up", "route add default via 192.168.1.1")
+    wait_until(lambda: len(pcp.table()) == 1, 3, "the mapping once there is a network")
+
+
+def test_a_new_ipv6_prefix():
+    with h.home(ipv6=True) as p:
+        gw = scripted.Scripted(p.router, "v02-ipv6-pcp", lan6=["fe80::1"])
+        natd = Natd(p.client)
+        ident = natd.map(["tcp"], 40000, family="ipv6")["id"]
+        assert clients(gw) == {"2a10:50::20"}
+        p.router.node.ip("addr add 2a10:50:0:7::1/64 dev lan0 nodad")
+        since = scripted.now()
+        p.client.ip("addr add 2a10:50:0:7::20/64 dev eth0 nodad",
+                    "addr del 2a10:50::20/64 dev eth0")
+        heard = gw.wait_heard("pcp.map", since=since, timeout_s=3, client="2a10:50:0:7::20")
+        assert heard[0]["t"] - since < 1
+        wait_until(lambda: external(natd.mapping(ident))[0] == "2a10:50:0:7::20", 2,
+                   "the new address")
+
+
+def test_a_temporary_ipv6_address_gets_no_pinhole():
+    with h.home(ipv6=True) as p:
+        gw = scripted.Scripted(p.router, "v02-ipv6-pcp", lan6=["fe80::1"])
+        p.client.ip("addr del 2a10:50::20/64 dev eth0",
+                    "addr add 2a10:50::bad/64 dev eth0 nodad preferred_lft 0",
+                    "addr add fd00::20/64 dev eth0 nodad",
+                    "addr add 2a10:50::21/64 dev eth0 nodad")
+        mapping = Natd(p.client).map(["tcp"], 40000, family="ipv6")
+        assert external(mapping) == ("2a10:50::21", 40000)
+        assert clients(gw) == {"2a10:50::21"}
+
+
+def test_two_gateways_answer_and_only_the_own_is_asked(place):
+    """Fault 21: another IGD on the same network is not ours."""
+    stranger = place.neighbour("192.168.1.99")
+    other = scripted.Scripted(h.Router(stranger, "192.168.1.99", "11.9.9.9", lan="eth0"), "a03-igd1")
+    own = scripted.Scripted(place.router, "a03-igd1")
+    try:
+        natd = Natd(place.client)
+        assert external(natd.map(port=40000))[0] == "11.22.33.44"
+        assert not other.heard("soap") and not other.heard("http")
+        assert len(own.table()) == 1
+    finally:
+        own.stop()
+        other.stop()
+
+
+def test_searching_works_beside_a_program_that_holds_the_ports(place):
+    """Faults 32 and 33, quirk 43: ports 1900 and 5350 are taken by somebody who does not share."""
+    gw = scripted.Scripted(place.router, "a03-igd1")
+    held = []
+    with place.client.inside():
+        for port in (1900, 5350):
+            held.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            held[-1].bind(("0.0.0.0", port))
+    try:
+        assert Natd(place.client).map(port=40000)["runtime"]["state"] == "active"
+    finally:
+        for s in held:
+            s.close()
+        gw.stop()
