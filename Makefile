@@ -19,6 +19,8 @@ INSTALL ?= install
 prefix ?= /usr/local
 sbindir ?= $(prefix)/sbin
 bindir ?= $(prefix)/bin
+libdir ?= $(prefix)/lib
+includedir ?= $(prefix)/include
 datadir ?= $(prefix)/share
 mandir ?= $(datadir)/man
 completionsdir ?= $(datadir)/bash-completion/completions
@@ -55,6 +57,13 @@ NETMON_OBJ = $(call objects,$(call sources,netmon))
 DAEMON_OBJ = $(call objects,$(filter-out daemon/main.c,$(call sources,daemon)))
 CTL_OBJ = $(call objects,$(call sources,ctl))
 
+# What libnatd exports is marked in its sources; all the rest of it is hidden.
+LIB_SRC = $(call sources,lib) proto/json.c proto/jsontext.c proto/text.c
+LIB_OBJ = $(patsubst %.c,$(BUILD)/pic/%.o,$(LIB_SRC))
+LIB_SONAME = libnatd.so.0
+LIB = $(BUILD)/libnatd.a
+SHARED_LIB = $(BUILD)/$(LIB_SONAME)
+
 PROTO = $(BUILD)/libproto.a
 HOUSE = $(BUILD)/libdaemon.a $(BUILD)/libnetmon.a $(PROTO)
 PROGRAMS = $(if $(wildcard daemon/main.c),$(BUILD)/natd) \
@@ -67,8 +76,8 @@ FUZZ_CORPUS = $(patsubst %.c,$(BUILD)/%,$(FUZZ_SRC))
 BENCH_SRC = $(sort $(wildcard tests/bench/*.c))
 BENCH = $(patsubst %.c,$(BUILD)/%,$(BENCH_SRC))
 
-HEADERS = $(sort $(wildcard proto/*.h netmon/*.h daemon/*.h ctl/*.h))
-C_FILES = $(HEADERS) $(call sources,proto netmon daemon ctl tests/unit tests/fuzz tests/bench)
+HEADERS = $(sort $(wildcard proto/*.h netmon/*.h daemon/*.h lib/*.h ctl/*.h))
+C_FILES = $(HEADERS) $(call sources,proto netmon daemon lib ctl tests/unit tests/fuzz tests/bench)
 
 # ---- Debian packages --------------------------------------------------------------------
 # "pkg-config name:package"; mbedtls is apart, Debian 12 has no .pc file for it.
@@ -108,10 +117,13 @@ WARNINGS = -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-pro
 ifdef SANITIZE
 HARDEN = -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
 HARDEN_LD = -fsanitize=$(SANITIZE)
+SHARED_LDFLAGS = $(HARDEN_LD)
 else
 HARDEN = -fPIE -fstack-protector-strong -fstack-clash-protection \
 	$(if $(filter -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2) $(CF_PROTECTION)
-HARDEN_LD = -pie -Wl,-z,relro,-z,now,-z,noexecstack
+RELRO = -Wl,-z,relro,-z,now,-z,noexecstack
+HARDEN_LD = -pie $(RELRO)
+SHARED_LDFLAGS = $(RELRO) -Wl,-z,defs
 endif
 
 # "make deps", "make help" and the like must work on a machine that has nothing yet.
@@ -142,6 +154,7 @@ PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(call pc_names,$(LIB_ROWS))) \
 
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -I. $(PKG_CFLAGS) -DNATD_SYSCONFDIR='"$(sysconfdir)"' \
 	-ffile-prefix-map=$(CURDIR)=. $(WARNINGS) $(HARDEN) $(CFLAGS)
+LIB_LIBS := $(shell $(PKG_CONFIG) --libs libcjson) -lm
 ALL_LDFLAGS := $(HARDEN_LD) -Wl,--as-needed $(LDFLAGS)
 
 # Other flags, another compiler: everything is built anew.
@@ -151,8 +164,8 @@ ifneq ($(file <$(BUILD)/flags),$(FLAGS))
 $(file >$(BUILD)/flags,$(FLAGS))
 endif
 # A source file went away: its object must leave the archive.
-ifneq ($(file <$(BUILD)/objects),$(PROTO_OBJ) $(NETMON_OBJ) $(DAEMON_OBJ))
-$(file >$(BUILD)/objects,$(PROTO_OBJ) $(NETMON_OBJ) $(DAEMON_OBJ))
+ifneq ($(file <$(BUILD)/objects),$(PROTO_OBJ) $(NETMON_OBJ) $(DAEMON_OBJ) $(LIB_OBJ))
+$(file >$(BUILD)/objects,$(PROTO_OBJ) $(NETMON_OBJ) $(DAEMON_OBJ) $(LIB_OBJ))
 endif
 endif
 
@@ -161,11 +174,16 @@ endif
 # For ./configure: only the look at what is missing, above.
 libs:
 
-all: $(HOUSE) $(PROGRAMS) ## natd and natctl, below build/
+all: $(HOUSE) $(LIB) $(SHARED_LIB) $(PROGRAMS) ## natd, natctl and libnatd, below build/
 
 $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(QUIET_CC)$(CC) $(ALL_CFLAGS) $(CPPFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/pic/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(QUIET_CC)$(CC) $(ALL_CFLAGS) -fPIC -fvisibility=hidden -ffunction-sections $(CPPFLAGS) \
+		-MMD -MP -c $< -o $@
 
 $(BUILD)/gen/%.o: $(BUILD)/gen/%.c $(BUILD)/flags
 	$(QUIET_CC)$(CC) $(ALL_CFLAGS) $(CPPFLAGS) -MMD -MP -c $< -o $@
@@ -187,24 +205,39 @@ $(BUILD)/libnetmon.a: $(NETMON_OBJ) $(BUILD)/objects
 $(BUILD)/libdaemon.a: $(DAEMON_OBJ) $(BUILD)/objects
 	$(archive)
 
+$(SHARED_LIB): $(LIB_OBJ) lib/natd.map $(BUILD)/objects
+	$(QUIET_LD)$(CC) $(ALL_CFLAGS) -fPIC -shared -Wl,-soname,$(LIB_SONAME) \
+		-Wl,--version-script=lib/natd.map -Wl,--gc-sections -Wl,--as-needed $(SHARED_LDFLAGS) $(LDFLAGS) \
+		-o $@ $(LIB_OBJ) $(LIB_LIBS)
+	@ln -sf $(LIB_SONAME) $(BUILD)/libnatd.so
+
+# One object, so that what is hidden is hidden from those who link it statically, too.
+OBJCOPY ?= $(shell $(CC) -print-prog-name=objcopy)
+$(BUILD)/pic/libnatd.o: $(LIB_OBJ) $(BUILD)/objects
+	$(QUIET_LD)$(CC) -r -nostdlib -o $@ $(LIB_OBJ) && $(OBJCOPY) --localize-hidden $@
+$(LIB): $(BUILD)/pic/libnatd.o
+	$(archive)
+
 LINK = $(QUIET_LD)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o %.a,$^)
 
 $(BUILD)/natd: $(BUILD)/daemon/main.o $(HOUSE)
 	$(LINK) $(PKG_LIBS)
-$(BUILD)/natctl: $(CTL_OBJ) $(PROTO)
+$(BUILD)/natctl: $(CTL_OBJ) $(LIB) $(PROTO)
 	$(LINK) $(PKG_LIBS)
 $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(HOUSE)
 	$(LINK) $(PKG_LIBS) -lcmocka
 $(BUILD)/tests/unit/test_natctl_%: $(BUILD)/tests/unit/test_natctl_%.o \
-		$(filter-out %/main.o,$(CTL_OBJ)) $(PROTO)
+		$(filter-out %/main.o,$(CTL_OBJ)) $(LIB) $(PROTO)
 	$(LINK) $(PKG_LIBS) -lcmocka
+$(BUILD)/tests/unit/test_lib%: $(BUILD)/tests/unit/test_lib%.o $(LIB)
+	$(LINK) $(LIB_LIBS) -lcmocka
 $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/run_corpus.o $(HOUSE)
 	$(LINK) $(PKG_LIBS)
 $(BENCH): %: %.o $(HOUSE)
 	$(LINK) $(PKG_LIBS)
 
 -include $(sort $(wildcard $(addprefix $(BUILD)/,$(addsuffix /*.d,\
-	proto netmon daemon ctl gen tests/unit tests/fuzz tests/bench))))
+	proto netmon daemon ctl gen pic/lib pic/proto tests/unit tests/fuzz tests/bench))))
 
 # ---- tests ------------------------------------------------------------------------------------
 # Each part leaves JUnit XML in $(RESULTS); "check" adds them up.
@@ -272,7 +305,7 @@ run-fuzz: $(LIBFUZZER)
 coverage: ## lines and branches that the unit tests reach, per file
 	+@$(MAKE) BUILD=$(BUILD)/coverage CFLAGS="-O0 -g --coverage" check-unit
 	@cd $(BUILD)/coverage && gcov -n $$(find . -name '*.gcda') 2>/dev/null | \
-		awk -F"[':%]" '/^File/ { f = $$2 } /^Lines/ && f ~ /^(proto|netmon|daemon)\/.*\.c$$/ \
+		awk -F"[':%]" '/^File/ { f = $$2 } /^Lines/ && f ~ /^(proto|netmon|daemon|lib)\/.*\.c$$/ \
 			{ printf "%7s%%  %s\n", $$2, f; f = "" }' | sort -n
 
 bench: all $(BENCH) ## time and memory beside upnpc and natpmpc, in the lab (root)
@@ -286,7 +319,7 @@ lint: lint-format lint-c lint-man ## clang-format, clang-tidy, mandoc -Tlint
 CLANG_FORMAT ?= $(or $(shell command -v clang-format-14),clang-format)
 lint-format:
 	@case $$($(CLANG_FORMAT) --version 2>&1) in \
-	*"version 14."*) echo "  FORMAT"; $(CLANG_FORMAT) --dry-run -Werror $(C_FILES);; \
+	*"version 14."*) echo "  FORMAT"; $(CLANG_FORMAT) --dry-run -Werror $(C_FILES) $(wildcard examples/*.c);; \
 	*) echo "clang-format 14 is not here: format not checked";; esac
 	@wc -l $(C_FILES) | awk '$$2 != "total" && $$1 > 600 { print $$2 ": " $$1 " lines, 600 is the most"; \
 		bad = 1 } END { exit bad }'
@@ -321,13 +354,23 @@ run: all ## natd on the real network, as you, socket and state below run/
 
 MAN = $(sort $(wildcard man/*.[1-8]))
 man_dest = $(mandir)/man$(subst .,,$(suffix $(1)))/$(notdir $(1))
-SYSTEM_FILES = $(unitdir)/natd.service $(unitdir)/natd.socket $(sysusersdir)/natd.conf \
+SYSTEM_FILES = $(libdir)/$(LIB_SONAME) $(libdir)/libnatd.so $(libdir)/libnatd.a \
+	$(libdir)/pkgconfig/libnatd.pc $(includedir)/natd.h $(unitdir)/natd.service $(unitdir)/natd.socket $(sysusersdir)/natd.conf \
 	$(datadir)/natd/org.natd.NAT.varlink $(completionsdir)/natctl
 CONF = $(DESTDIR)$(sysconfdir)/natd/natd.conf
 
 install: all ## into prefix=/usr/local, below DESTDIR; an existing natd.conf is kept
 	$(Q)$(INSTALL) -D -m 755 $(BUILD)/natd $(DESTDIR)$(sbindir)/natd
 	$(Q)$(INSTALL) -D -m 755 $(BUILD)/natctl $(DESTDIR)$(bindir)/natctl
+	$(Q)$(INSTALL) -D -m 644 $(SHARED_LIB) $(DESTDIR)$(libdir)/$(LIB_SONAME)
+	$(Q)ln -sf $(LIB_SONAME) $(DESTDIR)$(libdir)/libnatd.so
+	$(Q)$(INSTALL) -m 644 $(LIB) $(DESTDIR)$(libdir)/libnatd.a
+	$(Q)$(INSTALL) -D -m 644 lib/natd.h $(DESTDIR)$(includedir)/natd.h
+	$(Q)$(INSTALL) -d $(DESTDIR)$(libdir)/pkgconfig
+	$(Q)sed -e 's|@prefix@|$(prefix)|' -e 's|@libdir@|$(libdir)|' -e 's|@version@|$(VERSION)|' \
+		-e 's|@includedir@|$(includedir)|' lib/libnatd.pc.in \
+		>$(DESTDIR)$(libdir)/pkgconfig/libnatd.pc
+	$(Q)chmod 644 $(DESTDIR)$(libdir)/pkgconfig/libnatd.pc
 	$(Q)$(foreach page,$(MAN),$(INSTALL) -D -m 644 $(page) $(DESTDIR)$(call man_dest,$(page));)
 	$(Q)for unit in natd.service natd.socket; do \
 		$(INSTALL) -d $(DESTDIR)$(unitdir) && \

@@ -12,6 +12,7 @@
 #include "ctl/human.h"
 #include "ctl/model.h"
 #include "ctl/output.h"
+#include "lib/natd.h"
 
 #define SSH_FAILED 255
 #define SSH_NO_COMMAND 127
@@ -125,7 +126,7 @@ ctl_failure(struct ctl *ctl, int error)
 		    ctl->opt.socket);
 	else if (error == -EMSGSIZE)
 		complain("the reply is longer than %d bytes, natd sends no such thing",
-		    CLIENT_REPLY_MAX);
+		    NATD_REPLY_MAX);
 	else
 		complain("lost %s: %s", ctl->opt.socket, strerror(-error));
 	return CTL_FAILED;
@@ -187,13 +188,10 @@ ctl_call_within(struct ctl *ctl, const char *method, const char *parameters, boo
 {
 	msec_t deadline = client_now() + patience_ms;
 	struct reply reply;
-	char full[256];
 	int r = connect_within(ctl, patience_ms);
 
-	snprintf(full, sizeof(full), "%s%s",
-	    strchr(method, '.') ? "" : CTL_INTERFACE ".", method);
 	if (r == 0)
-		r = client_call(ctl->client, full, parameters, more);
+		r = client_call(ctl->client, method, parameters, more);
 	if (r == 0)
 		r = client_receive(ctl->client, deadline, &reply);
 	return r < 0 ? ctl_failure(ctl, r) : good_reply(ctl, &reply, ret);

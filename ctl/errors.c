@@ -13,8 +13,8 @@
 
 #include "ctl/fields.h"
 #include "ctl/human.h"
-#include "ctl/jsontext.h"
 #include "ctl/model.h"
+#include "proto/jsontext.h"
 #include "proto/text.h"
 #include "proto/util.h"
 
@@ -217,7 +217,8 @@ static void
 write_unknown(FILE *out, const struct reply *reply)
 {
 	fprintf(out, "natd answered %s ", reply->error);
-	json_text_write(out, reply->parameters_text, reply->parameters_len, false);
+	json_text_write(
+	    out, reply->parameters_text, strlen(reply->parameters_text), false);
 }
 
 char *

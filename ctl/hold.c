@@ -190,8 +190,7 @@ ask(struct hold *h)
 
 	h->retry_at = MSEC_NEVER;
 	if (r == 0)
-		r = client_call(h->ctl->client, CTL_INTERFACE ".RequestMapping",
-		    h->parameters, true);
+		r = client_call(h->ctl->client, "RequestMapping", h->parameters, true);
 	h->answer_by = client_now() + map_patience(h->ctl);
 	if (r < 0)
 		lost(h, r);
@@ -279,9 +278,8 @@ take_mapping(struct hold *h, const struct reply *reply)
 static void
 take_replies(struct hold *h)
 {
-	int r = client_fill(h->ctl->client), taken = 1;
+	int taken = 1;
 
-	/* What came before the end counts. */
 	while (!h->done && h->ctl->client && taken > 0) {
 		_cleanup_(reply_done) struct reply reply = { 0 };
 
@@ -294,8 +292,8 @@ take_replies(struct hold *h)
 		else
 			take_mapping(h, &reply);
 	}
-	if (!h->done && h->ctl->client && (taken < 0 || r < 0))
-		lost(h, taken < 0 ? taken : r);
+	if (!h->done && h->ctl->client && taken < 0)
+		lost(h, taken);
 }
 
 static void

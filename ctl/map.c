@@ -3,10 +3,12 @@
  */
 #include "ctl/map.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "ctl/hold.h"
@@ -14,62 +16,72 @@
 #include "ctl/output.h"
 #include "ctl/show.h"
 #include "ctl/verbs.h"
+#include "lib/natd.h"
 #include "proto/json.h"
-#include "proto/text.h"
-#include "proto/types.h"
 
 /* natd answers by its time-out; this is for the way and a busy machine. */
 #define GRACE_MS (10 * MSEC_PER_SEC)
 
-/* "tcp", "udp", "tcp+udp" as an array of words; 0 or -EINVAL as protocols_text(). */
+/* "tcp", "udp", "tcp+udp" as bits; 0 or -EINVAL. */
 static int
-add_protocols(cJSON *parameters, const char *text, char ret[static PROTOCOLS_MAX])
+parse_protocols(const char *text, unsigned *ret)
 {
-	cJSON *array = json_add_array(parameters, "protocols");
+	unsigned bits = 0;
 
 	for (const char *at = text;;) {
 		size_t len = strcspn(at, "+");
-		char word[PROTOCOLS_MAX];
+		unsigned bit = strncmp(at, "tcp", MAX(len, 3)) == 0   ? NATD_TCP
+			       : strncmp(at, "udp", MAX(len, 3)) == 0 ? NATD_UDP
+								      : 0;
 
-		snprintf(
-		    word, sizeof(word), "%.*s", (int)MIN(len, sizeof(word) - 1), at);
-		json_append_string(array, word);
+		if (bit == 0 || bits & bit)
+			return -EINVAL;
+		bits |= bit;
 		if (at[len] == '\0')
-			return protocols_text(array, ret);
+			break;
 		at += len + 1;
 	}
+	*ret = bits;
+	return 0;
 }
 
-static void
-add_options(cJSON *parameters, const struct options *o)
+static struct natd_request *
+make_request(unsigned protocols, uint16_t port, const struct options *o)
 {
-	json_add_string(parameters, "internalAddress", o->internal_address);
-	json_add_string(parameters, "family", family_word(o->family));
-	json_add_string(parameters, "interface", o->interface);
-	json_add_string(parameters, "gateway", o->gateway);
-	if (o->external >= 0)
-		json_add_int(parameters, "suggestedExternalPort", o->external);
-	if (o->exact)
-		json_add_bool(parameters, "preferFailure", true);
+	struct natd_request *request = natd_request_new(protocols, port);
+
+	if (!request)
+		return NULL;
+	natd_request_set_internal_address(request, o->internal_address);
+	if (o->family != 0)
+		natd_request_set_family(request, o->family == 6 ? AF_INET6 : AF_INET);
+	natd_request_set_interface(request, o->interface);
+	natd_request_set_gateway(request, o->gateway);
+	natd_request_set_external_port(
+	    request, (uint16_t)MAX(o->external, 0), o->exact);
 	if (o->lifetime_s > 0)
-		json_add_int(parameters, "lifetimeSeconds", o->lifetime_s);
+		natd_request_set_lifetime(
+		    request, (uint32_t)MIN(o->lifetime_s, UINT32_MAX));
 	if (o->permanent)
-		json_add_string(parameters, "persistence", "permanent");
-	json_add_string(parameters, "description", o->name);
+		natd_request_set_persistence(request, NATD_PERMANENT);
+	natd_request_set_description(request, o->name);
 	if (o->methods)
-		options_methods(o->methods, json_add_array(parameters, "methods"));
+		options_methods(o->methods, request);
 	if (o->timeout_us >= 0)
-		json_add_int(parameters, "timeoutUSec", o->timeout_us);
+		natd_request_set_timeout(
+		    request, (uint32_t)MIN((o->timeout_us + 999) / 1000, UINT32_MAX));
+	return request;
 }
 
 enum exit_code
 map_parameters(struct ctl *ctl, char **argv, char *ret, size_t size)
 {
-	_cleanup_(json_freep) cJSON *parameters = cJSON_CreateObject();
-	char protocols[PROTOCOLS_MAX];
+	struct natd_request *request;
+	unsigned protocols;
 	int64_t port;
+	ssize_t len;
 
-	if (add_protocols(parameters, argv[0], protocols) < 0) {
+	if (parse_protocols(argv[0], &protocols) < 0) {
 		complain("'%s' is not a protocol: tcp, udp or tcp+udp", argv[0]);
 		return CTL_USAGE;
 	}
@@ -81,10 +93,10 @@ map_parameters(struct ctl *ctl, char **argv, char *ret, size_t size)
 		complain("--exact needs --external when the gateway chooses the port");
 		return CTL_USAGE;
 	}
-	if (port > 0)
-		json_add_int(parameters, "internalPort", port);
-	add_options(parameters, &ctl->opt);
-	if (json_print(parameters, ret, size) >= 0)
+	request = make_request(protocols, (uint16_t)port, &ctl->opt);
+	len = request ? natd_request_print(request, ret, size) : -ENOMEM;
+	natd_request_free(request);
+	if (len >= 0)
 		return CTL_DONE;
 	complain("the request is too long. Is the name?");
 	return CTL_USAGE;
@@ -270,18 +282,20 @@ is_of_port(const struct mapping *m, const char *port)
 static enum exit_code
 release_port(struct ctl *ctl, char **argv)
 {
-	_cleanup_(json_freep) cJSON *scratch = cJSON_CreateObject();
 	_cleanup_(freep) struct mapping *mappings = NULL;
 	_cleanup_(reply_done) struct reply reply = { 0 };
-	char protocols[PROTOCOLS_MAX], filter[512];
+	unsigned bits;
+	const char *protocols;
+	char filter[512];
 	const struct mapping *other = NULL;
 	size_t count = 0, released = 0;
 	enum exit_code code;
 
-	if (add_protocols(scratch, argv[0], protocols) < 0) {
+	if (parse_protocols(argv[0], &bits) < 0) {
 		complain("'%s' is not a protocol: tcp, udp or tcp+udp", argv[0]);
 		return CTL_USAGE;
 	}
+	protocols = bits == NATD_TCP ? "tcp" : bits == NATD_UDP ? "udp" : "tcp+udp";
 	code = mappings_filter(2,
 	    (char *[]) { strncmp(protocols, "tcp", 3) == 0 ? "tcp" : "udp", argv[1] },
 	    ctl_is_remote(ctl) ? -1 : (int64_t)getuid(), filter, sizeof(filter));

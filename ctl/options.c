@@ -12,7 +12,6 @@
 
 #include "ctl/human.h"
 #include "proto/addr.h"
-#include "proto/json.h"
 #include "proto/text.h"
 #include "proto/types.h"
 
@@ -347,7 +346,7 @@ const struct option_row option_rows[] = {
 const size_t option_rows_count = ARRAY_SIZE(option_rows);
 
 int
-options_methods(const char *list, cJSON *array)
+options_methods(const char *list, struct natd_request *request)
 {
 	for (const char *at = list;;) {
 		size_t len = strcspn(at, ",");
@@ -362,8 +361,8 @@ options_methods(const char *list, cJSON *array)
 			*c = *c == '-' ? '_' : *c;
 		if (method_from_name(word, &method) < 0)
 			return -EINVAL;
-		if (array)
-			json_append_string(array, word);
+		if (request)
+			natd_request_add_method(request, word);
 		if (at[len] == '\0')
 			return 0;
 		at += len + 1;
@@ -501,7 +500,7 @@ options_default(void)
 	const char *socket = getenv("NATD_SOCKET");
 
 	return (struct options) {
-		.socket = socket && *socket ? socket : CLIENT_DEFAULT_SOCKET,
+		.socket = socket && *socket ? socket : NATD_DEFAULT_SOCKET,
 		.timeout_us = -1,
 		.external = -1,
 	};

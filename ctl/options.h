@@ -5,6 +5,7 @@
 
 #include "ctl/ctl.h"
 #include "ctl/verbs.h"
+#include "lib/natd.h"
 
 #define OPTIONS_ARGUMENTS_MAX 16
 
@@ -18,9 +19,9 @@ struct command_line {
 /* Options may stand anywhere before "--".  CTL_DONE, or CTL_USAGE after a message. */
 enum exit_code options_parse(int argc, char **argv, struct command_line *ret);
 
-/* Words of MappingMethod with commas between, "-" for "_" allowed; appended to array if
- * there is one.  0 or -EINVAL. */
-int options_methods(const char *list, cJSON *array);
+/* Words of MappingMethod with commas between, "-" for "_" allowed; added to the request
+ * if there is one.  0 or -EINVAL. */
+int options_methods(const char *list, struct natd_request *request);
 
 /* "80" or "auto" (0); at most 65535.  0 or -EINVAL. */
 int options_port(const char *text, int64_t *ret);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctl/jsontext.h"
+#include "proto/jsontext.h"
 
 static bool
 write_reply(const struct ctl *ctl, const struct reply *reply, bool pretty)
@@ -16,10 +16,10 @@ write_reply(const struct ctl *ctl, const struct reply *reply, bool pretty)
 	if (ctl->opt.json == JSON_OFF)
 		return false;
 	if (reply->error)
-		json_text_write(stdout, reply->text, reply->len, pretty);
+		json_text_write(stdout, reply->text, strlen(reply->text), pretty);
 	else
-		json_text_write(
-		    stdout, reply->parameters_text, reply->parameters_len, pretty);
+		json_text_write(stdout, reply->parameters_text,
+		    strlen(reply->parameters_text), pretty);
 	putchar('\n');
 	fflush(stdout);
 	return true;

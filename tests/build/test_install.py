@@ -14,13 +14,18 @@ EXPECTED = {
     "usr/lib/sysusers.d/natd.conf": 0o644,
     "usr/share/natd/org.natd.NAT.varlink": 0o644,
     "usr/share/bash-completion/completions/natctl": 0o644,
+    "usr/include/natd.h": 0o644,
+    "usr/lib/libnatd.so.0": 0o644,
+    "usr/lib/libnatd.so": 0o644,
+    "usr/lib/libnatd.a": 0o644,
+    "usr/lib/pkgconfig/libnatd.pc": 0o644,
 }
 
 
 @pytest.fixture
 def make(run, top, tmp_path):
     """make with programs of no content: what matters is where they go."""
-    for name in ("natd", "natctl"):
+    for name in ("natd", "natctl", "libnatd.a", "libnatd.so.0"):
         (tmp_path / "build" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "build" / name).write_text("#!/bin/sh\n")
     (tmp_path / "dest").mkdir()

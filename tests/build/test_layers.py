@@ -26,6 +26,12 @@ FORBIDDEN = [
     ("ctl/a.c", '#include "daemon/loop.h"'),
     ("ctl/a.c", '#include "netmon/netmon.h"'),
     ("ctl/a.c", "#include <event2/event.h>"),
+    ("ctl/a.c", '#include "lib/private.h"'),
+    ("lib/a.c", '#include "ctl/term.h"'),
+    ("lib/a.c", '#include "proto/text.h"'),
+    ("lib/a.c", "#include <event2/event.h>"),
+    ("proto/a.c", '#include "lib/natd.h"'),
+    ("daemon/a.c", '#include "lib/natd.h"'),
 ]
 ALLOWED = [
     ("proto/a.c", '#include "proto/util.h"'),
@@ -38,6 +44,11 @@ ALLOWED = [
     ("daemon/a.c", '#include "netmon/netmon.h"'),
     ("daemon/a.c", "#include <event2/event.h>"),
     ("ctl/a.c", '#include "proto/idl.h"'),
+    ("ctl/a.c", '#include "lib/natd.h"'),
+    ("lib/a.c", '#include "lib/private.h"'),
+    ("lib/a.c", '#include "proto/json.h"'),
+    ("lib/a.c", "#include <cjson/cJSON.h>"),
+    ("lib/a.c", "#include <sys/socket.h>"),
     ("ctl/a.c", "#include <libsmartcols/libsmartcols.h>"),
 ]
 

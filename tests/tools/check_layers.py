@@ -1,7 +1,9 @@
 """Checks the direction of includes: check_layers.py [TOP].
 
-    ctl -> proto        daemon -> proto, netmon        netmon -> libnl        proto -> proto
+    ctl -> lib, proto     lib -> proto's JSON       daemon -> proto, netmon
+    netmon -> libnl       proto -> proto
 
+lib/ is linked into other people's programs, so it takes only single headers of proto/.
 proto/ is without socket, clock, random source and log: its list of <headers> is closed.
 The others may use the C library freely, and of the libraries those named here.
 """
@@ -16,8 +18,13 @@ FOLDERS = {
     "proto": {"proto"},
     "netmon": {"netmon"},
     "daemon": {"daemon", "proto", "netmon"},
-    "ctl": {"ctl", "proto"},
+    "lib": {"lib"},
+    "ctl": {"ctl", "lib", "proto"},
 }
+# What a folder may include of another one, header by header.
+SINGLE = {"lib": {"proto/json.h", "proto/jsontext.h", "proto/util.h"}}
+# natctl is built on what libnatd offers to everybody.
+PRIVATE = {"lib/private.h": {"lib"}}
 
 # Third-party headers by library; everything else in <> is the C library or the kernel.
 LIBRARIES = {
@@ -34,6 +41,7 @@ MAY_USE = {
     "proto": {"libcjson", "expat", "mbedtls"},
     "netmon": {"libnl"},
     "daemon": {"libevent", "libcjson", "expat", "mbedtls", "libsystemd", "inih"},
+    "lib": {"libcjson"},
     "ctl": {"libcjson", "libsmartcols"},
 }
 
@@ -63,8 +71,9 @@ def faults(folder, path, line):
         target = own.split("/")[0]
         if "/" not in own or ".." in own:
             return f'"{own}": write the path from the top of the tree'
-        if target not in FOLDERS[folder]:
-            return f'"{own}": {folder}/ may include {", ".join(sorted(FOLDERS[folder]))} only'
+        allowed = FOLDERS[folder] | SINGLE.get(folder, set())
+        if not allowed & {target, own} or folder not in PRIVATE.get(own, {folder}):
+            return f'"{own}": {folder}/ may include {", ".join(sorted(allowed))} only'
         return None
     library = library_of(system)
     if library and library not in MAY_USE[folder]:

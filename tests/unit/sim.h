@@ -63,12 +63,15 @@ struct sim {
 	uint32_t lifetime_max_s, error_lifetime_s;
 	int pcp_result, natpmp_result; /* of MAP requests; 0: as the table says */
 	uint16_t chosen_port; /* it grants this one and counts up; 0: as asked */
+	uint16_t only_port;   /* it grants nothing but this one (a VPN) */
 	bool echo_no_port;    /* answers leave the internal port out */
+	bool grants_nothing;  /* success with a lifetime of 0 */
 
 	struct sim_entry entry[SIM_ENTRIES];
 	uint16_t foreign_port; /* taken by another host */
 
 	/* What was seen. */
+	unsigned third_parties;
 	unsigned datagrams, maps, deletes, probes, searches, https;
 	unsigned restarts, changes, gone, unconfirmed, externals, services;
 	msec_t last_map;
@@ -126,6 +129,8 @@ sim_map(struct sim *s, uint8_t protocol, uint16_t internal, uint16_t external,
 		e = &s->entry[i];
 		if (s->chosen_port)
 			external = s->chosen_port++;
+		if (s->only_port)
+			external = s->only_port;
 		while (external == 0 || external == s->foreign_port ||
 		       sim_find(s, protocol, external, true))
 			external++;
@@ -194,7 +199,7 @@ sim_natpmp(struct sim *s, const uint8_t *req, size_t len)
 	wire_put_u32(&out, sim_epoch(s));
 	wire_put_u16(&out, s->echo_no_port ? 0 : internal);
 	wire_put_u16(&out, external);
-	wire_put_u32(&out, lifetime);
+	wire_put_u32(&out, s->grants_nothing ? 0 : lifetime);
 	sim_answer(s, buf, (size_t)wire_finish(&out));
 }
 
@@ -231,6 +236,8 @@ sim_pcp(struct sim *s, const uint8_t *req, size_t len)
 	struct sim_entry *e = sim_find(s, protocol, internal, false);
 
 	assert_false(in.bad);
+	(void)wire_take(&in, 16);
+	s->third_parties += wire_left(&in) >= 20 && wire_u8(&in) == 1;
 	if (e && memcmp(e->nonce, nonce, sizeof(nonce)) != 0) {
 		result = PCP_NOT_AUTHORIZED;
 	} else if (lifetime == 0) {
@@ -249,7 +256,9 @@ sim_pcp(struct sim *s, const uint8_t *req, size_t len)
 		}
 	}
 	wire_put_u8(&out, result);
-	wire_put_u32(&out, result ? s->error_lifetime_s : lifetime);
+	wire_put_u32(&out, result              ? s->error_lifetime_s
+			   : s->grants_nothing ? 0
+					       : lifetime);
 	wire_put_u32(&out, sim_epoch(s));
 	wire_put_zeros(&out, 12);
 	wire_put_bytes(&out, nonce, sizeof(nonce));

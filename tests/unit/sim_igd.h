@@ -24,6 +24,7 @@ enum sim_how {
 	SIM_TIMEOUT,      /* nothing happens */
 	SIM_DONE_TIMEOUT, /* it is done, the answer is lost */
 	SIM_GARBAGE,
+	SIM_EMPTY, /* success without its arguments, and nothing is done */
 	SIM_404
 };
 
@@ -507,7 +508,7 @@ sim_igd_soap(struct sim_igd *g)
 		sim_igd_respond(g, 404, "<html>no</html>");
 		return;
 	}
-	if (!code)
+	if (!code && !(f && f->how == SIM_EMPTY))
 		code = strstr(g->request, "POST /fw ")
 			   ? sim_igd_firewall(g, a, g->request, &args)
 			   : sim_igd_connection(g, a, g->request, &args);

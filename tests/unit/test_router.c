@@ -749,6 +749,80 @@ test_error_lifetime(void **state)
 	sim_done(&s);
 }
 
+/* A VPN that has one number for this client, whatever is asked; some say internal port
+ * 0 for "the same". */
+static void
+test_only_port(void **state)
+{
+	(void)state;
+	for (int echo = 0; echo < 2; echo++) {
+		struct sim s;
+		struct lease_want w = sim_want(0, UDP | TCP);
+		struct lease_status st;
+		struct lease *l;
+
+		sim_init(&s, 22);
+		s.natpmp = true;
+		s.only_port = 41234;
+		s.echo_no_port = echo;
+		l = lease_new(s.router, &w, NULL, &s, s.now);
+		sim_pass(&s, 1000);
+		st = sim_status(l);
+		assert_int_equal(st.state, MAPPING_ACTIVE);
+		assert_int_equal(st.held.external_port, 41234);
+		assert_int_equal(st.held.internal_port, 41234);
+		sim_done(&s);
+	}
+}
+
+/* F07: success without anything in it is a refusal, and no reason to hurry. */
+static void
+test_grants_nothing(void **state)
+{
+	(void)state;
+	for (int pcp = 0; pcp < 2; pcp++) {
+		struct sim s;
+		struct lease_want w = sim_want(8080, TCP);
+		struct lease *l;
+
+		sim_init(&s, 23);
+		s.pcp = pcp;
+		s.natpmp = !pcp;
+		s.grants_nothing = true;
+		l = lease_new(s.router, &w, NULL, &s, s.now);
+		sim_pass(&s, 4000);
+		assert_int_equal(sim_status(l).state, MAPPING_FAILED);
+		assert_string_equal(sim_status(l).problem.name, "NOTHING_GRANTED");
+		assert_int_equal(s.maps, 1);
+		sim_pass(&s, 3600000);
+		assert_in_range(s.maps, 10, 13);
+		sim_done(&s);
+	}
+}
+
+/* Another host's port by PCP's THIRD_PARTY; NAT-PMP has no word for that. */
+static void
+test_third_party(void **state)
+{
+	struct sim s;
+	struct lease_want w = sim_want(8080, TCP);
+	struct lease *l;
+
+	(void)state;
+	for (int pcp = 0; pcp < 2; pcp++) {
+		sim_init(&s, 24);
+		s.pcp = pcp;
+		s.natpmp = true;
+		w.internal = addr_ipv4(192, 168, 1, 77);
+		l = lease_new(s.router, &w, NULL, &s, s.now);
+		sim_pass(&s, 4000);
+		assert_int_equal(
+		    sim_status(l).state, pcp ? MAPPING_ACTIVE : MAPPING_FAILED);
+		assert_int_equal(s.third_parties, pcp);
+		sim_done(&s);
+	}
+}
+
 int
 main(void)
 {
@@ -778,6 +852,9 @@ main(void)
 		cmocka_unit_test(test_copies),
 		cmocka_unit_test(test_unsupported_opcode),
 		cmocka_unit_test(test_error_lifetime),
+		cmocka_unit_test(test_only_port),
+		cmocka_unit_test(test_grants_nothing),
+		cmocka_unit_test(test_third_party),
 	};
 
 	return cmocka_run_group_tests_name("router", tests, NULL, NULL);

@@ -1273,6 +1273,7 @@ test_pinhole_refused(void **state)
 		{ { IGD_ADD_PINHOLE, SIM_404, 0, 0, 0 }, "CONNECTION_REFUSED", 0 },
 		{ { IGD_ADD_PINHOLE, SIM_GARBAGE, 0, 0, 0 }, "BAD_ANSWER", 0 },
 		{ { IGD_ADD_PINHOLE, SIM_TIMEOUT, 0, 0, 0 }, "TIMEOUT", 0 },
+		{ { IGD_ADD_PINHOLE, SIM_EMPTY, 0, 0, 0 }, "BAD_ANSWER", 0 },
 	};
 
 	(void)state;

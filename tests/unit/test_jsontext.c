@@ -1,5 +1,5 @@
 /*
- * test_natctl_jsontext.c - JSON shown as it came.
+ * test_jsontext.c - JSON shown as it came.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctl/jsontext.h"
+#include "proto/jsontext.h"
 #include "proto/util.h"
 
 static void

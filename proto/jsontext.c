@@ -1,7 +1,7 @@
 /*
  * jsontext.c - JSON as text: shown as it came, only the white space is ours.
  */
-#include "ctl/jsontext.h"
+#include "proto/jsontext.h"
 
 #include <errno.h>
 #include <string.h>

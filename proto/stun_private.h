@@ -1,0 +1,74 @@
+/*
+ * stun_private.h - how an attribute lies in a message: for stun.c and stun_attr.c only.
+ *
+ * Unchecked reads and writes; who calls them has checked, or stun_decode() has.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/stun_attr.h"
+
+#define ATTR_HEADER_LEN 4
+
+static inline uint16_t
+get_u16(const uint8_t *b)
+{
+	return (uint16_t)(b[0] << 8 | b[1]);
+}
+
+static inline uint32_t
+get_u32(const uint8_t *b)
+{
+	return (uint32_t)get_u16(b) << 16 | get_u16(b + 2);
+}
+
+static inline void
+set_u16(uint8_t *b, uint16_t v)
+{
+	b[0] = (uint8_t)(v >> 8);
+	b[1] = (uint8_t)v;
+}
+
+static inline void
+set_u32(uint8_t *b, uint32_t v)
+{
+	set_u16(b, (uint16_t)(v >> 16));
+	set_u16(b + 2, (uint16_t)v);
+}
+
+static inline size_t
+padded(size_t len)
+{
+	return (len + 3) & ~(size_t)3;
+}
+
+static inline bool
+length_fits(enum stun_attr attr, size_t len)
+{
+	const struct stun_attr_row *row = &stun_attr_rows[attr];
+
+	return len >= row->min && len <= row->max &&
+	       (attr != STUN_MESSAGE_INTEGRITY_SHA256 || len % 4 == 0);
+}
+
+/* at: the header of an attribute that is in the message whole. */
+static inline struct stun_raw
+read_raw(const uint8_t *at)
+{
+	uint16_t code = get_u16(at);
+
+	return (struct stun_raw) { .value = at + ATTR_HEADER_LEN,
+		.len = get_u16(at + 2),
+		.code = code,
+		.attr = stun_attr_from_code(code) };
+}
+
+/* What is behind an attribute. */
+static inline const uint8_t *
+next_of(const struct stun_raw *raw)
+{
+	return raw->value + padded(raw->len);
+}
