@@ -121,6 +121,7 @@ object_of(struct loader *l, const struct place *p)
 {
 	switch (p->section) {
 	case CONF_DAEMON:
+	case CONF_STUN:
 	case CONF_SECTION_MAX:
 		break;
 	case CONF_UPLINK:
@@ -136,6 +137,7 @@ argument_of(struct loader *l, const struct place *p)
 {
 	switch (p->section) {
 	case CONF_DAEMON:
+	case CONF_STUN:
 	case CONF_SECTION_MAX:
 		break;
 	case CONF_UPLINK:
@@ -212,6 +214,7 @@ argument_fits(enum conf_section section, const char *argument)
 {
 	switch (section) {
 	case CONF_DAEMON:
+	case CONF_STUN:
 	case CONF_SECTION_MAX:
 		break;
 	case CONF_UPLINK:
@@ -239,7 +242,7 @@ enter_section(struct loader *l, enum conf_section section, const char *argument)
 			l->current = i;
 			return;
 		}
-	if (l->places_count > CONF_OBJECTS_MAX)
+	if (l->conf->uplinks_count + l->conf->mappings_count >= CONF_OBJECTS_MAX)
 		complain(
 		    l, l->file, l->line, "more than %d sections", CONF_OBJECTS_MAX);
 	else if (add_place(l, section, argument) < 0)
@@ -556,8 +559,13 @@ conf_load(const char *path, struct conf **ret, struct conf_errors *ret_errors)
 	struct loader l = { .conf = c, .errors = ret_errors, .file = path };
 
 	*ret_errors = (struct conf_errors) { 0 };
-	if (!c || add_place(&l, CONF_DAEMON, "") < 0)
+	if (!c)
 		l.err = -ENOMEM;
+	/* [Daemon] is the first. */
+	for (int s = 0; s < CONF_SECTION_MAX && l.err == 0; s++)
+		if (!conf_sections[s].argument &&
+		    add_place(&l, (enum conf_section)s, "") < 0)
+			l.err = -ENOMEM;
 	if (l.err == 0)
 		load_file(&l, path);
 	if (l.err == 0)

@@ -19,6 +19,8 @@
 
 #include "daemon/log.h"
 #include "proto/addr.h"
+#include "proto/stun_pool.h"
+#include "proto/stun_uri.h"
 #include "proto/types.h"
 
 #define CONF_PATH NATD_SYSCONFDIR "/natd/natd.conf"
@@ -37,6 +39,11 @@ struct conf_methods {
 struct conf_addrs {
 	unsigned count;
 	struct addr list[CONF_PCP_SERVERS_MAX];
+};
+
+struct conf_stun_servers {
+	unsigned count;
+	struct stun_uri list[STUN_POOL_MAX];
 };
 
 /* [Uplink IFNAME] */
@@ -75,6 +82,7 @@ struct conf {
 	bool events;
 	struct conf_addrs pcp_servers;
 	char admin_group[CONF_GROUP_MAX];
+	struct conf_stun_servers stun_servers; /* [Stun] */
 	size_t uplinks_count, mappings_count;
 	struct conf_uplink *uplinks;   /* in the order they were read */
 	struct conf_mapping *mappings; /* the same */

@@ -55,6 +55,17 @@ diff_object(struct conf_changes *changes, enum conf_section section, const char 
 	return 0;
 }
 
+/* The sections that are in struct conf itself. */
+static int
+diff_whole(const struct conf *a, const struct conf *b, struct conf_changes *changes)
+{
+	for (int s = 0; s < CONF_SECTION_MAX; s++)
+		if (!conf_sections[s].argument &&
+		    diff_object(changes, (enum conf_section)s, "", a, b) < 0)
+			return -ENOMEM;
+	return 0;
+}
+
 static const struct conf_mapping *
 find_mapping(const struct conf *c, const char *name)
 {
@@ -107,8 +118,8 @@ conf_diff(const struct conf *a, const struct conf *b, struct conf_changes *ret)
 {
 	struct conf_changes changes = { 0 };
 
-	if (diff_object(&changes, CONF_DAEMON, "", a, b) < 0 ||
-	    diff_uplinks(a, b, &changes) < 0 || diff_mappings(a, b, &changes) < 0) {
+	if (diff_whole(a, b, &changes) < 0 || diff_uplinks(a, b, &changes) < 0 ||
+	    diff_mappings(a, b, &changes) < 0) {
 		conf_changes_done(&changes);
 		return -ENOMEM;
 	}

@@ -184,7 +184,8 @@ parse_ifname(const struct conf_key *key, const char *value, void *field,
 
 /* Calls one() for each word; stops at the first that is refused. */
 static int
-for_words(const char *value, void *field, char why[static CONF_WHY_MAX],
+for_words_between(const char *separators, const char *value, void *field,
+    char why[static CONF_WHY_MAX],
     int (*one)(const char *word, void *field, char why[static CONF_WHY_MAX]))
 {
 	char copy[VALUE_MAX], *save = NULL;
@@ -192,14 +193,21 @@ for_words(const char *value, void *field, char why[static CONF_WHY_MAX],
 	if (strlen(value) >= sizeof(copy))
 		return refuse(why, "too long");
 	strcpy(copy, value);
-	for (char *word = strtok_r(copy, " \t", &save); word;
-	     word = strtok_r(NULL, " \t", &save)) {
+	for (char *word = strtok_r(copy, separators, &save); word;
+	     word = strtok_r(NULL, separators, &save)) {
 		int err = one(word, field, why);
 
 		if (err < 0)
 			return err;
 	}
 	return 0;
+}
+
+static int
+for_words(const char *value, void *field, char why[static CONF_WHY_MAX],
+    int (*one)(const char *word, void *field, char why[static CONF_WHY_MAX]))
+{
+	return for_words_between(" \t", value, field, why, one);
 }
 
 static int
@@ -276,6 +284,41 @@ parse_addrs(const struct conf_key *key, const char *value, void *field,
 	return for_words(value, field, why, add_addr);
 }
 
+static int
+add_stun_server(const char *word, void *field, char why[static CONF_WHY_MAX])
+{
+	struct conf_stun_servers *servers = field;
+	struct stun_uri u, *to = &servers->list[servers->count];
+
+	if (servers->count == STUN_POOL_MAX)
+		return refuse(why, "more than 16 servers");
+	if (stun_uri_parse(word, strlen(word), &u) < 0) {
+		snprintf(why, CONF_WHY_MAX,
+		    "\"%.60s\" is not host, host:port or stun:host:port", word);
+		return -EINVAL;
+	}
+	/* What a UDP socket looks like outside is learnt from that socket alone. */
+	if (u.secure) {
+		snprintf(why, CONF_WHY_MAX,
+		    "\"%.60s\": bindings are asked for over plain UDP, stun: only",
+		    word);
+		return -EINVAL;
+	}
+	/* By members: the padding of sections that are compared stays zero. */
+	memcpy(to->host, u.host, sizeof(to->host));
+	to->port = u.port;
+	servers->count++;
+	return 0;
+}
+
+static int
+parse_stun_servers(const struct conf_key *key, const char *value, void *field,
+    char why[static CONF_WHY_MAX])
+{
+	(void)key;
+	return for_words_between(" \t,", value, field, why, add_stun_server);
+}
+
 static const struct conf_type u32 = { parse_u32, sizeof(uint32_t), false };
 static const struct conf_type port = { parse_port, sizeof(uint16_t), false };
 static const struct conf_type seconds = { parse_time, sizeof(uint32_t), false };
@@ -287,6 +330,8 @@ static const struct conf_type family = { parse_family, sizeof(enum addr_family),
 static const struct conf_type address = { parse_addr, sizeof(struct addr), false };
 static const struct conf_type addresses = { parse_addrs, sizeof(struct conf_addrs),
 	true };
+static const struct conf_type stun_servers = { parse_stun_servers,
+	sizeof(struct conf_stun_servers), true };
 static const struct conf_type methods = { parse_methods, sizeof(struct conf_methods),
 	true };
 static const struct conf_type transports = { parse_transports, sizeof(unsigned), true };
@@ -295,6 +340,7 @@ static const struct conf_type group = { parse_text, CONF_GROUP_MAX, false };
 static const struct conf_type description = { parse_text, CONF_DESCRIPTION_MAX, false };
 
 #define DAEMON(name, type, field) CONF_DAEMON, name, &type, offsetof(struct conf, field)
+#define STUN(name, type, field) CONF_STUN, name, &type, offsetof(struct conf, field)
 #define UPLINK(name, type, field) \
 	CONF_UPLINK, name, &type, offsetof(struct conf_uplink, field)
 #define MAPPING(name, type, field) \
@@ -336,6 +382,13 @@ const struct conf_key conf_keys[] = {
 	{ DAEMON("AdminGroup", group, admin_group), "natd", 1, CONF_GROUP_MAX - 1, NULL,
 	    CONF_RESTART, "Members of this group may do what root may." },
 
+	{ STUN("Servers", stun_servers, stun_servers),
+	    "stun.l.google.com:19302 stun.cloudflare.com stun.nextcloud.com", 0, 0,
+	    NULL, 0,
+	    "STUN servers, as host, host:port or stun: URI; several, and of different "
+	    "operators: no single one is believed. They are asked only when a program "
+	    "wants to know its address outside. Empty: none." },
+
 	{ UPLINK("Gateway", address, gateway), "", 0, 0, NULL, 0,
 	    "The gateway's address. Default: the default route's, or the first address "
 	    "of the interface's network." },
@@ -374,6 +427,7 @@ const size_t conf_keys_count = ARRAY_SIZE(conf_keys);
 
 const struct conf_section_row conf_sections[] = {
 	[CONF_DAEMON] = { "Daemon", NULL, sizeof(struct conf), NULL },
+	[CONF_STUN] = { "Stun", NULL, sizeof(struct conf), NULL },
 	[CONF_UPLINK] = { "Uplink", "IFNAME", sizeof(struct conf_uplink),
 	    "One section per interface that needs settings of its own. A VPN interface "
 	    "without a default route is an uplink when it is named here." },

@@ -5,7 +5,13 @@
 
 #include "daemon/conf.h"
 
-enum conf_section { CONF_DAEMON, CONF_UPLINK, CONF_MAPPING, CONF_SECTION_MAX };
+enum conf_section {
+	CONF_DAEMON,
+	CONF_STUN,
+	CONF_UPLINK,
+	CONF_MAPPING,
+	CONF_SECTION_MAX
+};
 
 #define CONF_WHY_MAX 160
 
@@ -41,7 +47,8 @@ extern const size_t conf_keys_count;
 
 struct conf_section_row {
 	const char *word;     /* "Uplink" */
-	const char *argument; /* what stands behind it, "IFNAME", or NULL */
+	const char *argument; /* what stands behind it, "IFNAME"; NULL: its keys are in
+				 struct conf, whether the section is there or not */
 	size_t size;          /* of the struct */
 	const char *help;     /* or NULL */
 };

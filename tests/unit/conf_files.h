@@ -155,6 +155,9 @@ assert_defaults(const struct conf *c)
 	assert_addr(&c->pcp_servers.list[0], "192.0.0.9");
 	assert_addr(&c->pcp_servers.list[1], "2001:1::1");
 	assert_string_equal(c->admin_group, "natd");
+	assert_int_equal(c->stun_servers.count, 3);
+	assert_string_equal(c->stun_servers.list[0].host, "stun.l.google.com");
+	assert_int_equal(c->stun_servers.list[0].port, 19302);
 	assert_int_equal(c->uplinks_count, 0);
 	assert_int_equal(c->mappings_count, 0);
 }

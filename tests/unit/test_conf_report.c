@@ -49,6 +49,8 @@ static const struct {
 	    "Daemon.PcpServers\n" },
 	{ "[Daemon]\nAdminGroup=a\n", "[Daemon]\nAdminGroup=longer\nAdminGroup=a\n",
 	    "" },
+	{ "", "[Stun]\nServers=a,b\n", "Stun.Servers\n" },
+	{ "[Stun]\nServers=a,b:1\n", "[Stun]\nServers=stun:a\nServers=b:1\n", "" },
 	{ MAPPING_A, "", "Mapping a\n" },
 	{ "", MAPPING_A "[Uplink wg0]\n", "Uplink wg0\nMapping a\n" },
 	{ "[Uplink wg0]\n", "[Uplink wg1]\n", "Uplink wg0\nUplink wg1\n" },

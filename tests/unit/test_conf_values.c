@@ -4,9 +4,10 @@
 #include "daemon/conf_table.h"
 #include "tests/unit/conf_files.h"
 
-enum kind { U32, U16, BOOL, ENUM, TEXT, ADDR, METHODS, ADDRS };
+enum kind { U32, U16, BOOL, ENUM, TEXT, ADDR, METHODS, ADDRS, SERVERS };
 
 #define D(field) CONF_DAEMON, offsetof(struct conf, field)
+#define S(field) CONF_STUN, offsetof(struct conf, field)
 #define U(field) CONF_UPLINK, offsetof(struct conf_uplink, field)
 #define M(field) CONF_MAPPING, offsetof(struct conf_mapping, field)
 
@@ -107,6 +108,26 @@ static const struct value {
 	{ D(admin_group), TEXT, "AdminGroup=xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", NULL,
 	    "longer than 32 bytes" },
 
+	{ S(stun_servers), SERVERS, "Servers=", "", NULL },
+	{ S(stun_servers), SERVERS, "Servers=stun.example", "stun:stun.example", NULL },
+	{ S(stun_servers), SERVERS,
+	    "Servers=stun.example:19302, stun:b.example:1,192.0.2.1  [fe80::1%eth0]:2",
+	    "stun:stun.example:19302 stun:b.example:1 stun:192.0.2.1 "
+	    "stun:[fe80::1%eth0]:2",
+	    NULL },
+	{ S(stun_servers), SERVERS, "Servers=a b c d e f g h i j k l m n o p",
+	    "stun:a stun:b stun:c stun:d stun:e stun:f stun:g stun:h stun:i stun:j "
+	    "stun:k stun:l stun:m stun:n stun:o stun:p",
+	    NULL },
+	{ S(stun_servers), SERVERS, "Servers=a b c d e f g h i j k l m n o p q", NULL,
+	    "more than 16 servers" },
+	{ S(stun_servers), SERVERS, "Servers=stun.example:port", NULL,
+	    "\"stun.example:port\" is not host, host:port or stun:host:port" },
+	{ S(stun_servers), SERVERS, "Servers=turn:a", NULL,
+	    "\"turn:a\" is not host, host:port or stun:host:port" },
+	{ S(stun_servers), SERVERS, "Servers=stuns:a", NULL,
+	    "\"stuns:a\": bindings are asked for over plain UDP, stun: only" },
+
 	{ U(gateway), ADDR, "Gateway=10.2.0.1", "10.2.0.1", NULL },
 	{ U(gateway), ADDR, "Gateway=fe80::1%3", "fe80::1%3", NULL },
 	{ U(gateway), ADDR, "Gateway=", "-", NULL },
@@ -168,7 +189,8 @@ static void
 text_of(const struct value *v, const void *field, char *ret, size_t size)
 {
 	const struct conf_addrs *addrs = field;
-	char text[ADDR_TEXT_MAX];
+	const struct conf_stun_servers *servers = field;
+	char text[ADDR_TEXT_MAX], uri[STUN_URI_MAX];
 
 	ret[0] = '\0';
 	switch (v->kind) {
@@ -197,23 +219,29 @@ text_of(const struct value *v, const void *field, char *ret, size_t size)
 			snprintf(ret + strlen(ret), size - strlen(ret), "%s%s",
 			    i ? " " : "", addr_format(&addrs->list[i], text));
 		break;
+	case SERVERS:
+		for (unsigned i = 0; i < servers->count; i++)
+			snprintf(ret + strlen(ret), size - strlen(ret), "%s%s",
+			    i ? " " : "", stun_uri_format(&servers->list[i], uri));
+		break;
 	}
 }
 
 static const char *const frames[] = {
 	[CONF_DAEMON] = "[Daemon]\n",
+	[CONF_STUN] = "[Stun]\n",
 	[CONF_UPLINK] = "[Uplink wg0]\n",
 	[CONF_MAPPING] = "[Mapping m]\nInternalPort=80\nProtocols=tcp\n",
 };
-static const unsigned line_of_frame[] = { 2, 2, 4 };
+static const unsigned line_of_frame[] = { 2, 2, 2, 4 };
 
 static void
 check_good(const struct value *v, const char *text)
 {
 	struct conf *c = load_text(text);
-	const char *object = v->section == CONF_DAEMON   ? (const char *)c
-			     : v->section == CONF_UPLINK ? (const char *)c->uplinks
-							 : (const char *)c->mappings;
+	const char *object = v->section == CONF_UPLINK    ? (const char *)c->uplinks
+			     : v->section == CONF_MAPPING ? (const char *)c->mappings
+							  : (const char *)c;
 	char got[256];
 
 	if (v->kind == METHODS) {
