@@ -62,7 +62,7 @@ pxp_poll(struct router *r, enum router_service s, msec_t now)
 	 */
 	for (struct lease *l = r->leases; l; l = l->next)
 		if (l->is_held && !l->direct && l->service == s && l->op == OP_NONE &&
-		    (!due || l->at < due->at))
+		    l->again[s] <= now && (!due || l->at < due->at))
 			due = l;
 	if (due) {
 		due->at = now;

@@ -310,7 +310,8 @@ put_description(struct world *w, struct text_out *out)
 		if (which & 1u << i)
 			text_printf(out,
 			    "<service><serviceType>urn:schemas-upnp-org:service:%s"
-			    "</serviceType><controlURL>/%u</controlURL></service>",
+			    "</serviceType><controlURL>/%u</controlURL>"
+			    "<eventSubURL>/e</eventSubURL></service>",
 			    types[i], i);
 	text_put(out, "</serviceList></device></root>");
 }
@@ -364,7 +365,7 @@ http(struct world *w)
 	static const int statuses[] = { 200, 500, 404, 302 };
 	uint8_t how = take(w);
 	struct http_response *resp;
-	char body[4096] = "", head[64];
+	char body[4096] = "", head[160];
 	struct text_out out = text_out(body, sizeof(body));
 	unsigned id = w->http_id + (how & 128 ? 1 : 0);
 
@@ -389,12 +390,45 @@ http(struct world *w)
 	}
 	resp = http_response_new(HTTP_BODY_MAX);
 	MUST(resp);
-	snprintf(head, sizeof(head), "HTTP/1.1 %d X\r\nContent-Length: %zu\r\n\r\n",
-	    how % 8 == 5 ? statuses[how / 8 % 4] : 200, out.len);
+	snprintf(head, sizeof(head),
+	    "HTTP/1.1 %d X\r\nSID: uuid:%u\r\nTIMEOUT: Second-%u\r\n"
+	    "Content-Length: %zu\r\n\r\n",
+	    how % 8 == 5 ? statuses[how / 8 % 4] : 200, how / 8 % 2, how * 20, out.len);
 	http_response_feed(resp, head, strlen(head));
 	MUST(http_response_feed(resp, body, out.len) == 1 || out.len == 0);
 	router_http(w->router, id, 0, resp, w->now);
 	http_response_free(resp);
+}
+
+/* GENA: wanted or not, a listener, and what comes to it. */
+static void
+events(struct world *w)
+{
+	uint8_t how = take(w);
+	char text[512];
+	int status;
+
+	if (how & 1) {
+		router_want_events(w->router, how & 2, w->now);
+		router_set_callback(w->router, 4000, how / 4 % 2, w->now);
+		return;
+	}
+	if (how & 128) {
+		size_t len;
+		const uint8_t *raw = take_bytes(w, 1020, &len);
+
+		status = router_event(w->router, (const char *)raw, len, w->now);
+	} else {
+		snprintf(text, sizeof(text),
+		    "NOTIFY /%016x HTTP/1.1\r\nNT: upnp:event\r\n"
+		    "NTS: upnp:propchange\r\nSID: uuid:%u\r\nSEQ: %u\r\n"
+		    "Content-Length: 98\r\n\r\n<propertyset><property>"
+		    "<ExternalIPAddress>198.0.2.%03u</ExternalIPAddress>"
+		    "</property></propertyset>",
+		    how / 2 % 2, how / 4 % 2, take(w) % 4, take(w));
+		status = router_event(w->router, text, strlen(text), w->now);
+	}
+	MUST(status >= 200 && status < 600);
 }
 
 static void
@@ -404,7 +438,7 @@ event(struct world *w)
 	size_t len;
 	uint8_t what = take(w);
 
-	switch (what % 12) {
+	switch (what % 13) {
 	case 0:
 		new_lease(w);
 		break;
@@ -436,6 +470,9 @@ event(struct world *w)
 		if (router_deadline(w->router) != MSEC_NEVER)
 			w->now = MAX(w->now, router_deadline(w->router));
 		router_timer(w->router, w->now);
+		break;
+	case 12:
+		events(w);
 		break;
 	case 11:
 		if (what & 128)
