@@ -141,6 +141,27 @@ def test_asking_again_refreshes(place, router, run):
     assert router.rules() == {rule("udp", 40005)}
 
 
+def test_the_same_endpoint_is_one_mapping_however_it_is_named(place, router, run):
+    router.start()
+    natd = run()
+    names = [{}, {"interface": "eth0"}, {"internalAddress": CLIENT}, {"gateway": "192.168.1.1"}]
+    assert len({natd.map(port=40007, **name)["id"] for name in names}) == 1
+    for name in names[:2]:
+        error = as_user(natd, 4002, "RequestMapping", protocols=["udp"], internalPort=40007,
+                        **name)[1]
+        assert error == INTERFACE + "MappingConflict"
+
+
+def test_an_id_never_becomes_another_mappings(place, router, run):
+    router.start()
+    natd = run()
+    first = natd.map(port=40008)["id"]
+    natd.call("ReleaseMapping", id=first)
+    natd.stop()
+    natd.start()
+    assert natd.map(port=40009)["id"] != first
+
+
 def test_renewal_is_asked_for_and_counted(place, router, run):
     router.start()
     natd = run()
