@@ -234,6 +234,7 @@ holding_abandon(struct engine *e, struct gateway *g)
 		if (m) {
 			m->lease = NULL;
 			m->gateway = NULL;
+			m->abandoned = true;
 		}
 		/* A mapping that is still wanted remembers what it held by itself,
 		 * until it is taken elsewhere. */

@@ -67,7 +67,8 @@ struct mapping {
 	msec_t wanted_until; /* persistence lease; MSEC_NEVER: until released */
 	unsigned holders;    /* connections that keep a connection mapping alive */
 	bool releasing;
-	bool waits; /* until what its router deletes of the same port is gone */
+	bool waits;     /* until what its router deletes of the same port is gone */
+	bool abandoned; /* its router went away, nobody was told yet */
 	int64_t created_realtime_us,
 	    created_boottime_us; /* when first active; 0: never */
 

@@ -224,17 +224,18 @@ reconcile_choose(struct engine *e, const struct mapping *m)
 static void
 follow_mapping(struct engine *e, struct mapping *m, msec_t now)
 {
+	bool abandoned = m->abandoned;
 	struct gateway *wanted;
 
 	if (m->wanted_until <= now && !m->releasing) {
 		log_info("mapping %s: its lifetime ended", m->id);
 		engine_release(e, m);
 	}
-	m->waits = false;
+	m->waits = m->abandoned = false;
 	if (m->releasing || e->stopping)
 		return;
 	wanted = reconcile_choose(e, m);
-	if (wanted == m->gateway && (m->lease || !wanted))
+	if (wanted == m->gateway && (m->lease || (!wanted && !abandoned)))
 		return;
 	if (m->lease)
 		holding_release(e, m, now);
