@@ -84,7 +84,7 @@ C_FILES = $(HEADERS) $(call sources,proto netmon daemon lib ctl tests/unit tests
 
 LIB_ROWS = libevent_core:libevent-dev libcjson:libcjson-dev expat:libexpat1-dev \
 	libnl-3.0:libnl-3-dev libnl-route-3.0:libnl-route-3-dev libsystemd:libsystemd-dev \
-	inih:libinih-dev smartcols:libsmartcols-dev
+	inih:libinih-dev libcares:libc-ares-dev smartcols:libsmartcols-dev
 UNIT_ROWS = cmocka:libcmocka-dev
 pc_names = $(foreach row,$(1),$(firstword $(subst :, ,$(row))))
 pc_packages = $(foreach row,$(1),$(lastword $(subst :, ,$(row))))
