@@ -59,3 +59,9 @@ def test_defaults_bounds_and_restarts_are_those_of_the_table(top):
             assert f"{low} to {high}" in text, name
         assert ("needs a restart" in text) == ("CONF_RESTART" in flags), name
         assert ("is required" in text) == ("CONF_REQUIRED" in flags), name
+
+
+def test_the_page_of_routers_is_that_of_the_tests(run, top):
+    """After a change: tests/tools/routers_page.py >man/natd-routers.7"""
+    made = run("python3", top / "tests/tools/routers_page.py").stdout
+    assert (top / "man/natd-routers.7").read_text() == made
