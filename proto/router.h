@@ -10,12 +10,16 @@
  * timer for router_deadline() and calls router_timer() when it fires.  Nothing is
  * called back, nothing is freed behind the owner's back.
  *
- *   lease        no service    service answers   refused          silence
- *   WAITING      stays         -> ASKING         -                -> failed, probed
- * again ASKING       -             -> HELD           other method or  other method, or
- * failed failed, retried  and retransmitted HELD         -             renewal: HELD
- * degraded         degraded; lapses: ASKING RELEASING    -             -> GONE -> GONE
- * -> GONE (unconfirmed)
+ * The life of a lease:
+ *
+ *   WAITING    for a service that is being looked for, or for the time when one may be
+ *              asked again.  A service is there: ASKING.
+ *   ASKING     granted: HELD.  Refused or silent: the next service; with none left the
+ *              verdict, and WAITING (or, with PCP and NAT-PMP, on by their schedule).
+ *   HELD       renewed at half life, read back where that is possible.  Refused or
+ *              silent: degraded until it lapses, then WAITING with the same number.
+ *              Lost by the router: ASKING with the same number.
+ *   RELEASING  until the router confirmed it or was silent, then GONE.
  *
  * RFC 6886, RFC 6887, UPnP IGD:1 and IGD:2.
  */

@@ -478,6 +478,18 @@ test_direct(void **state)
 	sim_turn(&s);
 	assert_int_equal(s.gone, 1);
 	assert_int_equal(s.deletes, 0);
+	/* Without a router nobody is asked. */
+	settings.gateway = (struct addr) { 0 };
+	router_free(s.router);
+	s.router = router_new(&settings, s.now);
+	s.datagrams = s.searches = 0;
+	l = lease_new(s.router, &w, NULL, &s, s.now);
+	sim_turn(&s);
+	assert_int_equal(sim_status(l).held.method, METHOD_DIRECT);
+	assert_int_equal(s.datagrams + s.searches, 0);
+	struct service_status service;
+	router_service_status(s.router, ROUTER_PCP, &service);
+	assert_string_equal(service.reason, "there is no router on this interface");
 	sim_done(&s);
 }
 

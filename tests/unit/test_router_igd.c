@@ -27,6 +27,7 @@ test_granted(void **state)
 
 		/* The first answer is used at once: the window is not waited out. */
 		sim_pass(&s, 100);
+		unsigned searches = s.searches;
 		assert_state(l, MAPPING_ACTIVE);
 		assert_int_equal(sim_status(l).held.method, rows[i].method);
 		assert_port(l, 8080);
@@ -46,6 +47,7 @@ test_granted(void **state)
 		/* A renewal names the port. */
 		sim_pass(&s, 4600000);
 		assert_int_equal(s.datagrams, datagrams);
+		assert_int_equal(s.searches, searches);
 		assert_int_equal(sim_status(l).renewals, 1);
 		assert_int_equal(g->count[IGD_ADD_PORT_MAPPING], 1 + (i == 0));
 		assert_int_equal(sim_igd_entries(g), 1);

@@ -274,12 +274,18 @@ test_pinhole(void **state)
 	struct sim_igd *g = sim_igd_init(&s, 6, 40);
 	struct lease *l = want_pinhole(&s, 8080, TCP | UDP);
 	struct lease_held held;
+	struct service_status service;
+	unsigned searches;
 
 	(void)state;
 	sim_pass(&s, 3000);
 	assert_state(l, MAPPING_ACTIVE);
 	held = sim_status(l).held;
 	assert_int_equal(held.method, METHOD_IGD_PINHOLE);
+	router_service_status(s.router, ROUTER_PINHOLE, &service);
+	assert_string_equal(service.control, ":5000/fw");
+	assert_int_equal(service.state, SERVICE_AVAILABLE);
+	searches = s.searches;
 	assert_true(addr_equal(&held.external, &s.router->settings.local));
 	assert_int_equal(held.pinhole_id[TRANSPORT_UDP], 1);
 	assert_int_equal(held.pinhole_id[TRANSPORT_TCP], 2);
@@ -287,6 +293,7 @@ test_pinhole(void **state)
 	    g->last[IGD_ADD_PINHOLE], "<InternalClient>2a10::20</InternalClient>"));
 	/* Updated by their ids, looked at meanwhile. */
 	sim_pass(&s, 4600000);
+	assert_int_equal(s.searches, searches);
 	assert_int_equal(g->count[IGD_UPDATE_PINHOLE], 2);
 	assert_int_equal(g->count[IGD_ADD_PINHOLE], 2);
 	assert_true(g->count[IGD_CHECK_PINHOLE_WORKING] >= 20);

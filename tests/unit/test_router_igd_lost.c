@@ -355,6 +355,41 @@ test_candidates(void **state)
 	sim_done(&s);
 }
 
+/* A neighbour that answers for itself is not asked; one that floods with descriptions
+ * has room for eight. */
+static void
+test_strangers(void **state)
+{
+	struct sim s;
+	struct sim_igd *g = sim_igd_init(&s, 1, 46);
+	const struct addr neighbour = addr_ipv4(192, 168, 1, 66);
+	struct lease *l;
+	char text[256];
+
+	(void)state;
+	g->ssdp_ms = 500;
+	l = want(&s, 8080, TCP);
+	sim_pass(&s, 10);
+	for (unsigned i = 0; i < 2000; i++) {
+		const struct addr *from =
+		    i % 2 ? &neighbour : &s.router->settings.gateway;
+
+		snprintf(text, sizeof(text),
+		    "HTTP/1.1 200 OK\r\nST: upnp:rootdevice\r\n"
+		    "LOCATION: http://%s:%u/%u\r\n\r\n",
+		    i % 2 ? "192.168.1.66" : "192.168.1.1", i % 2 ? 666u : 5000u, i);
+		router_ssdp(s.router, from, text, strlen(text), s.now);
+	}
+	sim_pass(&s, 2890);
+	assert_state(l, MAPPING_FAILED);
+	assert_int_equal(g->gets, 8);
+	assert_int_equal(g->refused, 0);
+	/* The next search is another chance. */
+	sim_pass(&s, 10000);
+	assert_state(l, MAPPING_ACTIVE);
+	sim_done(&s);
+}
+
 /* No description fits: said within 3 s, with the reason. */
 static void
 test_useless(void **state)
@@ -507,6 +542,7 @@ main(void)
 		cmocka_unit_test(test_notify),
 		cmocka_unit_test(test_several_wans),
 		cmocka_unit_test(test_candidates),
+		cmocka_unit_test(test_strangers),
 		cmocka_unit_test(test_useless),
 		cmocka_unit_test(test_search),
 		cmocka_unit_test(test_answer_during_search),

@@ -261,6 +261,8 @@ test_only_port(void **state)
 		assert_int_equal(st.state, MAPPING_ACTIVE);
 		assert_int_equal(st.held.external_port, 41234);
 		assert_int_equal(st.held.internal_port, 41234);
+		/* "The same" is believed; else it is asked for by its number. */
+		assert_int_equal(s.deletes, echo ? 0 : 1);
 		sim_done(&s);
 	}
 }
