@@ -234,7 +234,8 @@ take_error(struct hold *h, const struct reply *reply)
 		    h, code == CTL_UNREACHABLE || !sentence ? NOT_REACHABLE : sentence);
 		return;
 	}
-	if (h->had_verdict && strcmp(reply->error, NO_SUCH_MAPPING) == 0)
+	/* Even before the first verdict: the call names no mapping, it makes one. */
+	if (strcmp(reply->error, NO_SUCH_MAPPING) == 0)
 		complain("the mapping was released");
 	else
 		complain("%s", sentence ? sentence : reply->error);
