@@ -137,8 +137,8 @@ def refusal(connection, **more):
         return True
 
 
-def refused(place, index, **more):
-    with natd(place, name=f"natd{index}") as n, n.connect() as c:
+def refused(place, **more):
+    with natd(place) as n, n.connect() as c:
         took, answer = timed(lambda: refusal(c, **more))
         if not answer:
             sys.exit("bench: a mapping where no gateway is")
@@ -151,11 +151,11 @@ def nothing_there(place, runs):
     with concurrent.futures.ThreadPoolExecutor(12) as pool:
         slow = pool.submit(natpmpc, place)
         upnp = [pool.submit(upnpc, place, 43000 + i) for i in range(3)]
-        took = list(pool.map(lambda i: refused(place, i), range(runs)))
+        took = list(pool.map(lambda _: refused(place), range(runs)))
         silent = Row("nothing there: an honest no", ("p95", "<=", 3000), took,
                      upnpc=[f.result() for f in upnp], natpmpc=[slow.result()])
     place.router.block()
-    took = [refused(place, 0, methods=["pcp", "nat_pmp"]) for _ in range(runs)]
+    took = [refused(place, methods=["pcp", "nat_pmp"]) for _ in range(runs)]
     return [silent, Row("port 5351 refused by ICMP: PCP and NAT-PMP ruled out", ("p95", "<=", 50),
                         took, natpmpc=[natpmpc(place) for _ in range(runs)])]
 
