@@ -99,7 +99,8 @@ class Router:
 
     def nat(self, masquerade=""):
         """masquerade: "" (endpoint-independent mapping), or "random,fully-random"."""
-        self.node.sysctl(net__ipv4__ip_forward=1)
+        # Runs follow each other quickly: each gets its ICMP error.
+        self.node.sysctl(net__ipv4__ip_forward=1, net__ipv4__icmp_ratelimit=0)
         if self.wan6:
             self.node.sysctl(net__ipv6__conf__all__forwarding=1)
         self.node.nft(f"add table inet {TABLE}\ndelete table inet {TABLE}\n" + RULES.format(
