@@ -77,18 +77,36 @@ def test_the_default_route_moves_and_comes_back(place):
     second = h.add_uplink(place)
     place.router.start()
     second.start()
+    place.client.ip("route replace default via 192.168.1.1 dev eth0 metric 100",
+                    "route del default via 192.168.1.1 dev eth0 metric 0")
     natd = Natd(place.client)
     with natd.connect() as c:
         stream = c.more(INTERFACE + "RequestMapping", protocols=["udp"], internalPort=40000)
         assert external(next(stream)["mapping"]) == ("11.22.33.44", 40000)
-        place.client.ip("route replace default via 192.168.2.1 dev eth1")
+        place.client.ip("route add default via 192.168.2.1 dev eth1 metric 50")
         moved = next(m for m in (r["mapping"] for r in stream) if m["runtime"]["state"] == "active"
                      and external(m)[0] == "11.22.34.44")
         assert moved["runtime"]["interface"] == "eth1"
-        place.client.ip("route replace default via 192.168.1.1 dev eth0")
+        # The old lease is given back where its router still answers.
+        wait_until(lambda: place.router.rules() == set(), 2, "the old router's rule gone")
+        place.client.ip("route del default via 192.168.2.1 dev eth1 metric 50")
         next(m for m in (r["mapping"] for r in stream) if m["runtime"]["state"] == "active"
              and external(m)[0] == "11.22.33.44")
+        wait_until(lambda: second.rules() == set(), 2, "the second router's rule gone")
     wait_until(lambda: place.router.rules() == set(), 1, "all released")
+
+
+def test_another_router_behind_the_same_address(place, pcp):
+    natd = Natd(place.client)
+    natd.map(port=40000)
+    time.sleep(0.5)  # the old router's MAC is known to natd after its debounce, and nowhere shown
+    pcp.order("wipe")
+    since = scripted.now()
+    place.router.node.ip("link set lan0 address 02:00:00:00:99:01")
+    place.client.ip("neigh replace 192.168.1.1 lladdr 02:00:00:00:99:01 dev eth0 nud reachable")
+    heard = pcp.wait_heard("pcp.map", since=since, timeout_s=3)
+    assert heard[0]["t"] - since < SOON_S
+    wait_until(lambda: len(pcp.table()) == 1, 2, "the mapping on the new router")
 
 
 def test_starts_before_there_is_a_network(place, pcp):
