@@ -118,6 +118,8 @@ choose_direct(const struct lease *l, msec_t now)
 	for (enum router_service s = 0; s < ROUTER_SERVICES; s++)
 		if (l->again[s] > now)
 			return false;
+	if (l->want.internal.family == ADDR_IPV6 && l->router->igd.forbids_pinholes)
+		return false;
 	return l->want.methods & METHOD_BIT(METHOD_DIRECT) &&
 	       addr_is_global(&l->want.internal);
 }

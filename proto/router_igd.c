@@ -328,6 +328,7 @@ firewall_answered(struct router *r, const struct igd_answer *ans, msec_t now)
 		igd_answer_bool(ans, IGD_ARG_FIREWALL_ENABLED, &enabled);
 		igd_answer_bool(ans, IGD_ARG_INBOUND_PINHOLE_ALLOWED, &allowed);
 	}
+	r->igd.forbids_pinholes = enabled && !allowed;
 	if (enabled && allowed) {
 		control_answered(r, ROUTER_PINHOLE, now);
 		return;

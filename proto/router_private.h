@@ -170,6 +170,7 @@ struct igd {
 	unsigned todo;         /* mask of 1 << enum igd_job, apart from leases */
 	unsigned status_tried; /* mask of WAN services asked for their status */
 	bool connected, has_uptime;
+	bool forbids_pinholes; /* its IPv6 firewall is on and stays closed */
 	uint64_t uptime_s;
 
 	/* The one HTTP exchange under way. */
