@@ -80,16 +80,18 @@ HEADERS = $(sort $(wildcard proto/*.h netmon/*.h daemon/*.h lib/*.h ctl/*.h))
 C_FILES = $(HEADERS) $(call sources,proto netmon daemon lib ctl tests/unit tests/fuzz tests/bench)
 
 # ---- Debian packages --------------------------------------------------------------------
-# "pkg-config name:package"; mbedtls is apart, Debian 12 has no .pc file for it.
+# "pkg-config name:package"; mbedtls and unistring are apart, Debian 12 has no .pc file
+# for them: "header:package".
 
 LIB_ROWS = libevent_core:libevent-dev libcjson:libcjson-dev expat:libexpat1-dev \
 	libnl-3.0:libnl-3-dev libnl-route-3.0:libnl-route-3-dev libsystemd:libsystemd-dev \
 	inih:libinih-dev libcares:libc-ares-dev smartcols:libsmartcols-dev
+HEADER_ROWS = mbedtls/md.h:libmbedtls-dev uninorm.h:libunistring-dev
 UNIT_ROWS = cmocka:libcmocka-dev
 pc_names = $(foreach row,$(1),$(firstword $(subst :, ,$(row))))
 pc_packages = $(foreach row,$(1),$(lastword $(subst :, ,$(row))))
 
-APT_BUILD = gcc libc6-dev make pkg-config libmbedtls-dev $(call pc_packages,$(LIB_ROWS))
+APT_BUILD = gcc libc6-dev make pkg-config $(call pc_packages,$(LIB_ROWS) $(HEADER_ROWS))
 APT_TEST = $(call pc_packages,$(UNIT_ROWS)) python3 python3-pytest iproute2 nftables procps \
 	strace systemd git miniupnpd-nftables miniupnpc natpmpc
 APT_LINT = clang clang-format clang-tidy libclang-rt-dev mandoc autoconf
@@ -138,10 +140,10 @@ MISSING := $(strip \
 	$(if $(shell command -v $(PKG_CONFIG)),\
 		$(foreach row,$(WANTED_ROWS),$(if $(shell $(PKG_CONFIG) --exists \
 			$(call pc_names,$(row)) || echo no),$(call pc_packages,$(row)))) \
-		$(if $(shell $(PKG_CONFIG) --exists mbedcrypto || ! command -v $(firstword $(CC)) >/dev/null || \
-			$(CC) -E -include mbedtls/md.h -x c /dev/null >/dev/null 2>&1 || echo no),\
-			libmbedtls-dev),\
-		pkg-config and $(call pc_packages,$(WANTED_ROWS)) libmbedtls-dev))
+		$(foreach row,$(HEADER_ROWS),$(if $(shell ! command -v $(firstword $(CC)) >/dev/null || \
+			$(CC) -E -include $(call pc_names,$(row)) -x c /dev/null >/dev/null 2>&1 || \
+			echo no),$(call pc_packages,$(row)))),\
+		pkg-config and $(call pc_packages,$(WANTED_ROWS) $(HEADER_ROWS))))
 ifneq ($(MISSING),)
 $(error missing: $(MISSING). Try "sudo make deps", or only what a build needs: \
 	sudo apt-get install $(sort $(APT_BUILD) $(call pc_packages,$(WANTED_ROWS))))
@@ -150,7 +152,7 @@ endif
 CF_PROTECTION := $(if $(filter x86_64-% i386-% i686-%,$(shell $(CC) -dumpmachine)),-fcf-protection)
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(call pc_names,$(LIB_ROWS)))
 PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(call pc_names,$(LIB_ROWS))) \
-	$(shell $(PKG_CONFIG) --libs mbedcrypto 2>/dev/null || echo -lmbedcrypto) -lm
+	$(shell $(PKG_CONFIG) --libs mbedcrypto 2>/dev/null || echo -lmbedcrypto) -lunistring -lm
 
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -I. $(PKG_CFLAGS) -DNATD_SYSCONFDIR='"$(sysconfdir)"' \
 	-ffile-prefix-map=$(CURDIR)=. $(WARNINGS) $(HARDEN) $(CFLAGS)

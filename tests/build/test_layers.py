@@ -32,12 +32,14 @@ FORBIDDEN = [
     ("lib/a.c", "#include <event2/event.h>"),
     ("proto/a.c", '#include "lib/natd.h"'),
     ("daemon/a.c", '#include "lib/natd.h"'),
+    ("ctl/a.c", "#include <uninorm.h>"),
 ]
 ALLOWED = [
     ("proto/a.c", '#include "proto/util.h"'),
     ("proto/a.c", "#include <expat.h>"),
     ("proto/a.c", "#include <cjson/cJSON.h>"),
     ("proto/a.c", "#include <mbedtls/md.h>"),
+    ("proto/a.c", "#include <uninorm.h>"),
     ("proto/addr.c", "#include <arpa/inet.h>"),
     ("netmon/a.c", "#include <netlink/route/link.h>"),
     ("netmon/a.c", "#include <sys/socket.h>"),

@@ -32,13 +32,14 @@ LIBRARIES = {
     "libcjson": r"cjson/|cJSON",
     "expat": r"expat",
     "mbedtls": r"mbedtls/|psa/",
+    "libunistring": r"uni(ctype|gbrk|norm|str)\.h$",
     "libnl": r"netlink/",
     "libsystemd": r"systemd/",
     "inih": r"ini\.h$|INIReader",
     "libsmartcols": r"libsmartcols",
 }
 MAY_USE = {
-    "proto": {"libcjson", "expat", "mbedtls"},
+    "proto": {"libcjson", "expat", "mbedtls", "libunistring"},
     "netmon": {"libnl"},
     "daemon": {"libevent", "libcjson", "expat", "mbedtls", "libsystemd", "inih"},
     "lib": {"libcjson"},

@@ -281,6 +281,12 @@ random_bytes(struct rng *rng, uint8_t *ret, size_t len)
 		ret[i] = (uint8_t)rng_next(rng);
 }
 
+static enum stun_attr
+random_attr(struct rng *rng)
+{
+	return (enum stun_attr)(1 + rng_below(rng, STUN_ATTR_MAX - 1));
+}
+
 /* A value that can be sent. */
 static void
 random_value(
@@ -375,7 +381,7 @@ test_written_is_read(void **state)
 		struct stun_value values[8];
 		uint8_t bytes[8][40], buf[1024];
 		size_t n = rng_below(&rng, 9), i = 0;
-		enum stun_class class = rng_below(&rng, 4);
+		enum stun_class class = (enum stun_class)rng_below(&rng, 4);
 		uint16_t method = (uint16_t)rng_below(&rng, 0x1000);
 		struct stun_id any;
 		struct stun_out out;
@@ -387,7 +393,7 @@ test_written_is_read(void **state)
 		random_bytes(&rng, any.bytes, sizeof(any.bytes));
 		stun_begin(&out, buf, sizeof(buf), class, method, &any);
 		for (size_t k = 0; k < n; k++) {
-			enum stun_attr attr = 1 + rng_below(&rng, STUN_ATTR_MAX - 1);
+			enum stun_attr attr = random_attr(&rng);
 
 			/* FINGERPRINT is not of our choice; order has its own test. */
 			if (attr == STUN_FINGERPRINT || sealed) {
@@ -463,7 +469,7 @@ random_message(struct rng *rng, uint8_t *buf)
 	wire_put_u32(&out, STUN_COOKIE);
 	random_bytes(rng, wire_room(&out, STUN_ID_LEN), STUN_ID_LEN);
 	for (size_t i = 0; i < n; i++) {
-		enum stun_attr attr = 1 + rng_below(rng, STUN_ATTR_MAX - 1);
+		enum stun_attr attr = random_attr(rng);
 		const struct stun_attr_row *row = &stun_attr_rows[attr];
 		size_t len = rng_below(rng, 4) ? row->min : rng_below(rng, 41);
 		uint16_t code = row->code;
