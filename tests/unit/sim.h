@@ -204,40 +204,36 @@ sim_natpmp(struct sim *s, const uint8_t *req, size_t len)
 }
 
 static inline void
-sim_pcp(struct sim *s, const uint8_t *req, size_t len)
+sim_pcp_head(const struct sim *s, struct wire_out *out, uint8_t op, int result,
+    uint32_t lifetime)
 {
-	uint8_t buf[PCP_MESSAGE_MAX];
-	struct wire_out out = wire_out(buf, sizeof(buf));
-	struct wire_in in = wire_in(req, len);
-	uint8_t op, nonce[PCP_NONCE_LEN], protocol, result = 0;
-	uint32_t lifetime;
+	wire_put_u8(out, 2);
+	wire_put_u8(out, op | 0x80);
+	wire_put_u8(out, 0);
+	wire_put_u8(out, (uint8_t)result);
+	wire_put_u32(out, result              ? s->error_lifetime_s
+			  : s->grants_nothing ? 0
+					      : lifetime);
+	wire_put_u32(out, sim_epoch(s));
+	wire_put_zeros(out, 12);
+}
 
-	(void)wire_u8(&in);
-	op = wire_u8(&in);
-	(void)wire_u16(&in);
-	lifetime = wire_u32(&in);
-	(void)wire_take(&in, 16);
-	wire_put_u8(&out, 2);
-	wire_put_u8(&out, op | 0x80);
-	wire_put_u8(&out, 0);
-	if (op == PCP_OP_ANNOUNCE) {
-		s->probes++;
-		wire_put_u8(&out, 0);
-		wire_put_u32(&out, 0);
-		wire_put_u32(&out, sim_epoch(s));
-		wire_put_zeros(&out, 12);
-		sim_answer(s, buf, (size_t)wire_finish(&out));
-		return;
-	}
-	wire_bytes(&in, nonce, sizeof(nonce));
-	protocol = wire_u8(&in);
-	(void)wire_take(&in, 3);
-	uint16_t internal = wire_u16(&in), external = wire_u16(&in);
+static inline void
+sim_pcp_map(struct sim *s, struct wire_in *in, uint32_t lifetime)
+{
+	uint8_t buf[PCP_MESSAGE_MAX], nonce[PCP_NONCE_LEN], protocol, ext[16];
+	struct wire_out out = wire_out(buf, sizeof(buf));
+	int result = 0;
+
+	wire_bytes(in, nonce, sizeof(nonce));
+	protocol = wire_u8(in);
+	(void)wire_take(in, 3);
+	uint16_t internal = wire_u16(in), external = wire_u16(in);
 	struct sim_entry *e = sim_find(s, protocol, internal, false);
 
-	assert_false(in.bad);
-	(void)wire_take(&in, 16);
-	s->third_parties += wire_left(&in) >= 20 && wire_u8(&in) == 1;
+	(void)wire_take(in, 16);
+	assert_false(in->bad);
+	s->third_parties += wire_left(in) >= 20 && wire_u8(in) == 1;
 	if (e && memcmp(e->nonce, nonce, sizeof(nonce)) != 0) {
 		result = PCP_NOT_AUTHORIZED;
 	} else if (lifetime == 0) {
@@ -247,7 +243,7 @@ sim_pcp(struct sim *s, const uint8_t *req, size_t len)
 	} else {
 		s->maps++;
 		s->last_map = s->now;
-		result = (uint8_t)s->pcp_result;
+		result = s->pcp_result;
 		if (!result) {
 			e = sim_map(s, protocol, internal, external, &lifetime);
 			assert_non_null(e);
@@ -255,21 +251,38 @@ sim_pcp(struct sim *s, const uint8_t *req, size_t len)
 			external = e->external_port;
 		}
 	}
-	wire_put_u8(&out, result);
-	wire_put_u32(&out, result              ? s->error_lifetime_s
-			   : s->grants_nothing ? 0
-					       : lifetime);
-	wire_put_u32(&out, sim_epoch(s));
-	wire_put_zeros(&out, 12);
+	sim_pcp_head(s, &out, PCP_OP_MAP, result, lifetime);
 	wire_put_bytes(&out, nonce, sizeof(nonce));
 	wire_put_u8(&out, protocol);
 	wire_put_zeros(&out, 3);
 	wire_put_u16(&out, internal);
 	wire_put_u16(&out, external);
-	uint8_t ext[16];
 	addr_to_ipv6_bytes(&s->external, ext);
 	wire_put_bytes(&out, ext, 16);
 	sim_answer(s, buf, (size_t)wire_finish(&out));
+}
+
+static inline void
+sim_pcp(struct sim *s, const uint8_t *req, size_t len)
+{
+	uint8_t buf[PCP_MESSAGE_MAX];
+	struct wire_out out = wire_out(buf, sizeof(buf));
+	struct wire_in in = wire_in(req, len);
+	uint32_t lifetime;
+	uint8_t op;
+
+	(void)wire_u8(&in);
+	op = wire_u8(&in);
+	(void)wire_u16(&in);
+	lifetime = wire_u32(&in);
+	(void)wire_take(&in, 16);
+	if (op == PCP_OP_ANNOUNCE) {
+		s->probes++;
+		sim_pcp_head(s, &out, op, 0, 0);
+		sim_answer(s, buf, (size_t)wire_finish(&out));
+	} else {
+		sim_pcp_map(s, &in, lifetime);
+	}
 }
 
 static inline void
