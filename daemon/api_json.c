@@ -133,16 +133,52 @@ problem_code(const struct lease_problem *p)
 	return p->remedy == REMEDY_RETRY_HOURLY ? "not_authorized" : "gateway_refused";
 }
 
+#define OUTER_TEXT_MAX 256
+
+/* What became of it at the carrier's server. */
+static const char *
+outer_text(const struct mapping *m, char ret[static OUTER_TEXT_MAX])
+{
+	const struct lease_problem *p;
+	struct lease_status st;
+	char address[ADDR_TEXT_MAX];
+
+	lease_status(m->outer, &st);
+	p = &st.problem;
+	if (st.is_held)
+		snprintf(ret, OUTER_TEXT_MAX,
+		    "the carrier's NAT behind it (PCP server %s) gives %s, which is "
+		    "not global either",
+		    gateway_name(m->carrier), addr_format(&st.held.external, address));
+	else if (!p->present)
+		snprintf(ret, OUTER_TEXT_MAX,
+		    "the carrier's PCP server %s has not answered yet",
+		    gateway_name(m->carrier));
+	else if (p->code)
+		snprintf(ret, OUTER_TEXT_MAX,
+		    "the carrier's PCP server %s refused: %s (%d)%s%s",
+		    gateway_name(m->carrier), p->name, p->code, p->hint ? ", " : "",
+		    p->hint ? p->hint : "");
+	else
+		snprintf(ret, OUTER_TEXT_MAX,
+		    "the carrier's PCP server %s does not answer",
+		    gateway_name(m->carrier));
+	return ret;
+}
+
 static cJSON *
 problem_json(const struct mapping *m, const struct lease_status *st)
 {
 	const struct lease_problem *p = &st->problem;
 	const char *where = m->gateway ? gateway_name(m->gateway) : "the network";
-	char text[256];
+	char text[512], outer[OUTER_TEXT_MAX];
 
 	if (!p->present)
 		return NULL;
-	if (strcmp(p->name, "NO_SERVICE") == 0)
+	if (strcmp(p->name, "NO_SERVICE") == 0 && m->outer && !m->behind)
+		snprintf(text, sizeof(text), "%s offers no way to map ports, and %s",
+		    where, outer_text(m, outer));
+	else if (strcmp(p->name, "NO_SERVICE") == 0)
 		snprintf(text, sizeof(text), "%s offers no way to map ports", where);
 	else if (p->code)
 		snprintf(text, sizeof(text), "%s refused by %s: %s (%d)", where,
@@ -161,7 +197,8 @@ static cJSON *
 situation_json(const struct mapping *m, const struct lease_status *st)
 {
 	const struct addr *external = &st->held.external;
-	char text[256], address[ADDR_TEXT_MAX];
+	char text[512], address[ADDR_TEXT_MAX], outer[OUTER_TEXT_MAX];
+	struct lease_status inner;
 
 	if (st->state == MAPPING_SUSPENDED)
 		return api_finding("warning", "no_uplink",
@@ -170,9 +207,13 @@ situation_json(const struct mapping *m, const struct lease_status *st)
 		    "the mapping is made as soon as there is one");
 	if (!st->is_held || external->family != ADDR_IPV4 || addr_is_global(external))
 		return NULL;
+	lease_status(m->lease, &inner);
+	if (inner.is_held)
+		external = &inner.held.external;
 	snprintf(text, sizeof(text),
-	    "the router's external address %s is not global (%s)",
-	    addr_format(external, address), addr_class_name(addr_classify(external)));
+	    "the router's external address %s is not global (%s)%s%s",
+	    addr_format(external, address), addr_class_name(addr_classify(external)),
+	    m->outer ? "; " : "", m->outer ? outer_text(m, outer) : "");
 	if (addr_classify(external) == ADDR_CLASS_CGN)
 		return api_finding("warning", "cgnat", text,
 		    "the provider translates again: ask it for a public address, or "
@@ -194,7 +235,9 @@ runtime_json(const struct mapping *m, const struct api_viewer *viewer)
 	if (st.is_held)
 		json_add_string(o, "method", method_name(st.held.method));
 	if (m->gateway) {
-		const struct netmon_uplink *u = gateway_uplink(m->gateway);
+		bool direct = m->outer && !m->behind && st.is_held;
+		const struct netmon_uplink *u =
+		    gateway_uplink(direct ? m->carrier : m->gateway);
 		struct addr gateway = gateway_addr(&u->gateway, u->ifindex);
 
 		add_addr(o, "gateway", &gateway);
@@ -367,24 +410,21 @@ method_allowed(const struct lease_want *want, enum method m)
 	return want->methods & (METHOD_BIT(m) | also);
 }
 
-cJSON *
-api_tried(const struct mapping *m)
+static void
+add_tried(cJSON *list, const struct mapping *m, const struct gateway *g)
 {
-	cJSON *list = cJSON_CreateArray();
-	const struct lease_want *want;
+	const struct lease_want *want = lease_wanted(m->lease);
+	const struct netmon_uplink *u = gateway_uplink(g);
+	struct addr gateway = gateway_addr(&u->gateway, u->ifindex);
 	char text[ADDR_TEXT_MAX];
 
-	if (!m->lease)
-		return list;
-	want = lease_wanted(m->lease);
 	for (enum router_service s = 0; s < ROUTER_SERVICES; s++) {
-		const struct netmon_uplink *u = gateway_uplink(m->gateway);
-		struct addr gateway = gateway_addr(&u->gateway, u->ifindex);
 		struct service_status st;
 		cJSON *o;
 
-		router_service_status(gateway_router(m->gateway), s, &st);
-		if (!service_shown(m->gateway, s) || !method_allowed(want, st.method))
+		router_service_status(gateway_router(g), s, &st);
+		if (!service_shown(g, s) || !method_allowed(want, st.method) ||
+		    (g == m->carrier && s != ROUTER_PCP))
 			continue;
 		o = cJSON_CreateObject();
 		json_add_string(o, "method", method_name(st.method));
@@ -396,5 +436,17 @@ api_tried(const struct mapping *m)
 						  : "it does not serve this mapping");
 		cJSON_AddItemToArray(list, o);
 	}
+}
+
+cJSON *
+api_tried(const struct mapping *m)
+{
+	cJSON *list = cJSON_CreateArray();
+
+	if (!m->lease)
+		return list;
+	add_tried(list, m, m->gateway);
+	if (m->carrier)
+		add_tried(list, m, m->carrier);
 	return list;
 }

@@ -279,6 +279,10 @@ engine_renew(struct engine *e, struct mapping *m)
 		return;
 	lease_renew(m->lease, loop_now());
 	gateway_kick(m->gateway);
+	if (m->outer) {
+		lease_renew(m->outer, loop_now());
+		gateway_kick(m->carrier);
+	}
 }
 
 void
@@ -501,6 +505,7 @@ engine_free(struct engine *e)
 	if (e->net_event)
 		event_free(e->net_event);
 	holding_free_all(e);
+	carrier_free_all(e);
 	for (size_t i = 0; i < e->gateways_count; i++)
 		gateway_free(e->gateways[i]);
 	for (struct mapping *m = e->mappings, *next; m; m = next) {

@@ -1,7 +1,8 @@
 /*
  * engine_private.h - structs shared by engine.c (life, wishes, observers), reconcile.c
- * (wanted against held), holding.c (leases and tombstones) and persist.c (the state
- * file).  Nobody else includes this.
+ * (wanted against held), holding.c (leases and tombstones), carrier.c (PCP servers
+ * behind the uplink's own router) and persist.c (the state file).  Nobody else includes
+ * this.
  */
 #pragma once
 
@@ -27,7 +28,18 @@ struct holding {
 	struct gateway_identity on;
 	struct lease_want want; /* tombstone: to delete with the same nonce */
 	struct lease_held held;
+	bool outer;  /* of the mapping's outer lease, at the carrier's server */
 	bool buried; /* the router did not confirm: not tried again while it stays up */
+};
+
+/*
+ * A PCP server of the carrier behind the router of an uplink, as a gateway of its own.
+ * On demand: there while a mapping needs it or something is held there.
+ */
+struct carrier {
+	struct carrier *next;
+	struct gateway *inner, *gateway;
+	bool used; /* in this turn */
 };
 
 /* What is kept about a router: by address and MAC. */
@@ -52,6 +64,7 @@ struct engine {
 	struct habit *habits;
 	struct gateway *gateways[GATEWAYS_MAX];
 	size_t gateways_count;
+	struct carrier *carriers;
 	bool uplinks_dirty;
 	msec_t debounce_since;
 
@@ -92,24 +105,44 @@ bool
 identity_matches(const struct gateway_identity *a, const struct gateway_identity *b);
 void want_of(const struct engine *e, const struct mapping *m, const struct gateway *g,
     struct lease_want *ret);
+/* In the engine's list, NULL when out of memory; out of it and freed. */
+struct holding *holding_new(struct engine *e);
+void holding_free(struct holding *h);
 /* Ask the gateway for the mapping.  0 or -ENOMEM. */
 int holding_take(struct engine *e, struct mapping *m, struct gateway *g, msec_t now);
 /* Let go: delete on the router if it is there, else leave a tombstone. */
 void holding_release(struct engine *e, struct mapping *m, msec_t now);
+/* The mapping's state may be another one: log it, tell it. */
+void holding_tell(struct engine *e, struct mapping *m);
 /* The gateway is going away without a chance to delete anything. */
 void holding_abandon(struct engine *e, struct gateway *g);
-/* Delete what tombstones say is still on this gateway. */
-void holding_clean(struct engine *e, struct gateway *g, msec_t now);
+/* Delete what tombstones say is still on this gateway; outer: a carrier's server. */
+void holding_clean(struct engine *e, struct gateway *g, bool outer, msec_t now);
 /* Forget tombstones whose lease ended; the next end, or MSEC_NEVER. */
 msec_t holding_expire(struct engine *e, msec_t now);
 /* Whether something of ours with that internal endpoint is being deleted there. */
-bool
-holding_busy(const struct engine *e, const struct mapping *m, const struct gateway *g);
+bool holding_busy(
+    const struct engine *e, const struct lease_want *want, const struct gateway *g);
 bool holding_any_releasing(const struct engine *e);
 void holding_free_all(struct engine *e);
 struct holding *
 holding_add_tombstone(struct engine *e, const struct gateway_identity *on,
     const struct lease_want *want, const struct lease_held *held);
+
+/* carrier.c */
+/* Ask the carrier's server for what the mapping needs there, or let it go.  Returns
+ * when to look again. */
+msec_t carrier_follow(struct engine *e, struct mapping *m, msec_t now);
+/* Let go what it holds there. */
+void carrier_release(struct engine *e, struct mapping *m, msec_t now);
+/* Its outer lease is gone. */
+void carrier_detach(struct mapping *m);
+/* At the begin and the end of a turn: servers that nobody needs any more go. */
+void carrier_begin(struct engine *e);
+void carrier_end(struct engine *e, msec_t now);
+/* The uplink is gone, and with it what is behind. */
+void carrier_abandon(struct engine *e, const struct gateway *inner);
+void carrier_free_all(struct engine *e);
 
 /* persist.c */
 void persist_load(struct engine *e, msec_t now);

@@ -33,7 +33,7 @@ struct gateway {
 	struct router *router;
 	struct gateway_hooks hooks;
 	struct sock_from from;
-	struct addr address;
+	struct addr address, local;
 	char name[ADDR_TEXT_MAX + IF_NAMESIZE + 8];
 	struct timer timer;
 	struct channel pxp, ssdp;
@@ -357,9 +357,11 @@ gateway_new(struct loop *loop, const struct netmon_uplink *uplink,
 	g->uplink = *uplink;
 	g->hooks = *hooks;
 	g->address = settings->gateway;
+	g->local = settings->local;
 	g->pxp.fd = g->ssdp.fd = -1;
 	g->hint_at = INT64_MIN / 2;
-	g->from = (struct sock_from) { .local = settings->local,
+	g->from = (struct sock_from) { .local = gateway_addr(
+					   &uplink->source, uplink->ifindex),
 		.ifname = g->uplink.name,
 		.ifindex = (unsigned)uplink->ifindex };
 	snprintf(g->name, sizeof(g->name), "%s on %s", addr_format(&g->address, text),
@@ -397,6 +399,12 @@ struct router *
 gateway_router(const struct gateway *g)
 {
 	return g->router;
+}
+
+const struct addr *
+gateway_local(const struct gateway *g)
+{
+	return &g->local;
 }
 
 const struct netmon_uplink *

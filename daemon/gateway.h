@@ -27,12 +27,15 @@ struct gateway_hooks {
 	void *ctx;
 };
 
+/* uplink->source is what the sockets are bound to.  0 or -errno. */
 int gateway_new(struct loop *loop, const struct netmon_uplink *uplink,
     const struct router_settings *settings, const struct gateway_hooks *hooks,
     struct gateway **ret);
 struct gateway *gateway_free(struct gateway *g);
 
 struct router *gateway_router(const struct gateway *g);
+/* Our address as the router sees it; the uplink's, unless there is a NAT between. */
+const struct addr *gateway_local(const struct gateway *g);
 const struct netmon_uplink *gateway_uplink(const struct gateway *g);
 /* What changes without being another uplink: metric, is_default, running. */
 void gateway_update_uplink(struct gateway *g, const struct netmon_uplink *uplink);

@@ -16,7 +16,7 @@ identity_of(const struct gateway *g, struct gateway_identity *ret)
 
 	*ret = (struct gateway_identity) {
 		.gateway = gateway_addr(&u->gateway, u->ifindex),
-		.local = gateway_addr(&u->source, u->ifindex),
+		.local = *gateway_local(g),
 		.mac_len = u->mac_len,
 	};
 	memcpy(ret->ifname, u->name, sizeof(ret->ifname));
@@ -105,7 +105,7 @@ want_of(const struct engine *e, const struct mapping *m, const struct gateway *g
 
 /* ---- holdings ---- */
 
-static struct holding *
+struct holding *
 holding_new(struct engine *e)
 {
 	struct holding *h = calloc(1, sizeof(*h));
@@ -118,7 +118,7 @@ holding_new(struct engine *e)
 	return h;
 }
 
-static void
+void
 holding_free(struct holding *h)
 {
 	for (struct holding **at = &h->engine->holdings; *at; at = &(*at)->next)
@@ -140,7 +140,7 @@ static struct holding *
 holding_of(struct engine *e, const struct mapping *m)
 {
 	for (struct holding *h = e->holdings; h; h = h->next)
-		if (h->mapping == m)
+		if (h->mapping == m && !h->outer)
 			return h;
 	return NULL;
 }
@@ -173,6 +173,7 @@ holding_take(struct engine *e, struct mapping *m, struct gateway *g, msec_t now)
 		return -ENOMEM;
 	h->mapping = m;
 	h->gateway = g;
+	m->asked_at = now;
 	identity_of(g, &h->on);
 	want_of(e, m, g, &h->want);
 	if (m->was_held && identity_matches(&m->last_on, &h->on) &&
@@ -203,6 +204,7 @@ holding_release(struct engine *e, struct mapping *m, msec_t now)
 	}
 	m->lease = NULL;
 	m->gateway = NULL;
+	carrier_release(e, m, now);
 }
 
 static void
@@ -231,7 +233,9 @@ holding_abandon(struct engine *e, struct gateway *g)
 			continue;
 		lease_status(h->lease, &st);
 		lease_forget(h->lease);
-		if (m) {
+		if (m && h->outer) {
+			carrier_detach(m);
+		} else if (m) {
 			m->lease = NULL;
 			m->gateway = NULL;
 			m->abandoned = true;
@@ -274,8 +278,19 @@ still_wanted(struct engine *e, const struct holding *h, const struct gateway *g)
 	return false;
 }
 
+/* Its mapping may need it once more as soon as its router has answered. */
+static bool
+outer_wanted(const struct engine *e, const struct holding *h)
+{
+	for (const struct mapping *m = e->mappings; m; m = m->next)
+		if (!m->releasing && !m->outer &&
+		    memcmp(m->nonce, h->want.nonce, PCP_NONCE_LEN) == 0)
+			return true;
+	return false;
+}
+
 void
-holding_clean(struct engine *e, struct gateway *g, msec_t now)
+holding_clean(struct engine *e, struct gateway *g, bool outer, msec_t now)
 {
 	struct gateway_identity on;
 
@@ -284,7 +299,9 @@ holding_clean(struct engine *e, struct gateway *g, msec_t now)
 		next = h->next;
 		if (h->gateway || h->buried || !identity_matches(&h->on, &on))
 			continue;
-		if (still_wanted(e, h, g)) {
+		if (outer && outer_wanted(e, h))
+			continue;
+		if (!outer && still_wanted(e, h, g)) {
 			holding_free(h);
 			continue;
 		}
@@ -317,18 +334,16 @@ holding_expire(struct engine *e, msec_t now)
 }
 
 bool
-holding_busy(const struct engine *e, const struct mapping *m, const struct gateway *g)
+holding_busy(
+    const struct engine *e, const struct lease_want *want, const struct gateway *g)
 {
-	struct lease_want want;
-
-	want_of(e, m, g, &want);
 	for (const struct holding *h = e->holdings; h; h = h->next) {
 		bool leaving = !h->mapping || h->mapping->releasing;
 
 		if (leaving && h->gateway == g && h->lease &&
-		    h->want.transports & want.transports &&
-		    h->want.internal_port == want.internal_port &&
-		    addr_equal(&h->want.internal, &want.internal))
+		    h->want.transports & want->transports &&
+		    h->want.internal_port == want->internal_port &&
+		    addr_equal(&h->want.internal, &want->internal))
 			return true;
 	}
 	return false;
@@ -383,38 +398,25 @@ count_change(struct engine *e, const struct lease_status *st, unsigned renewals_
 		c->renewal_failures[st->problem.method]++;
 }
 
-static void
-lease_changed(void *owner, void *ctx)
+void
+holding_tell(struct engine *e, struct mapping *m)
 {
-	struct holding *h = owner;
-	struct engine *e = ctx;
-	struct mapping *m = h->mapping;
 	struct lease_status st;
+	struct endpoint external;
 	bool news;
 
-	if (!m)
-		return;
-	lease_status(h->lease, &st);
+	mapping_status(m, &st);
+	external = (struct endpoint) { st.held.external, st.held.external_port };
 	news = st.state != m->told_state ||
-	       st.held.external_port != m->last.external_port ||
-	       !addr_equal(&st.held.external, &m->last.external);
+	       (st.is_held && !endpoint_equal(&external, &m->told_external));
 	count_change(e, &st, m->told_renewals, m->told_held);
 	m->told_renewals = st.renewals;
 	m->told_held = st.is_held;
-	if (st.is_held) {
-		if (!m->was_held || m->created_realtime_us == 0) {
-			m->created_realtime_us = loop_realtime_usec();
-			m->created_boottime_us = loop_boottime_usec();
-		}
-		m->was_held = true;
-		m->last = st.held;
-		identity_of(h->gateway, &m->last_on);
-		h->held = st.held;
-		/* Never one save per answer: the wish and its nonce are on disk since
-		 * before the request, and with these the router gives the same again.
-		 */
-		persist_later(e);
-		persist_learn(e, h->gateway);
+	if (st.is_held)
+		m->told_external = external;
+	if (st.is_held && m->created_realtime_us == 0) {
+		m->created_realtime_us = loop_realtime_usec();
+		m->created_boottime_us = loop_boottime_usec();
 	}
 	/* Steady renewals are no news for the log. */
 	if (news && st.state != MAPPING_RENEWING && m->told_state != MAPPING_RENEWING)
@@ -424,6 +426,47 @@ lease_changed(void *owner, void *ctx)
 	reconcile_state(e);
 }
 
+/* To be found again by the next start. */
+static void
+remember(struct holding *h, struct mapping *m, const struct lease_held *held)
+{
+	h->held = *held;
+	if (h->outer) {
+		m->outer_port = held->external_port;
+	} else {
+		m->was_held = true;
+		m->last = *held;
+		identity_of(h->gateway, &m->last_on);
+		persist_learn(h->engine, h->gateway);
+	}
+	/* Never one save per answer: the wish and its nonce are on disk since before
+	 * the request, and with these the router gives the same again. */
+	persist_later(h->engine);
+}
+
+static void
+lease_changed(void *owner, void *ctx)
+{
+	struct holding *h = owner;
+	struct engine *e = ctx;
+	struct mapping *m = h->mapping;
+	struct lease_status st;
+
+	if (!m)
+		return;
+	lease_status(h->lease, &st);
+	if (st.is_held)
+		remember(h, m, &st.held);
+	/* Before it is told: what the router holds may be half of the way only. */
+	if (h->outer)
+		m->awaited &= !st.verdict;
+	else
+		(void)carrier_follow(e, m, loop_now());
+	holding_tell(e, m);
+	if (m->outer)
+		engine_wake(e);
+}
+
 static void
 lease_gone(void *owner, bool confirmed, void *ctx)
 {
@@ -431,7 +474,9 @@ lease_gone(void *owner, bool confirmed, void *ctx)
 	struct engine *e = ctx;
 	struct mapping *m = h->mapping;
 
-	if (m) {
+	if (m && h->outer) {
+		carrier_detach(m);
+	} else if (m) {
 		m->lease = NULL;
 		m->gateway = NULL;
 	}

@@ -20,6 +20,38 @@ mapping_same_place(const struct mapping_context *a, const struct mapping_context
 	       addr_equal(&a->gateway, &b->gateway);
 }
 
+/* Both NATs have to hold it. */
+static void
+add_behind(struct lease_status *ret, const struct lease_status *outer)
+{
+	if (!ret->is_held || !outer->is_held)
+		return;
+	ret->held.external = outer->held.external;
+	ret->held.external_port = outer->held.external_port;
+	if (outer->held.expires_at < ret->held.expires_at) {
+		ret->held.expires_at = outer->held.expires_at;
+		ret->held.lifetime_s = outer->held.lifetime_s;
+	}
+	ret->renew_at = MIN(ret->renew_at, outer->renew_at);
+	if (ret->state == MAPPING_ACTIVE) {
+		ret->state = outer->state;
+		ret->problem = outer->problem;
+	}
+}
+
+static void
+add_outer(const struct mapping *m, struct lease_status *ret)
+{
+	struct lease_status outer;
+
+	lease_status(m->outer, &outer);
+	if (m->behind)
+		add_behind(ret, &outer);
+	else if (outer.is_held)
+		*ret = outer;
+	ret->verdict &= !m->awaited;
+}
+
 void
 mapping_status(const struct mapping *m, struct lease_status *ret)
 {
@@ -32,6 +64,8 @@ mapping_status(const struct mapping *m, struct lease_status *ret)
 			.renew_at = MSEC_NEVER,
 		};
 	}
+	if (m->outer)
+		add_outer(m, ret);
 	if (m->releasing)
 		ret->state = MAPPING_RELEASING;
 }

@@ -75,6 +75,17 @@ struct mapping {
 	/* Where it is, or was last. */
 	struct gateway *gateway; /* NULL: suspended */
 	struct lease *lease;
+	msec_t asked_at;
+
+	/* The same at the carrier's PCP server: behind: of the number that lease has
+	 * on the router, else instead of lease. */
+	struct gateway *carrier; /* NULL: it needs none */
+	struct lease *outer;
+	bool behind;
+	bool awaited; /* the first verdict waits for it ... */
+	msec_t awaited_until;
+	uint16_t outer_port; /* it had last, or 0 */
+
 	bool was_held;
 	struct lease_held
 	    last; /* held, or held last: asked again with the same number */
@@ -82,6 +93,7 @@ struct mapping {
 
 	/* What was told last, to tell news from repetition. */
 	enum mapping_state told_state;
+	struct endpoint told_external;
 	unsigned told_renewals;
 	bool told_held;
 	struct mapping_watcher *watchers;
@@ -94,7 +106,8 @@ mapping_same_port(const struct mapping_context *a, const struct mapping_context 
 bool
 mapping_same_place(const struct mapping_context *a, const struct mapping_context *b);
 
-/* SUSPENDED without a gateway, else as the lease says. */
+/* SUSPENDED without a gateway, else as the lease says; with what the carrier's server
+ * holds for it, the external endpoint is the one there. */
 void mapping_status(const struct mapping *m, struct lease_status *ret);
 
 void mapping_watch(struct mapping *m, struct mapping_watcher *w);

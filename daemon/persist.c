@@ -96,10 +96,11 @@ fill_records(struct engine *e, struct state_record *records)
 		if (!m->releasing)
 			records[n++] =
 			    (struct state_record) { "mapping", mapping_json(m) };
-	/* What is not anybody's any more and not known to be deleted. */
+	/* What is not anybody's any more and not known to be deleted; what is held at
+	 * the carrier's server is found again by its nonce. */
 	for (const struct holding *h = e->holdings; h; h = h->next)
-		if ((!h->mapping || h->mapping->releasing) && h->held.external_port &&
-		    h->held.method != METHOD_DIRECT)
+		if ((!h->mapping || h->mapping->releasing || h->outer) &&
+		    h->held.external_port && h->held.method != METHOD_DIRECT)
 			records[n++] =
 			    (struct state_record) { "tombstone", tombstone_json(h) };
 	for (const struct habit *h = e->habits; h; h = h->next)

@@ -85,6 +85,7 @@ drop_gateway(struct engine *e, size_t i)
 
 	log_info("uplink %s is gone", gateway_name(g));
 	persist_learn(e, g);
+	carrier_abandon(e, g);
 	holding_abandon(e, g);
 	memmove(&e->gateways[i], &e->gateways[i + 1],
 	    (e->gateways_count - i - 1) * sizeof(e->gateways[0]));
@@ -226,6 +227,7 @@ follow_mapping(struct engine *e, struct mapping *m, msec_t now)
 {
 	bool abandoned = m->abandoned;
 	struct gateway *wanted;
+	struct lease_want want;
 
 	if (m->wanted_until <= now && !m->releasing) {
 		log_info("mapping %s: its lifetime ended", m->id);
@@ -244,7 +246,8 @@ follow_mapping(struct engine *e, struct mapping *m, msec_t now)
 		return;
 	}
 	/* What is being deleted there with the same port must be gone first. */
-	m->waits = holding_busy(e, m, wanted);
+	want_of(e, m, wanted, &want);
+	m->waits = holding_busy(e, &want, wanted);
 	if (m->waits)
 		return;
 	if (holding_take(e, m, wanted, now) < 0)
@@ -322,9 +325,13 @@ reconcile(struct engine *e, msec_t now)
 		follow_uplinks(e);
 	}
 	for (size_t i = 0; i < e->gateways_count; i++)
-		holding_clean(e, e->gateways[i], now);
-	for (struct mapping *m = e->mappings; m; m = m->next)
+		holding_clean(e, e->gateways[i], false, now);
+	carrier_begin(e);
+	for (struct mapping *m = e->mappings; m; m = m->next) {
 		follow_mapping(e, m, now);
+		next = MIN(next, carrier_follow(e, m, now));
+	}
+	carrier_end(e, now);
 	drop_released(e);
 	for (const struct mapping *m = e->mappings; m; m = m->next)
 		next = MIN(next, m->wanted_until);
