@@ -296,6 +296,15 @@ hold(struct engine *e, struct mapping *m, struct gateway *g,
 }
 
 void
+carrier_renew(struct mapping *m)
+{
+	if (!m->outer)
+		return;
+	lease_renew(m->outer, loop_now());
+	gateway_kick(m->carrier);
+}
+
+void
 carrier_release(struct engine *e, struct mapping *m, msec_t now)
 {
 	struct holding *h = m->outer ? lease_owner(m->outer) : NULL;

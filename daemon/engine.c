@@ -279,10 +279,7 @@ engine_renew(struct engine *e, struct mapping *m)
 		return;
 	lease_renew(m->lease, loop_now());
 	gateway_kick(m->gateway);
-	if (m->outer) {
-		lease_renew(m->outer, loop_now());
-		gateway_kick(m->carrier);
-	}
+	carrier_renew(m);
 }
 
 void
@@ -411,35 +408,6 @@ engine_is_stopping(const struct engine *e)
 
 /* ---- life ---- */
 
-static void
-heard_announcement(unsigned ifindex, const struct addr *from, void *ctx)
-{
-	struct engine *e = ctx;
-
-	for (size_t i = 0; i < e->gateways_count; i++) {
-		const struct netmon_uplink *u = gateway_uplink(e->gateways[i]);
-		struct addr gateway = gateway_addr(&u->gateway, u->ifindex);
-
-		if ((unsigned)u->ifindex == ifindex && addr_equal(&gateway, from))
-			gateway_announced(e->gateways[i]);
-	}
-}
-
-static void
-heard_ssdp(
-    unsigned ifindex, const struct addr *from, const char *buf, size_t len, void *ctx)
-{
-	struct engine *e = ctx;
-
-	for (size_t i = 0; i < e->gateways_count; i++) {
-		const struct netmon_uplink *u = gateway_uplink(e->gateways[i]);
-		struct addr gateway = gateway_addr(&u->gateway, u->ifindex);
-
-		if ((unsigned)u->ifindex == ifindex && addr_equal(&gateway, from))
-			gateway_ssdp(e->gateways[i], from, buf, len);
-	}
-}
-
 static int
 start_timers(struct engine *e)
 {
@@ -464,11 +432,6 @@ engine_new(struct loop *loop, const struct conf *conf, struct netmon *net,
     struct state *state, struct engine **ret)
 {
 	struct engine *e = calloc(1, sizeof(*e));
-	const struct hear_hooks hooks = {
-		.announced = heard_announcement,
-		.ssdp = heard_ssdp,
-		.ctx = e,
-	};
 	int r;
 
 	if (!e)
@@ -479,7 +442,7 @@ engine_new(struct loop *loop, const struct conf *conf, struct netmon *net,
 	e->state = state;
 	r = start_timers(e);
 	if (r == 0)
-		r = hear_new(loop, &hooks, &e->hear);
+		r = reconcile_listen(e);
 	if (r == 0) {
 		e->net_event = event_new(
 		    loop_base(loop), netmon_fd(net), EV_READ | EV_PERSIST, on_net, e);

@@ -92,6 +92,8 @@ void reconcile(struct engine *e, msec_t now);
 /* The uplink the mapping should be on, NULL: none. */
 struct gateway *reconcile_choose(struct engine *e, const struct mapping *m);
 void reconcile_state(struct engine *e);
+/* Listen to what routers announce.  0 or -errno. */
+int reconcile_listen(struct engine *e);
 /* Something is still being deleted or unsubscribed. */
 bool reconcile_is_leaving(const struct engine *e);
 /* The [Uplink] sections as netmon takes them; how many. */
@@ -135,6 +137,7 @@ holding_add_tombstone(struct engine *e, const struct gateway_identity *on,
 msec_t carrier_follow(struct engine *e, struct mapping *m, msec_t now);
 /* Let go what it holds there. */
 void carrier_release(struct engine *e, struct mapping *m, msec_t now);
+void carrier_renew(struct mapping *m);
 /* Its outer lease is gone. */
 void carrier_detach(struct mapping *m);
 /* At the begin and the end of a turn: servers that nobody needs any more go. */

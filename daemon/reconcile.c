@@ -266,6 +266,47 @@ drop_released(struct engine *e)
 }
 
 static void
+heard_announcement(unsigned ifindex, const struct addr *from, void *ctx)
+{
+	struct engine *e = ctx;
+
+	for (size_t i = 0; i < e->gateways_count; i++) {
+		const struct netmon_uplink *u = gateway_uplink(e->gateways[i]);
+		struct addr gateway = gateway_addr(&u->gateway, u->ifindex);
+
+		if ((unsigned)u->ifindex == ifindex && addr_equal(&gateway, from))
+			gateway_announced(e->gateways[i]);
+	}
+}
+
+static void
+heard_ssdp(
+    unsigned ifindex, const struct addr *from, const char *buf, size_t len, void *ctx)
+{
+	struct engine *e = ctx;
+
+	for (size_t i = 0; i < e->gateways_count; i++) {
+		const struct netmon_uplink *u = gateway_uplink(e->gateways[i]);
+		struct addr gateway = gateway_addr(&u->gateway, u->ifindex);
+
+		if ((unsigned)u->ifindex == ifindex && addr_equal(&gateway, from))
+			gateway_ssdp(e->gateways[i], from, buf, len);
+	}
+}
+
+int
+reconcile_listen(struct engine *e)
+{
+	const struct hear_hooks hooks = {
+		.announced = heard_announcement,
+		.ssdp = heard_ssdp,
+		.ctx = e,
+	};
+
+	return hear_new(e->loop, &hooks, &e->hear);
+}
+
+static void
 follow_listeners(struct engine *e)
 {
 	unsigned ifindexes[GATEWAYS_MAX];
