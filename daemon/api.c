@@ -73,7 +73,7 @@ gateways_json(struct engine *e, const char *ifname, enum addr_family family)
 		if ((ifname && strcmp(ifname, u->name) != 0) ||
 		    (family != ADDR_NONE && family != f))
 			continue;
-		cJSON_AddItemToArray(list, api_gateway(g));
+		json_append_item(list, api_gateway(g));
 	}
 	return list;
 }
@@ -87,13 +87,12 @@ status(struct varlink_call *call, const struct varlink_value *values, void *ctx)
 	(void)values;
 	json_add_string(o, "state", engine_state_name(engine_get_state(a->engine)));
 	json_add_string(o, "version", NATD_VERSION);
-	cJSON_AddItemToObject(o, "started",
+	json_add_item(o, "started",
 	    api_timestamp(a->started_realtime_us, a->started_boottime_us));
-	cJSON_AddItemToObject(
-	    o, "externalAddresses", api_external_addresses(a->engine));
-	cJSON_AddItemToObject(o, "gateways", gateways_json(a->engine, NULL, ADDR_NONE));
-	cJSON_AddArrayToObject(o, "natBehaviors");
-	cJSON_AddArrayToObject(o, "stunServers");
+	json_add_item(o, "externalAddresses", api_external_addresses(a->engine));
+	json_add_item(o, "gateways", gateways_json(a->engine, NULL, ADDR_NONE));
+	json_add_array(o, "natBehaviors");
+	json_add_array(o, "stunServers");
 	count_mappings(a->engine, o);
 	varlink_reply(call, o);
 }
@@ -132,14 +131,14 @@ list_mappings(struct varlink_call *call, const struct varlink_value *values, voi
 {
 	struct api *a = ctx;
 	struct api_viewer viewer;
-	cJSON *o = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(o, "mappings");
+	cJSON *o = cJSON_CreateObject(), *list = json_add_array(o, "mappings");
 	unsigned count = 0;
 
 	api_viewer_of(call, &viewer);
 	for (const struct mapping *m = engine_mappings(a->engine); m; m = m->next) {
 		if (!listed(m, values, &viewer))
 			continue;
-		cJSON_AddItemToArray(list, api_mapping(m, &viewer));
+		json_append_item(list, api_mapping(m, &viewer));
 		count++;
 	}
 	if (values[0].present && count == 0) {
@@ -170,7 +169,7 @@ list_gateways(struct varlink_call *call, const struct varlink_value *values, voi
 		varlink_error(call, NATD_ERROR("NoSuchInterface"), o);
 		return;
 	}
-	cJSON_AddItemToObject(
+	json_add_item(
 	    o, "gateways", gateways_json(a->engine, ifname, api_family(&values[1])));
 	/* Someone looks: what is not known yet is looked for, stateless on the router.
 	 */
@@ -250,8 +249,8 @@ reload(struct varlink_call *call, const struct varlink_value *values, void *ctx)
 		varlink_error(call, NATD_ERROR("ConfigurationInvalid"), o);
 		return;
 	}
-	cJSON_AddItemToObject(o, "changed", changed);
-	cJSON_AddItemToObject(o, "restartRequired", restart);
+	json_add_item(o, "changed", changed);
+	json_add_item(o, "restartRequired", restart);
 	varlink_reply(call, o);
 }
 
@@ -371,7 +370,7 @@ service_reload(struct varlink_call *call, const struct varlink_value *values, vo
 	}
 	cJSON_Delete(changed);
 	cJSON_Delete(restart);
-	varlink_reply(call, NULL);
+	varlink_reply_empty(call);
 }
 
 static const struct varlink_param log_level_params[] = {
@@ -390,7 +389,7 @@ set_log_level(struct varlink_call *call, const struct varlink_value *values, voi
 		return;
 	}
 	log_set_level(level);
-	varlink_reply(call, NULL);
+	varlink_reply_empty(call);
 }
 
 static const struct varlink_method service_methods[] = {

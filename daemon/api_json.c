@@ -26,7 +26,7 @@ add_deadline(cJSON *o, const char *key, msec_t at)
 
 	if (at == MSEC_NEVER || at <= 0)
 		return;
-	cJSON_AddItemToObject(o, key,
+	json_add_item(o, key,
 	    api_timestamp(
 		loop_realtime_usec() + boottime - loop_boottime_usec(), boottime));
 }
@@ -50,7 +50,7 @@ add_endpoint(cJSON *o, const char *key, const struct addr *a, uint16_t port)
 	e = cJSON_CreateObject();
 	add_addr(e, "address", a);
 	json_add_int(e, "port", port);
-	cJSON_AddItemToObject(o, key, e);
+	json_add_item(o, key, e);
 }
 
 static const char *
@@ -79,12 +79,11 @@ static cJSON *
 context_json(const struct mapping_context *c)
 {
 	cJSON *o = cJSON_CreateObject();
-	cJSON *list = cJSON_AddArrayToObject(o, "protocols");
+	cJSON *list = json_add_array(o, "protocols");
 
 	for (enum transport t = 0; t < TRANSPORT_MAX; t++)
 		if (c->transports & 1u << t)
-			cJSON_AddItemToArray(
-			    list, cJSON_CreateString(transport_name(t)));
+			json_append_string(list, transport_name(t));
 	if (!c->router_chooses)
 		json_add_int(o, "internalPort", c->internal_port);
 	add_addr(o, "internalAddress", &c->internal);
@@ -95,17 +94,16 @@ context_json(const struct mapping_context *c)
 	add_addr(o, "gateway", &c->gateway);
 	if (c->external_port)
 		json_add_int(o, "suggestedExternalPort", c->external_port);
-	cJSON_AddBoolToObject(o, "preferFailure", c->prefer_failure);
+	json_add_bool(o, "preferFailure", c->prefer_failure);
 	if (c->lifetime_s)
 		json_add_int(o, "lifetimeSeconds", c->lifetime_s);
 	json_add_string(o, "persistence", persistence_name(c->persistence));
 	if (c->description[0])
 		json_add_string(o, "description", c->description);
 	if (c->methods_count) {
-		list = cJSON_AddArrayToObject(o, "methods");
+		list = json_add_array(o, "methods");
 		for (unsigned i = 0; i < c->methods_count; i++)
-			cJSON_AddItemToArray(
-			    list, cJSON_CreateString(method_name(c->methods[i])));
+			json_append_string(list, method_name(c->methods[i]));
 	}
 	return o;
 }
@@ -251,7 +249,7 @@ runtime_json(const struct mapping *m, const struct api_viewer *viewer)
 	if (st.is_held) {
 		add_endpoint(o, "external", &st.held.external, st.held.external_port);
 		if (st.held.external.family != ADDR_NONE)
-			cJSON_AddBoolToObject(
+			json_add_bool(
 			    o, "externalIsGlobal", addr_is_global(&st.held.external));
 	}
 	json_add_string(o, "reachability", "unknown");
@@ -260,7 +258,7 @@ runtime_json(const struct mapping *m, const struct api_viewer *viewer)
 		add_deadline(o, "expires", st.held.expires_at);
 	}
 	if (m->created_realtime_us)
-		cJSON_AddItemToObject(o, "created",
+		json_add_item(o, "created",
 		    api_timestamp(m->created_realtime_us, m->created_boottime_us));
 	add_deadline(o, "nextRenewal",
 	    st.is_held           ? st.renew_at
@@ -276,7 +274,7 @@ runtime_json(const struct mapping *m, const struct api_viewer *viewer)
 	if (!problem)
 		problem = situation_json(m, &st);
 	if (problem)
-		cJSON_AddItemToObject(o, "problem", problem);
+		json_add_item(o, "problem", problem);
 	return o;
 }
 
@@ -286,8 +284,8 @@ api_mapping(const struct mapping *m, const struct api_viewer *viewer)
 	cJSON *o = cJSON_CreateObject();
 
 	json_add_string(o, "id", m->id);
-	cJSON_AddItemToObject(o, "context", context_json(&m->context));
-	cJSON_AddItemToObject(o, "runtime", runtime_json(m, viewer));
+	json_add_item(o, "context", context_json(&m->context));
+	json_add_item(o, "runtime", runtime_json(m, viewer));
 	return o;
 }
 
@@ -304,7 +302,7 @@ service_json(const struct gateway *g, enum router_service s)
 
 	router_service_status(gateway_router(g), s, &st);
 	json_add_string(o, "method", method_name(st.method));
-	cJSON_AddBoolToObject(o, "available", st.state == SERVICE_AVAILABLE);
+	json_add_bool(o, "available", st.state == SERVICE_AVAILABLE);
 	if (st.version[0])
 		json_add_string(o, "version", st.version);
 	if (st.control[0]) {
@@ -320,7 +318,7 @@ service_json(const struct gateway *g, enum router_service s)
 		json_add_int(o, "roundTripUSec", st.round_trip_us);
 	json_add_string(o, "circuit", circuit_name(st.circuit));
 	if (st.reason[0])
-		cJSON_AddItemToObject(o, "problem",
+		json_add_item(o, "problem",
 		    api_finding("info",
 			st.circuit == CIRCUIT_CLOSED ? "not_available" : "circuit_open",
 			st.reason, NULL));
@@ -349,14 +347,14 @@ api_gateway(const struct gateway *g)
 	json_add_string(o, "interface", u->name);
 	json_add_int(o, "interfaceIndex", u->ifindex);
 	json_add_string(o, "family", u->family == AF_INET6 ? "ipv6" : "ipv4");
-	cJSON_AddBoolToObject(o, "isDefaultRoute", u->is_default);
+	json_add_bool(o, "isDefaultRoute", u->is_default);
 	if (router_name(r)[0])
 		json_add_string(o, "name", router_name(r));
 	add_addr(o, "externalAddress", router_external(r));
-	services = cJSON_AddArrayToObject(o, "services");
+	services = json_add_array(o, "services");
 	for (enum router_service s = 0; s < ROUTER_SERVICES; s++)
 		if (service_shown(g, s))
-			cJSON_AddItemToArray(services, service_json(g, s));
+			json_append_item(services, service_json(g, s));
 	return o;
 }
 
@@ -381,7 +379,7 @@ api_external_address(const struct gateway *g)
 	o = cJSON_CreateObject();
 	json_add_string(o, "family", family_name(address.family));
 	json_add_string(o, "address", addr_format(&address, text));
-	cJSON_AddBoolToObject(o, "isGlobal", addr_is_global(&address));
+	json_add_bool(o, "isGlobal", addr_is_global(&address));
 	json_add_string(o, "interface", u->name);
 	json_add_string(o, "source", source);
 	return o;
@@ -396,7 +394,7 @@ api_external_addresses(struct engine *e)
 		cJSON *o = api_external_address(engine_gateway(e, i));
 
 		if (o)
-			cJSON_AddItemToArray(list, o);
+			json_append_item(list, o);
 	}
 	return list;
 }
@@ -434,7 +432,7 @@ add_tried(cJSON *list, const struct mapping *m, const struct gateway *g)
 		    st.reason[0]                  ? st.reason
 		    : st.state == SERVICE_PROBING ? "no answer yet"
 						  : "it does not serve this mapping");
-		cJSON_AddItemToArray(list, o);
+		json_append_item(list, o);
 	}
 }
 

@@ -126,6 +126,8 @@ get_carrier(struct engine *e, struct gateway *inner, const struct addr *server,
 		c = carrier_new(e, inner, server, client);
 	if (c)
 		c->used = true;
+	else
+		e->no_memory = true;
 	return c;
 }
 
@@ -389,7 +391,7 @@ take(struct engine *e, struct mapping *m, const struct plan *p, msec_t now)
 	if (holding_busy(e, &p->want, p->carrier))
 		return;
 	if (hold(e, m, p->carrier, &p->want, now) < 0) {
-		log_error("mapping %s: out of memory", m->id);
+		e->no_memory = true;
 		return;
 	}
 	m->behind = p->behind;

@@ -398,7 +398,8 @@ next_line(char *str, int num, void *ctx)
 	missing_key(l);
 	len = getline(&l->text, &l->text_size, l->stream);
 	if (len < 0 || num < 2) {
-		l->read_error = ferror(l->stream) ? errno : 0;
+		/* Without memory for a line neither is set. */
+		l->read_error = feof(l->stream) ? 0 : errno;
 		return NULL;
 	}
 	l->line++;

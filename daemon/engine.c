@@ -452,7 +452,11 @@ engine_new(struct loop *loop, const struct conf *conf, struct netmon *net,
 		engine_free(e);
 		return r;
 	}
-	persist_load(e, loop_now());
+	r = persist_load(e, loop_now());
+	if (r < 0) {
+		engine_free(e);
+		return r;
+	}
 	e->uplinks_dirty = true;
 	engine_set_conf(e, conf);
 	reconcile(e, loop_now());

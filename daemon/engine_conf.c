@@ -68,8 +68,10 @@ follow_conf_mapping(struct engine *e, const struct conf_mapping *c)
 	if (m)
 		engine_release(e, m);
 	m = engine_add_mapping(e, NULL);
-	if (!m)
+	if (!m) {
+		e->conf_dirty = e->no_memory = true;
 		return;
+	}
 	m->origin = MAPPING_BY_CONFIG;
 	snprintf(m->name, sizeof(m->name), "%s", c->name);
 	m->context = context;
@@ -87,6 +89,18 @@ in_conf(const struct conf *c, const char *name)
 }
 
 void
+engine_follow_conf(struct engine *e)
+{
+	e->conf_dirty = false;
+	for (struct mapping *m = e->mappings; m; m = m->next)
+		if (m->origin == MAPPING_BY_CONFIG && !in_conf(e->conf, m->name))
+			engine_release(e, m);
+	for (size_t i = 0; i < e->conf->mappings_count; i++)
+		follow_conf_mapping(e, &e->conf->mappings[i]);
+	persist_now(e);
+}
+
+void
 engine_set_conf(struct engine *e, const struct conf *conf)
 {
 	struct netmon_named named[GATEWAYS_MAX];
@@ -96,12 +110,7 @@ engine_set_conf(struct engine *e, const struct conf *conf)
 	r = netmon_watch(e->net, named, reconcile_named(e, named, GATEWAYS_MAX));
 	if (r < 0)
 		log_warning("cannot watch the named uplinks: %s", strerror(-r));
-	for (struct mapping *m = e->mappings; m; m = m->next)
-		if (m->origin == MAPPING_BY_CONFIG && !in_conf(conf, m->name))
-			engine_release(e, m);
-	for (size_t i = 0; i < conf->mappings_count; i++)
-		follow_conf_mapping(e, &conf->mappings[i]);
-	persist_now(e);
+	engine_follow_conf(e);
 	e->uplinks_dirty = true;
 	engine_wake(e);
 }

@@ -13,6 +13,8 @@
 #define GATEWAYS_MAX 64
 #define SAVE_DELAY_MS 100
 #define SAVE_RETRY_MS (60 * MSEC_PER_SEC)
+/* What could not be done for lack of memory is tried again after this. */
+#define NO_MEMORY_MS 100
 
 /*
  * A lease on a gateway: of a mapping, or of nobody any more (then it is being deleted).
@@ -65,7 +67,8 @@ struct engine {
 	struct gateway *gateways[GATEWAYS_MAX];
 	size_t gateways_count;
 	struct carrier *carriers;
-	bool uplinks_dirty;
+	bool uplinks_dirty, conf_dirty;
+	bool no_memory; /* something of this comparison is still to be done */
 	msec_t debounce_since;
 
 	enum engine_state state_now;
@@ -86,6 +89,10 @@ void engine_wake(struct engine *e);
 struct mapping *engine_add_mapping(struct engine *e, const char *id);
 /* Out of the list, told, freed. */
 void engine_drop_mapping(struct engine *e, struct mapping *m);
+
+/* engine_conf.c */
+/* Want what the configuration says; conf_dirty stays where memory was short. */
+void engine_follow_conf(struct engine *e);
 
 /* reconcile.c */
 void reconcile(struct engine *e, msec_t now);
@@ -148,7 +155,8 @@ void carrier_abandon(struct engine *e, const struct gateway *inner);
 void carrier_free_all(struct engine *e);
 
 /* persist.c */
-void persist_load(struct engine *e, msec_t now);
+/* 0, or -ENOMEM: not all is known, and nothing may be saved over it. */
+int persist_load(struct engine *e, msec_t now);
 /* Write soon; now: in this turn, before anything is sent. */
 void persist_later(struct engine *e);
 void persist_now(struct engine *e);

@@ -309,6 +309,7 @@ holding_clean(struct engine *e, struct gateway *g, bool outer, msec_t now)
 		h->lease = lease_new(gateway_router(g), &h->want, &h->held, h, now);
 		if (!h->lease) {
 			h->gateway = NULL;
+			e->no_memory = true;
 			continue;
 		}
 		lease_release(h->lease, now);

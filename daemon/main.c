@@ -20,6 +20,7 @@
 #include "daemon/state.h"
 #include "daemon/varlink.h"
 #include "netmon/netmon.h"
+#include "proto/json.h"
 #include "proto/version.h"
 
 #define SOCKET_PATH "/run/natd/org.natd.NAT"
@@ -195,9 +196,9 @@ list_changes(
 	for (size_t i = 0; i < changes->count; i++) {
 		const struct conf_change *c = &changes->list[i];
 
-		cJSON_AddItemToArray(*ret_changed, cJSON_CreateString(c->name));
+		json_append_string(*ret_changed, c->name);
 		if (c->restart)
-			cJSON_AddItemToArray(*ret_restart, cJSON_CreateString(c->name));
+			json_append_string(*ret_restart, c->name);
 	}
 }
 
@@ -369,15 +370,11 @@ open_state(struct natd *n)
 	const char *dir = n->options.state_dir;
 	int r = state_open(dir, &n->state);
 
-	if (r == -EBUSY) {
+	if (r == -EBUSY)
 		log_error("%s: another natd is using it", dir);
-		return r;
-	}
-	/* Without it natd works, but forgets at its end what it holds. */
-	if (r < 0)
-		log_warning(
-		    "%s: %s; nothing will be kept over a restart", dir, strerror(-r));
-	return 0;
+	else if (r < 0)
+		log_error("cannot start: %s", strerror(-r));
+	return r;
 }
 
 static int

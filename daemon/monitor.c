@@ -10,6 +10,8 @@
 #include "daemon/api_private.h"
 #include "proto/json.h"
 
+#define AGAIN_MS 100
+
 /* The order of EventType in the interface. */
 enum event_type {
 	EVENT_SNAPSHOT,
@@ -36,6 +38,8 @@ struct watch {
 	unsigned events; /* mask of 1 << enum event_type */
 	int64_t sequence;
 	int64_t lost; /* events that did not fit since the last that did */
+	struct timer
+	    again; /* when there was no memory, which no drain tells the end of */
 };
 
 static const enum event_type types[] = {
@@ -54,7 +58,7 @@ event_json(const struct watch *w, enum event_type type)
 
 	json_add_int(o, "sequence", w->sequence);
 	json_add_string(o, "event", api_event_values[type]);
-	cJSON_AddItemToObject(
+	json_add_item(
 	    o, "timestamp", api_timestamp(loop_realtime_usec(), loop_boottime_usec()));
 	return o;
 }
@@ -72,20 +76,24 @@ snapshot_json(const struct watch *w)
 	cJSON *o = event_json(w, EVENT_SNAPSHOT), *list;
 
 	json_add_string(o, "state", state_name(w));
-	list = cJSON_AddArrayToObject(o, "mappings");
+	list = json_add_array(o, "mappings");
 	for (const struct mapping *m = engine_mappings(e); m; m = m->next)
-		cJSON_AddItemToArray(list, api_mapping(m, &w->viewer));
-	list = cJSON_AddArrayToObject(o, "gateways");
+		json_append_item(list, api_mapping(m, &w->viewer));
+	list = json_add_array(o, "gateways");
 	for (size_t i = 0; i < engine_gateways(e); i++)
-		cJSON_AddItemToArray(list, api_gateway(engine_gateway(e, i)));
+		json_append_item(list, api_gateway(engine_gateway(e, i)));
 	return o;
 }
 
-/* Takes o.  False: the queue is full, the event is lost. */
+/* Takes o.  False: the queue is full or memory is short, the event is lost. */
 static bool
 push(struct watch *w, cJSON *o)
 {
-	if (varlink_reply_continues(w->call, o) == -ENOBUFS)
+	int r = varlink_reply_continues(w->call, o);
+
+	if (r == -EMSGSIZE)
+		timer_set(&w->again, loop_now() + AGAIN_MS);
+	if (r < 0)
 		return false;
 	w->sequence++;
 	return true;
@@ -108,13 +116,13 @@ on_event(struct engine_observer *observer, enum engine_event event,
 	}
 	o = event_json(w, type);
 	if (m) {
-		cJSON_AddItemToObject(o, "mapping", api_mapping(m, &w->viewer));
+		json_add_item(o, "mapping", api_mapping(m, &w->viewer));
 	} else if (g && event == ENGINE_EXTERNAL_CHANGED) {
 		part = api_external_address(g);
 		if (part)
-			cJSON_AddItemToObject(o, "externalAddress", part);
+			json_add_item(o, "externalAddress", part);
 	} else if (g) {
-		cJSON_AddItemToObject(o, "gateway", api_gateway(g));
+		json_add_item(o, "gateway", api_gateway(g));
 	}
 	if (event == ENGINE_STATE_CHANGED)
 		json_add_string(o, "state", state_name(w));
@@ -123,12 +131,11 @@ on_event(struct engine_observer *observer, enum engine_event event,
 }
 
 static void
-on_drain(struct varlink_call *call, void *ctx)
+recover(void *ctx)
 {
 	struct watch *w = ctx;
 	cJSON *o;
 
-	(void)call;
 	if (w->lost == 0)
 		return;
 	o = event_json(w, EVENT_OVERRUN);
@@ -138,11 +145,19 @@ on_drain(struct varlink_call *call, void *ctx)
 }
 
 static void
+on_drain(struct varlink_call *call, void *ctx)
+{
+	(void)call;
+	recover(ctx);
+}
+
+static void
 on_end(struct varlink_call *call, void *ctx)
 {
 	struct watch *w = ctx;
 
 	(void)call;
+	timer_done(&w->again);
 	engine_unobserve(w->api->engine, &w->observer);
 	free(w);
 }
@@ -153,7 +168,8 @@ monitor(struct varlink_call *call, const struct varlink_value *values, void *ctx
 	struct api *a = ctx;
 	struct watch *w = calloc(1, sizeof(*w));
 
-	if (!w) {
+	if (!w || timer_init(&w->again, a->loop, recover, w) < 0) {
+		free(w);
 		varlink_error(call, NATD_ERROR("ShuttingDown"), NULL);
 		return;
 	}

@@ -134,7 +134,10 @@ persist_now(struct engine *e)
 	else if (r == 0 && e->save_failed)
 		log_notice("what is held is saved again");
 	e->save_failed = r < 0;
-	if (r < 0)
+	/* A record that cannot be printed was spoiled for lack of memory. */
+	if (r == -ENOMEM || r == -EINVAL)
+		timer_set(&e->save_timer, loop_now() + NO_MEMORY_MS);
+	else if (r < 0)
 		timer_set(&e->save_timer, loop_now() + SAVE_RETRY_MS);
 }
 
@@ -150,11 +153,12 @@ persist_later(struct engine *e)
 struct loading {
 	struct engine *engine;
 	msec_t now;
+	bool no_memory;
 };
 
 /* A mapping that is not wanted any more, but may still be on the router. */
 static void
-bury(struct engine *e, const struct mapping_context *c, const uint8_t *nonce,
+bury(struct loading *l, const struct mapping_context *c, const uint8_t *nonce,
     const struct gateway_identity *on, const struct lease_held *held)
 {
 	struct lease_want want = {
@@ -169,7 +173,8 @@ bury(struct engine *e, const struct mapping_context *c, const uint8_t *nonce,
 	};
 
 	memcpy(want.nonce, nonce, sizeof(want.nonce));
-	(void)holding_add_tombstone(e, on, &want, held);
+	if (!holding_add_tombstone(l->engine, on, &want, held))
+		l->no_memory = true;
 }
 
 static void
@@ -187,8 +192,10 @@ restore(struct loading *l, const cJSON *o, const struct mapping_context *c,
 	    !record_get_uint(o, "uid", UINT32_MAX, &uid))
 		return;
 	m = engine_add_mapping(e, id);
-	if (!m)
+	if (!m) {
+		l->no_memory = true;
 		return;
+	}
 	m->context = *c;
 	m->uid = (uid_t)uid;
 	memcpy(m->nonce, nonce, sizeof(m->nonce));
@@ -222,7 +229,7 @@ load_mapping(struct loading *l, const cJSON *o)
 		return true; /* damaged: dropped */
 	if (c.persistence == PERSISTENCE_CONNECTION || until <= l->now) {
 		if (is_held && held.expires_at > l->now)
-			bury(l->engine, &c, nonce, &on, &held);
+			bury(l, &c, nonce, &on, &held);
 	} else {
 		restore(l, o, &c, nonce, &on, is_held ? &held : NULL, until);
 	}
@@ -244,7 +251,7 @@ load_tombstone(struct loading *l, const cJSON *o)
 	    record_identity_read(json_get(o, "on"), &on) == 0 &&
 	    record_held_read(json_get(o, "held"), l->now, &held) == 0 &&
 	    held.expires_at > l->now)
-		bury(l->engine, &c, nonce, &on, &held);
+		bury(l, &c, nonce, &on, &held);
 	return true;
 }
 
@@ -299,15 +306,20 @@ load_record(void *ctx, const char *kind, cJSON *object)
 	return false;
 }
 
-void
+int
 persist_load(struct engine *e, msec_t now)
 {
-	struct loading loading = { e, now };
+	struct loading loading = { .engine = e, .now = now };
+	int r;
 
 	if (!e->state)
-		return;
-	if (state_load(e->state, load_record, &loading) != 0)
+		return 0;
+	r = state_load(e->state, load_record, &loading);
+	if (r == -ENOMEM || loading.no_memory)
+		return -ENOMEM;
+	if (r != 0)
 		log_warning("what was held before: %s", state_error(e->state));
+	return 0;
 }
 
 /* ---- habits ---- */

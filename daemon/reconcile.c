@@ -68,8 +68,10 @@ add_gateway(struct engine *e, const struct netmon_uplink *u)
 	if (settings.local.family == ADDR_NONE || e->gateways_count == GATEWAYS_MAX)
 		return;
 	hooks.ctx = e;
-	if (gateway_new(e->loop, u, &settings, &hooks, &g) < 0)
+	if (gateway_new(e->loop, u, &settings, &hooks, &g) < 0) {
+		e->uplinks_dirty = e->no_memory = true;
 		return;
+	}
 	identity_of(g, &on);
 	settings.habits = persist_habits(e, &on);
 	router_set_habits(gateway_router(g), &settings.habits);
@@ -251,7 +253,7 @@ follow_mapping(struct engine *e, struct mapping *m, msec_t now)
 	if (m->waits)
 		return;
 	if (holding_take(e, m, wanted, now) < 0)
-		log_error("mapping %s: out of memory", m->id);
+		e->no_memory = true;
 }
 
 /* Mappings whose release is complete, or that were never anywhere. */
@@ -361,6 +363,9 @@ reconcile(struct engine *e, msec_t now)
 {
 	msec_t next = holding_expire(e, now);
 
+	e->no_memory = false;
+	if (e->conf_dirty)
+		engine_follow_conf(e);
 	if (e->uplinks_dirty) {
 		e->uplinks_dirty = false;
 		follow_uplinks(e);
@@ -379,6 +384,10 @@ reconcile(struct engine *e, msec_t now)
 	follow_listeners(e);
 	follow_events(e);
 	reconcile_state(e);
+	if (e->no_memory) {
+		log_error("out of memory, trying again");
+		next = MIN(next, now + NO_MEMORY_MS);
+	}
 	if (e->reconcile_timer.slot == 0 || e->reconcile_timer.at > next)
 		timer_set(&e->reconcile_timer, next);
 }

@@ -18,6 +18,7 @@
 #define LIFETIME_MAX_S (INT64_C(365) * 86400)
 /* Room to compute the answer before the caller's deadline. */
 #define ANSWER_EARLY_MS 5
+#define AGAIN_MS 100
 
 enum request_param {
 	P_PROTOCOLS,
@@ -124,7 +125,7 @@ fail_no_method(struct waiter *w)
 {
 	cJSON *o = cJSON_CreateObject();
 
-	cJSON_AddItemToObject(o, "tried", api_tried(w->mapping));
+	json_add_item(o, "tried", api_tried(w->mapping));
 	varlink_error(w->call, NATD_ERROR("NoMethodAvailable"), o);
 }
 
@@ -226,7 +227,7 @@ mapping_reply(const struct waiter *w)
 {
 	cJSON *o = cJSON_CreateObject();
 
-	cJSON_AddItemToObject(o, "mapping", api_mapping(w->mapping, &w->viewer));
+	json_add_item(o, "mapping", api_mapping(w->mapping, &w->viewer));
 	return o;
 }
 
@@ -234,6 +235,8 @@ mapping_reply(const struct waiter *w)
 static void
 answer(struct waiter *w)
 {
+	int r;
+
 	w->answered = true;
 	timer_clear(&w->timer);
 	if (!w->more) {
@@ -241,7 +244,11 @@ answer(struct waiter *w)
 		return;
 	}
 	/* Too slow to hear of each change: the latest counts, once there is room. */
-	w->stale = varlink_reply_continues(w->call, mapping_reply(w)) == -ENOBUFS;
+	r = varlink_reply_continues(w->call, mapping_reply(w));
+	w->stale = r == -ENOBUFS;
+	/* No memory for it. */
+	if (r == -EMSGSIZE)
+		timer_set(&w->timer, loop_now() + AGAIN_MS);
 }
 
 static void
@@ -293,7 +300,10 @@ on_changed(struct mapping_watcher *watcher, bool removed)
 static void
 on_timeout(void *ctx)
 {
-	answer(ctx);
+	struct waiter *w = ctx;
+
+	if (w->mapping)
+		answer(w);
 }
 
 /* ---- the request ---- */
@@ -491,7 +501,7 @@ on_released(struct mapping_watcher *watcher, bool removed)
 		return;
 	mapping_unwatch(w->mapping, watcher);
 	w->mapping = NULL;
-	varlink_reply(w->call, NULL);
+	varlink_reply_empty(w->call);
 }
 
 void
@@ -517,7 +527,7 @@ release_mapping(
 	engine_release(a->engine, m);
 	w = waiter_new(a, call, &no_timeout);
 	if (!w) {
-		varlink_reply(call, NULL);
+		varlink_reply_empty(call);
 		return;
 	}
 	/* Removed at the latest when the deletion was given up. */

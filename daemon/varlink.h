@@ -4,8 +4,8 @@
  * Knows the protocol (one JSON object and one NUL per message, calls answered strictly
  * in order, more/continues/oneway/upgrade, org.varlink.service) and nothing of what the
  * methods do.  Hostile and slow clients cost a bounded amount of memory and never delay
- * another client: input at most 64 KiB per call, output at most 1 MiB per connection,
- * and far less for monitors that do not read while 32 MiB wait for all of them.
+ * another client: input at most 64 KiB per call, output at most 1 MiB per connection or
+ * one answer of 8, and far less while 32 MiB wait for clients that do not read.
  *
  * Lifetime: a call is owned by the server.  It lives until it is answered for good
  * (varlink_reply(), varlink_error()) or its connection ends, whichever is first; a
@@ -26,6 +26,8 @@ struct varlink_call;   /* opaque: one call being answered */
 
 #define VARLINK_INPUT_MAX (64 * 1024)
 #define VARLINK_OUTPUT_MAX (1024 * 1024)
+/* One answer may be larger when nothing else waits: a list of all mappings. */
+#define VARLINK_MESSAGE_MAX (8 * 1024 * 1024)
 
 /* One named input parameter of a method. */
 enum varlink_type {
@@ -140,9 +142,11 @@ int varlink_call_take_fd(struct varlink_call *c);
 void varlink_call_on_end(struct varlink_call *c,
     void (*on_end)(struct varlink_call *c, void *ctx), void *ctx);
 
-/* Final reply; takes parameters (NULL: {}).  The call is dead afterwards.  A reply that
- * is spoiled (no memory) or larger than VARLINK_OUTPUT_MAX closes the connection. */
+/* Final reply; takes parameters.  The call is dead afterwards.  A reply that is NULL or
+ * spoiled (no memory) or larger than VARLINK_MESSAGE_MAX closes the connection. */
 void varlink_reply(struct varlink_call *c, cJSON *parameters);
+/* The same without parameters. */
+void varlink_reply_empty(struct varlink_call *c);
 /* One of several; takes parameters.  0; -ENOBUFS: the reader is too slow and nothing
  * was queued, ask again after on_drain or end the call; -EMSGSIZE: it can never fit;
  * -EOPNOTSUPP: the call came without "more".  Never ends the call. */

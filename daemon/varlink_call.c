@@ -355,17 +355,25 @@ varlink_call_on_drain(struct varlink_call *c,
 
 /* ---- answers ---- */
 
-/* Puts the last message of a call and ends it; takes parameters. */
+/* How much may wait for the peer with one more message. */
+static size_t
+output_limit(const struct conn *c)
+{
+	return conn_waiting(c) == 0 && c->server->waiting < CROWDED
+		   ? VARLINK_MESSAGE_MAX
+		   : VARLINK_OUTPUT_MAX;
+}
+
+/* Puts the last message of a call and ends it; takes parameters (NULL: spoiled). */
 static void
 finish(struct varlink_call *call, const char *head, cJSON *parameters)
 {
 	struct conn *c = call->conn;
-	_cleanup_(json_freep) cJSON *owned =
-	    parameters != NULL ? parameters : cJSON_CreateObject();
+	_cleanup_(json_freep) cJSON *owned = parameters;
 
 	if (call->over)
 		return;
-	if (!call->oneway && conn_put_message(c, head, owned, VARLINK_OUTPUT_MAX) < 0)
+	if (!call->oneway && conn_put_message(c, head, owned, output_limit(c)) < 0)
 		c->broken = true;
 	call_end(call);
 	server_queue_work(c->server, c);
@@ -377,13 +385,19 @@ varlink_reply(struct varlink_call *c, cJSON *parameters)
 	finish(c, "{\"parameters\":", parameters);
 }
 
+void
+varlink_reply_empty(struct varlink_call *c)
+{
+	varlink_reply(c, cJSON_CreateObject());
+}
+
 int
 varlink_reply_continues(struct varlink_call *c, cJSON *parameters)
 {
 	_cleanup_(json_freep) cJSON *owned = parameters;
 	struct conn *conn = c->conn;
 	bool empty = conn_waiting(conn) == 0;
-	size_t limit = VARLINK_OUTPUT_MAX;
+	size_t limit = output_limit(conn);
 
 	if (!c->more || c->over)
 		return -EOPNOTSUPP;
@@ -406,7 +420,7 @@ varlink_error(struct varlink_call *c, const char *error, cJSON *parameters)
 
 	server_count_error(c->conn->server, error);
 	(void)snprintf(head, sizeof(head), "{\"error\":\"%s\",\"parameters\":", error);
-	finish(c, head, parameters);
+	finish(c, head, parameters != NULL ? parameters : cJSON_CreateObject());
 }
 
 void

@@ -52,7 +52,7 @@ output_reserve(struct conn *c, size_t room)
 		if (c->out_room - c->out_len >= room)
 			return true;
 	}
-	room = MIN(MAX(c->out_len + room, c->out_room * 2), (size_t)VARLINK_OUTPUT_MAX);
+	room = MAX(c->out_len + room, MIN(c->out_room * 2, (size_t)VARLINK_OUTPUT_MAX));
 	out = realloc(c->out, room);
 	if (out == NULL)
 		return false;

@@ -97,7 +97,7 @@ ping(struct varlink_call *call, const struct varlink_value *values, void *ctx)
 {
 	(void)values;
 	(void)ctx;
-	varlink_reply(call, NULL);
+	varlink_reply_empty(call);
 }
 
 static const struct varlink_param no_params[] = { { .name = NULL } };

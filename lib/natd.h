@@ -45,7 +45,7 @@ extern "C" {
 
 #define NATD_DEFAULT_SOCKET "/run/natd/org.natd.NAT"
 /* Bytes of one reply; natd never sends half as much. */
-#define NATD_REPLY_MAX (2 * 1024 * 1024)
+#define NATD_REPLY_MAX (16 * 1024 * 1024)
 /* Bytes of one call that natd takes. */
 #define NATD_CALL_MAX (64 * 1024)
 

@@ -161,7 +161,7 @@ def test_natd_that_stops_in_the_middle_of_a_reply(fake, natctl):
     (Raw(b'{"parameters":{"a":"\xff"}}\0'), 1, "does not speak the protocol"),
     (Raw(b'{"parameters":' + b'{"a":' * 40 + b"1" + b"}" * 40 + b"}\0"), 1,
      "does not speak the protocol"),
-    (Raw(b"x" * (3 << 20)), 1, "the reply is longer than 2097152 bytes"),
+    (Raw(b"x" * (17 << 20)), 1, "the reply is longer than 16777216 bytes"),
     (Raw(b'{"parameters":{}}\0'), 1, "'state' is missing or wrong"),
     (Raw(b"{}\0"), 1, "'state' is missing or wrong"),
 ])

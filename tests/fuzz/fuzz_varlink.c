@@ -183,7 +183,7 @@ answer_held(unsigned how)
 		return;
 	switch (how % 3) {
 	case 0:
-		varlink_reply(held, NULL);
+		varlink_reply_empty(held);
 		return;
 	case 1:
 		varlink_error(held, "x.y.Failed", NULL);

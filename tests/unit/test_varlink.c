@@ -255,7 +255,7 @@ pipelined_calls_are_answered_in_order_one_at_a_time(void **state)
 	toy_turn_until_held(1);
 	toy_turns(10);
 	assert_int_equal(toy_echoed, 0); /* not before the first is answered */
-	varlink_reply(toy_held[0], NULL);
+	varlink_reply_empty(toy_held[0]);
 	assert_int_equal(toy_ended, 1);
 	client_expect(c, "{\"parameters\":{}}");
 	for (unsigned i = 0; i < 150; i++) {
@@ -311,7 +311,7 @@ more_is_as_good_as_not_given_where_it_means_nothing(void **state)
 	assert_false(varlink_call_more(toy_held[0]));
 	assert_int_equal(
 	    varlink_reply_continues(toy_held[0], cJSON_CreateObject()), -EOPNOTSUPP);
-	varlink_reply(toy_held[0], NULL);
+	varlink_reply_empty(toy_held[0]);
 	client_expect(c, "{\"parameters\":{}}");
 	client_free(c);
 }
@@ -382,8 +382,8 @@ replies_up_to_the_limit_arrive_and_larger_ones_close(void **state)
 		{ 4000, true },
 		{ 4096, true },
 		{ 300000, true },
-		{ VARLINK_OUTPUT_MAX - 100, true },
-		{ VARLINK_OUTPUT_MAX, false },
+		{ VARLINK_MESSAGE_MAX - 100, true },
+		{ VARLINK_MESSAGE_MAX, false },
 	};
 
 	(void)state;
@@ -484,7 +484,7 @@ half_closed_client_gets_its_answer(void **state)
 	toy_turn_until_held(1);
 	toy_turns(10);
 	assert_int_equal(toy_ended, 0);
-	varlink_reply(toy_held[0], NULL);
+	varlink_reply_empty(toy_held[0]);
 	client_expect(c, "{\"parameters\":{}}");
 	client_expect(c, NULL);
 	client_free(c);

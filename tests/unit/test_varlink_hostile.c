@@ -51,7 +51,7 @@ client_that_pipelines_thousands_does_not_delay_another(void **state)
 	client_call(modest, LATER);
 	toy_turn_until_held(1);
 	assert_in_range(toy_echoed, 1, 600);
-	varlink_reply(toy_held[0], NULL);
+	varlink_reply_empty(toy_held[0]);
 	client_expect(modest, "{\"parameters\":{}}");
 	assert_in_range(toy_echoed, 1, 900);
 	for (unsigned i = 0; i < 2000; i++)
@@ -129,7 +129,7 @@ on_drain(struct varlink_call *c, void *ctx)
 static cJSON *
 event_of_size(size_t size)
 {
-	static char text[VARLINK_OUTPUT_MAX + 1];
+	static char text[VARLINK_MESSAGE_MAX + 1];
 	cJSON *event = cJSON_CreateObject();
 
 	assert_true(size < sizeof(text));
@@ -153,7 +153,7 @@ monitor_that_does_not_read_gets_enobufs_and_is_told_when_there_is_room(void **st
 	toy_turn_until_held(1);
 	varlink_call_on_drain(toy_held[0], on_drain, NULL);
 	assert_int_equal(
-	    varlink_reply_continues(toy_held[0], event_of_size(VARLINK_OUTPUT_MAX)),
+	    varlink_reply_continues(toy_held[0], event_of_size(VARLINK_MESSAGE_MAX)),
 	    -EMSGSIZE);
 	while ((r = varlink_reply_continues(toy_held[0], event_of_size(1000))) == 0) {
 		sent++;
@@ -265,7 +265,7 @@ half_message_is_awaited_for_a_while_and_idleness_for_ever(void **state)
 	timer_done(&drip);
 	client_expect_alive(idle);
 	assert_int_equal(toy_n_held, 1);
-	varlink_reply(toy_held[0], NULL);
+	varlink_reply_empty(toy_held[0]);
 	client_expect(waiting, "{\"parameters\":{}}");
 	client_expect(waiting, NULL);
 	client_free(idle);

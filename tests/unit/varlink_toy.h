@@ -132,7 +132,7 @@ toy_secret(struct varlink_call *c, const struct varlink_value *v, void *ctx)
 {
 	(void)v;
 	(void)ctx;
-	varlink_reply(c, NULL);
+	varlink_reply_empty(c);
 }
 
 static inline void
@@ -286,7 +286,7 @@ toy_teardown(void **state)
 
 struct client {
 	int fd;
-	char buf[2 * VARLINK_OUTPUT_MAX];
+	char buf[VARLINK_MESSAGE_MAX + VARLINK_OUTPUT_MAX];
 	size_t len;
 	bool ended;
 };

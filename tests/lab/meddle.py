@@ -1,0 +1,39 @@
+"""meddle.c for a natd of the lab: memory refused at the n-th request, a wall clock that jumps.
+
+    meddle = Meddle(directory)
+    natd = Natd(node, start=False)
+    natd.start(env=meddle.env)
+    meddle.refuse(17)          # the 17th allocation from now on
+"""
+
+import mmap
+import os
+import struct
+import subprocess
+
+from lab import HERE
+
+FIELDS = ("refuse_in", "refuse_more", "requests", "refused", "living", "realtime_shift_s")
+
+
+class Meddle:
+    def __init__(self, directory):
+        library, path = directory / "meddle.so", directory / "orders"
+        subprocess.run([os.environ.get("CC", "gcc"), "-std=c11", "-O2", "-shared", "-fPIC", "-o",
+                        library, HERE / "meddle.c", "-ldl"], check=True)
+        path.write_bytes(bytes(8 * len(FIELDS)))
+        with open(path, "r+b") as f:
+            self.map = mmap.mmap(f.fileno(), 8 * len(FIELDS))
+        self.env = {"LD_PRELOAD": str(library), "MEDDLE": str(path)}
+
+    def __getattr__(self, name):
+        return struct.unpack_from("q", self.map, 8 * FIELDS.index(name))[0]
+
+    def order(self, **values):
+        for name, value in values.items():
+            struct.pack_into("q", self.map, 8 * FIELDS.index(name), value)
+
+    def refuse(self, nth, more=0):
+        self.order(refuse_in=0)
+        self.order(refuse_more=more, requests=0, refused=0)
+        self.order(refuse_in=nth)

@@ -1,0 +1,205 @@
+"""Memory that is refused: natd goes on, and nothing is lost or leaked.
+
+One allocation fails, the n-th of a mapping's life, for every n; then ten in a row.  A client
+may be told so or cut off, but never left waiting; what it asks again it gets.
+"""
+
+import contextlib
+import json
+import os
+import socket
+
+import home as h
+import pytest
+import scripted
+from daemon import INTERFACE, Natd
+from lab import LabError, wait_until
+from meddle import Meddle
+from varlink import Connection, VarlinkError
+
+PORT = 40000
+PCP = "[pcp]\non = true\n[epoch]\nkept = true\nstart = 90000000\n"
+IGD = "[upnp]\non = true\n[pxp]\nlisten = false\n"
+
+
+@pytest.fixture
+def place():
+    with h.home() as p:
+        yield p
+
+
+@pytest.fixture
+def meddle(tmp_path):
+    return Meddle(tmp_path)
+
+
+def insist(what):
+    """Do it until memory is not refused any more; every call is answered or cut off in time."""
+    for _ in range(30):
+        with contextlib.suppress(VarlinkError, ConnectionError):
+            return what()
+    raise LabError("natd refuses although there is memory")
+
+
+class Life:
+    """A mapping's life on a router, over and over."""
+
+    def __init__(self, natd, gw, igd):
+        self.natd, self.gw, self.igd, self.epoch = natd, gw, igd, 90000000
+        self.asked = "soap" if igd else "pcp.map"
+
+    def call(self, method, **parameters):
+        with Connection(self.natd.lab.path(self.natd.socket), timeout_s=5) as c:
+            try:
+                return c.call(INTERFACE + method, **parameters)
+            except socket.timeout:
+                raise LabError(f"{method} is never answered") from None
+
+    def request(self):
+        return self.call("RequestMapping", protocols=["udp"], internalPort=PORT,
+                         persistence="permanent")["mapping"]["id"]
+
+    def held(self):
+        return [e["internal_port"] for e in self.gw.table()] == [PORT]
+
+    def renew(self, ident):
+        since = scripted.now()
+        insist(lambda: self.call("RenewMapping", id=ident))
+        self.gw.wait_heard(self.asked, since=since, timeout_s=5)
+
+    def released(self, ident):
+        try:
+            self.call("ReleaseMapping", id=ident)
+        except VarlinkError as e:
+            if not e.name.endswith("NoSuchMapping"):
+                raise
+
+    def run(self):
+        ident = insist(self.request)
+        wait_until(self.held, 5, "the mapping on the router")
+        wait_until(self.saved, 2, "the mapping on the disk")
+        self.renew(ident)
+        self.gw.order("wipe")
+        if not self.igd:
+            self.epoch -= 100
+            self.gw.order("change", **{"with": {"epoch": {"start": self.epoch}}})
+        self.renew(ident)
+        wait_until(self.held, 8, "the mapping restored")
+        insist(lambda: self.released(ident))
+        wait_until(lambda: not self.gw.table(), 5, "the mapping released")
+
+    def saved(self):
+        """With the nonce that the router knows: without it, it could never be deleted."""
+        text = self.natd.lab.path(self.natd.state + "/leases.json").read_text()
+        nonces = {e["nonce"] for e in self.gw.table() if e["nonce"]}
+        records = [json.loads(line) for line in text.splitlines()[1:]]
+        return any(r["kind"] == "mapping" and nonces <= {r["data"]["nonce"]} for r in records)
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.natd.process.pid}/fd"))
+
+
+def live(place, meddle, text, igd, numbers, more=0):
+    gw = scripted.Scripted(place.router, text)
+    natd = Natd(place.client, start=False, level="info")
+    natd.start(env=meddle.env)
+    life, n = Life(natd, gw, igd), 0
+    try:
+        for _ in range(3):
+            life.run()
+        meddle.refuse(0)
+        life.run()
+        total = meddle.requests
+        living, descriptors = meddle.living, life.descriptors()
+        tried = numbers(total)
+        for n in tried:
+            meddle.refuse(n, more)
+            life.run()
+            meddle.refuse(0)
+            assert natd.process.running()
+        life.run()
+        print(f"{len(tried)} of {total} allocations refused")
+        wait_until(lambda: meddle.living <= living, 3, "all memory given back "
+                   f"({meddle.living - living} blocks more than before)")
+        wait_until(lambda: life.descriptors() <= descriptors, 3, "all descriptors closed")
+        assert natd.stop() == 0
+    except BaseException:
+        print(f"allocation {n} (+{more})\n{natd.log()[-6000:]}", *gw.heard()[-20:], sep="\n")
+        raise
+    finally:
+        if natd.process.running():
+            natd.kill()
+        gw.stop()
+
+
+def some(count):
+    return lambda total: sorted({1 + i * total // count for i in range(count)})
+
+
+@pytest.mark.parametrize("kind,count", [("pcp", 60), ("igd", 4)])
+def test_memory_refused_now_and_then(place, meddle, kind, count):
+    live(place, meddle, IGD if kind == "igd" else PCP, kind == "igd", some(count))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("more", [0, 9])
+@pytest.mark.parametrize("kind", ["pcp", "igd"])
+def test_memory_refused_at_every_call(place, meddle, kind, more):
+    live(place, meddle, IGD if kind == "igd" else PCP, kind == "igd",
+         lambda total: range(1, total + 1, 5 if kind == "igd" else 1), more)
+
+
+def held(gw):
+    return sorted((e["internal_port"], e["external_port"], e["nonce"]) for e in gw.table())
+
+
+def start(natd, meddle, gw, nth, more=0):
+    """With the nth allocation refused natd starts and does its work, or ends and says why; what
+    it held it holds, now or after the next start."""
+    before = held(gw)
+    meddle.refuse(nth, more)
+    natd.start(ready=False, env=meddle.env)
+    wait_until(lambda: not natd.process.running() or natd.process.output().count("is ready"), 5,
+               "the start or its failure", 0.005)
+    meddle.order(refuse_in=0)
+    started = natd.process.running()
+    if not started:
+        assert natd.process.wait() == 1
+        assert "emory" in natd.log()
+        natd.start(env=meddle.env)
+    wait_until(lambda: [m["runtime"]["state"] for m in natd.mappings()] == ["active"] * 2, 5,
+               "both mappings active again", 0.01)
+    assert held(gw) == before
+    assert natd.stop() == 0
+    return started
+
+
+def starts(place, meddle, numbers, more=0):
+    """A start from a state file with a configured and a permanent mapping."""
+    gw = scripted.Scripted(place.router, PCP)
+    natd = Natd(place.client, "[Mapping web]\nProtocols=tcp\nInternalPort=8080\n", level="info")
+    natd.map(port=PORT, persistence="permanent")
+    wait_until(lambda: len(gw.table()) == 2, 3, "both mappings")
+    natd.stop()
+    n = 0
+    try:
+        start(natd, meddle, gw, 0)
+        total, outcomes = meddle.requests, []
+        for n in numbers(total):
+            outcomes.append(start(natd, meddle, gw, n, more))
+        print(f"{len(outcomes)} starts, {outcomes.count(False)} refused, {total} allocations")
+    except BaseException:
+        print(f"allocation {n} (+{more})\n{natd.log()[-3000:]}", *gw.heard()[-10:], sep="\n")
+        raise
+    finally:
+        gw.stop()
+
+
+def test_starts_without_memory(place, meddle):
+    starts(place, meddle, some(200))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("more", [0, 9])
+def test_every_start_without_memory(place, meddle, more):
+    starts(place, meddle, lambda total: range(1, total + 1), more)
