@@ -21,3 +21,6 @@ struct api_hooks {
 int api_new(struct loop *loop, struct engine *engine, struct varlink_server *server,
     const struct api_hooks *hooks, struct api **ret);
 struct api *api_free(struct api *a);
+
+/* The metrics in Prometheus' text format 0.0.4, to be freed; NULL: out of memory. */
+char *metrics_text(struct api *a);

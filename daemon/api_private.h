@@ -38,6 +38,3 @@ void release_mapping(
 /* monitor.c */
 extern const struct varlink_param monitor_params[];
 void monitor(struct varlink_call *call, const struct varlink_value *values, void *ctx);
-
-/* metrics.c: text format 0.0.4, to be freed; NULL when out of memory. */
-char *metrics_text(struct api *a);
