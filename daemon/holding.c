@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "daemon/engine_private.h"
-#include "daemon/log.h"
 #include "daemon/random.h"
+#include "daemon/report.h"
 
 void
 identity_of(const struct gateway *g, struct gateway_identity *ret)
@@ -362,28 +362,6 @@ holding_any_releasing(const struct engine *e)
 /* ---- what gateways report ---- */
 
 static void
-log_change(const struct mapping *m, const struct lease_status *st)
-{
-	char internal[8], external[ENDPOINT_TEXT_MAX];
-	const struct endpoint ext = { st->held.external, st->held.external_port };
-	const struct log_field *fields = LOG_FIELDS({ LOG_MAPPING_ID, m->id },
-	    { LOG_GATEWAY, m->gateway ? gateway_name(m->gateway) : NULL },
-	    { LOG_METHOD, st->is_held ? method_name(st->held.method) : NULL });
-
-	snprintf(internal, sizeof(internal), "%u",
-	    st->is_held ? st->held.internal_port : m->context.internal_port);
-	if (st->state == MAPPING_ACTIVE)
-		log_info_with(fields, "mapping %s: %s -> port %s by %s", m->id,
-		    endpoint_format(&ext, external), internal,
-		    method_title(st->held.method));
-	else if (st->problem.present)
-		log_warning_with(fields, "mapping %s (port %s) %s: %s%s%s", m->id,
-		    internal, mapping_state_name(st->state), st->problem.name,
-		    st->problem.hint ? ", " : "",
-		    st->problem.hint ? st->problem.hint : "");
-}
-
-static void
 count_change(struct engine *e, const struct lease_status *st, unsigned renewals_before,
     bool was_held)
 {
@@ -419,9 +397,7 @@ holding_tell(struct engine *e, struct mapping *m)
 		m->created_realtime_us = loop_realtime_usec();
 		m->created_boottime_us = loop_boottime_usec();
 	}
-	/* Steady renewals are no news for the log. */
-	if (news && st.state != MAPPING_RENEWING && m->told_state != MAPPING_RENEWING)
-		log_change(m, &st);
+	report_mapping(m, &st);
 	m->told_state = st.state;
 	engine_tell(e, ENGINE_MAPPING_CHANGED, m, NULL);
 	reconcile_state(e);
@@ -504,11 +480,9 @@ external_changed(struct gateway *g, void *ctx)
 {
 	struct engine *e = ctx;
 	const struct addr *external = router_external(gateway_router(g));
-	char text[ADDR_TEXT_MAX];
 
 	e->counters.external_changes++;
-	log_info("%s: external address %s", gateway_name(g),
-	    external->family == ADDR_NONE ? "lost" : addr_format(external, text));
+	report_external(g, external);
 	engine_tell(e, ENGINE_EXTERNAL_CHANGED, NULL, g);
 	engine_tell(e, ENGINE_GATEWAY_CHANGED, NULL, g);
 }
@@ -519,7 +493,7 @@ restarted(struct gateway *g, void *ctx)
 	struct engine *e = ctx;
 
 	e->counters.gateway_restarts++;
-	log_notice("%s restarted; mappings are asked again", gateway_name(g));
+	report_restarted(g);
 	engine_tell(e, ENGINE_GATEWAY_CHANGED, NULL, g);
 }
 

@@ -49,6 +49,8 @@ int log_level_from_priority(int priority, enum log_level *ret);
 #define LOG_EXTERNAL "NATD_EXTERNAL"
 #define LOG_PROTOCOL "NATD_PROTOCOL"
 #define LOG_OWNER_UID "NATD_OWNER_UID"
+#define LOG_PROBLEM "NATD_PROBLEM"
+#define LOG_HINT "NATD_HINT"
 #define LOG_MESSAGE_ID "MESSAGE_ID"
 
 struct log_field {

@@ -53,6 +53,13 @@ struct mapping_watcher {
 	bool untold;
 };
 
+/* What the log said last. */
+struct reported {
+	bool any;
+	enum mapping_state state;
+	struct endpoint external;
+};
+
 enum mapping_origin { MAPPING_BY_CALL, MAPPING_BY_CONFIG };
 
 struct mapping {
@@ -96,6 +103,7 @@ struct mapping {
 	struct endpoint told_external;
 	unsigned told_renewals;
 	bool told_held;
+	struct reported reported;
 	struct mapping_watcher *watchers;
 };
 

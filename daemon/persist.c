@@ -14,6 +14,7 @@
 
 #include "daemon/engine_private.h"
 #include "daemon/log.h"
+#include "daemon/message.h"
 #include "daemon/record.h"
 #include "proto/json.h"
 
@@ -130,7 +131,8 @@ persist_now(struct engine *e)
 		cJSON_Delete((cJSON *)records[i].object);
 	free(records);
 	if (r < 0 && !e->save_failed)
-		log_warning("cannot save what is held: %s", state_error(e->state));
+		log_warning_with(MESSAGE(MESSAGE_STATE_TROUBLE),
+		    "cannot save what is held: %s", state_error(e->state));
 	else if (r == 0 && e->save_failed)
 		log_notice("what is held is saved again");
 	e->save_failed = r < 0;
@@ -318,7 +320,8 @@ persist_load(struct engine *e, msec_t now)
 	if (r == -ENOMEM || loading.no_memory)
 		return -ENOMEM;
 	if (r != 0)
-		log_warning("what was held before: %s", state_error(e->state));
+		log_warning_with(MESSAGE(MESSAGE_STATE_TROUBLE),
+		    "what was held before: %s", state_error(e->state));
 	return 0;
 }
 

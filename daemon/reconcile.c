@@ -10,6 +10,7 @@
 #include "daemon/engine_private.h"
 #include "daemon/log.h"
 #include "daemon/random.h"
+#include "daemon/report.h"
 
 /* ---- uplinks ---- */
 
@@ -353,7 +354,9 @@ reconcile_state(struct engine *e)
 		       : failed               ? ENGINE_DEGRADED
 					      : ENGINE_ONLINE;
 	if (e->state_now != was) {
-		log_info("state: %s", engine_state_name(e->state_now));
+		log_debug("state: %s", engine_state_name(e->state_now));
+		if (e->state_now == ENGINE_OFFLINE)
+			report_no_uplink();
 		engine_tell(e, ENGINE_STATE_CHANGED, NULL, NULL);
 	}
 }

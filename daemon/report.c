@@ -1,0 +1,149 @@
+/*
+ * report.c - the lines of the log that tell how this host is reachable.
+ */
+#include "daemon/report.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/log.h"
+#include "daemon/message.h"
+
+/* ---- mappings ---- */
+
+struct texts {
+	char internal[ENDPOINT_TEXT_MAX], external[ENDPOINT_TEXT_MAX], uid[12];
+	const char *protocol;
+};
+
+static void
+texts_of(const struct mapping *m, const struct lease_status *st, struct texts *ret)
+{
+	struct endpoint internal = { m->context.internal, m->context.internal_port };
+	const struct endpoint external = { st->held.external, st->held.external_port };
+	const unsigned both = 1u << TRANSPORT_TCP | 1u << TRANSPORT_UDP;
+
+	if (m->lease)
+		internal.addr = lease_wanted(m->lease)->internal;
+	if (st->is_held)
+		internal.port = st->held.internal_port;
+	endpoint_format(&internal, ret->internal);
+	if (st->is_held)
+		endpoint_format(&external, ret->external);
+	else
+		ret->external[0] = '\0';
+	snprintf(ret->uid, sizeof(ret->uid), "%" PRIu32, (uint32_t)m->uid);
+	ret->protocol = m->context.transports == both
+			    ? "tcp+udp"
+			    : transport_name(m->context.transports & 1u << TRANSPORT_TCP
+						 ? TRANSPORT_TCP
+						 : TRANSPORT_UDP);
+}
+
+#define MAPPING_FIELDS(m, st, t, message)                                          \
+	LOG_FIELDS({ LOG_MESSAGE_ID, message }, { LOG_MAPPING_ID, (m)->id },       \
+	    { LOG_PROTOCOL, (t)->protocol }, { LOG_INTERNAL, (t)->internal },      \
+	    { LOG_EXTERNAL, (t)->external[0] ? (t)->external : NULL },             \
+	    { LOG_METHOD, (st)->is_held ? method_name((st)->held.method) : NULL }, \
+	    { LOG_GATEWAY, (m)->gateway ? gateway_name((m)->gateway) : NULL },     \
+	    { LOG_OWNER_UID, (t)->uid },                                           \
+	    { LOG_PROBLEM, (st)->problem.present ? (st)->problem.name : NULL },    \
+	    { LOG_HINT, (st)->problem.present ? (st)->problem.hint : NULL })
+
+static void
+report_open(const struct mapping *m, const struct lease_status *st, bool changed)
+{
+	struct texts t;
+
+	texts_of(m, st, &t);
+	log_info_with(MAPPING_FIELDS(m, st, &t,
+			  changed ? MESSAGE_MAPPING_CHANGED : MESSAGE_MAPPING_ACTIVE),
+	    "mapping %s: %s %s -> %s by %s%s", m->id, t.protocol, t.external,
+	    t.internal, method_title(st->held.method), changed ? ", changed" : "");
+}
+
+static void
+report_problem(const struct mapping *m, const struct lease_status *st)
+{
+	const bool no_method = strcmp(st->problem.name, "NO_SERVICE") == 0;
+	const char *hint = st->problem.hint;
+	struct texts t;
+
+	texts_of(m, st, &t);
+	log_warning_with(MAPPING_FIELDS(m, st, &t,
+			     st->is_held ? MESSAGE_MAPPING_DEGRADED
+			     : no_method ? MESSAGE_NO_METHOD
+					 : MESSAGE_MAPPING_FAILED),
+	    "mapping %s: %s %s %s: %s%s%s", m->id, t.protocol, t.internal,
+	    st->is_held ? "is not renewed" : "failed", st->problem.name,
+	    hint ? ", " : "", hint ? hint : "");
+}
+
+void
+report_mapping(struct mapping *m, const struct lease_status *st)
+{
+	const struct reported said = m->reported;
+	struct reported now = { .state = st->state,
+		.external = { st->held.external, st->held.external_port } };
+	bool moved;
+
+	/* On the way: what comes of it is told. */
+	if (st->state != MAPPING_ACTIVE && st->state != MAPPING_FAILED &&
+	    st->state != MAPPING_DEGRADED)
+		return;
+	if (!st->is_held)
+		now.external = said.external;
+	moved = said.external.addr.family != ADDR_NONE &&
+		!endpoint_equal(&said.external, &now.external);
+	if (said.any && said.state == now.state && !moved)
+		return;
+	now.any = true;
+	m->reported = now;
+	if (st->state == MAPPING_ACTIVE)
+		report_open(m, st, moved);
+	else
+		report_problem(m, st);
+}
+
+/* ---- routers ---- */
+
+void
+report_external(const struct gateway *g, const struct addr *external)
+{
+	char text[ADDR_TEXT_MAX];
+	const char *name = gateway_name(g);
+
+	if (external->family == ADDR_NONE) {
+		log_warning_with(LOG_FIELDS({ LOG_MESSAGE_ID, MESSAGE_ADDRESS_LOST },
+				     { LOG_GATEWAY, name }),
+		    "%s: external address lost", name);
+		return;
+	}
+	addr_format(external, text);
+	if (external->family == ADDR_IPV4 && !addr_is_global(external))
+		log_warning_with(LOG_FIELDS({ LOG_MESSAGE_ID, MESSAGE_BEHIND_NAT },
+				     { LOG_GATEWAY, name }, { LOG_EXTERNAL, text }),
+		    "%s: external address %s is not global (%s), the router is behind "
+		    "another NAT",
+		    name, text, addr_class_name(addr_classify(external)));
+	else
+		log_info_with(LOG_FIELDS({ LOG_MESSAGE_ID, MESSAGE_ADDRESS_CHANGED },
+				  { LOG_GATEWAY, name }, { LOG_EXTERNAL, text }),
+		    "%s: external address %s", name, text);
+}
+
+void
+report_restarted(const struct gateway *g)
+{
+	log_notice_with(LOG_FIELDS({ LOG_MESSAGE_ID, MESSAGE_GATEWAY_RESTARTED },
+			    { LOG_GATEWAY, gateway_name(g) }),
+	    "%s restarted; mappings are asked again", gateway_name(g));
+}
+
+void
+report_no_uplink(void)
+{
+	log_notice_with(LOG_FIELDS({ LOG_MESSAGE_ID, MESSAGE_NO_UPLINK }),
+	    "no uplink with a router; mappings wait for one");
+}
