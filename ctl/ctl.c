@@ -11,6 +11,7 @@
 #include "ctl/errors.h"
 #include "ctl/human.h"
 #include "ctl/model.h"
+#include "ctl/options.h"
 #include "ctl/output.h"
 #include "lib/natd.h"
 
@@ -64,12 +65,21 @@ ssh_failure(struct ctl *ctl)
 	return CTL_UNREACHABLE;
 }
 
+const char *
+ctl_systemctl(const struct ctl *ctl)
+{
+	const char *own = options_user_socket();
+
+	return own && strcmp(ctl->opt.socket, own) == 0 ? "systemctl --user"
+							: "systemctl";
+}
+
 static enum exit_code
 timed_out(const struct ctl *ctl)
 {
 	complain("no answer from natd at %s in time. Is it stopped or overloaded? Try: "
-		 "systemctl status natd",
-	    ctl->opt.socket);
+		 "%s status natd",
+	    ctl->opt.socket, ctl_systemctl(ctl));
 	return CTL_TIMEOUT;
 }
 
@@ -93,13 +103,13 @@ cannot_connect(const struct ctl *ctl, int error)
 		return CTL_USAGE;
 	case ENOENT:
 		complain("cannot connect to %s: no such file. Is natd running? Try: "
-			 "systemctl start natd.socket",
-		    socket);
+			 "%s start natd.socket",
+		    socket, ctl_systemctl(ctl));
 		return CTL_UNREACHABLE;
 	case ECONNREFUSED:
 		complain("cannot connect to %s: nobody listens there. Is natd running? "
-			 "Try: systemctl start natd.socket",
-		    socket);
+			 "Try: %s start natd.socket",
+		    socket, ctl_systemctl(ctl));
 		return CTL_UNREACHABLE;
 	default:
 		complain("cannot connect to %s: %s", socket, strerror(-error));
@@ -117,8 +127,9 @@ ctl_failure(struct ctl *ctl, int error)
 	if (error == -ECONNRESET && ctl_is_remote(ctl))
 		return ssh_failure(ctl);
 	if (error == -ECONNRESET) {
-		complain("natd closed the connection. Was it stopped? Try: systemctl "
-			 "status natd");
+		complain("natd closed the connection. Was it stopped? Try: %s "
+			 "status natd",
+		    ctl_systemctl(ctl));
 		return CTL_UNREACHABLE;
 	}
 	if (error == -EBADMSG)
@@ -152,10 +163,21 @@ ctl_patience(const struct ctl *ctl)
 static int
 connect_within(struct ctl *ctl, msec_t patience_ms)
 {
+	const char *fallback = ctl->opt.fallback;
+	int r;
+
+	if (ctl->client)
+		return 0;
 	/* 0 would be "for ever" to the socket. */
-	return ctl->client
-		   ? 0
-		   : client_open(ctl->opt.socket, MAX(patience_ms, 1), &ctl->client);
+	r = client_open(ctl->opt.socket, MAX(patience_ms, 1), &ctl->client);
+	if ((r == -ENOENT || r == -ECONNREFUSED) && fallback &&
+	    client_open(fallback, MAX(patience_ms, 1), &ctl->client) == 0) {
+		/* Messages name it, and whoever holds a mapping comes back to it. */
+		ctl->opt.socket = fallback;
+		ctl->opt.fallback = NULL;
+		r = 0;
+	}
+	return r;
 }
 
 enum exit_code

@@ -26,6 +26,7 @@ enum json_mode { JSON_OFF, JSON_PRETTY, JSON_SHORT };
 
 struct options {
 	const char *socket;
+	const char *fallback; /* tried when nobody listens at socket, or NULL */
 	enum json_mode json;
 	enum term_when colour;
 	bool help, version, quiet, numeric, no_pager, no_legend, porcelain, more;
@@ -77,6 +78,9 @@ enum exit_code ctl_failure(struct ctl *ctl, int error);
 
 /* The patience of the options in ms. */
 msec_t ctl_patience(const struct ctl *ctl);
+
+/* "systemctl" or "systemctl --user", for messages. */
+const char *ctl_systemctl(const struct ctl *ctl);
 
 /* Over ssh: users and CLOCK_BOOTTIME of natd are not ours. */
 bool ctl_is_remote(const struct ctl *ctl);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "ctl/human.h"
@@ -35,7 +36,33 @@ static int
 set_socket(struct options *o, const char *value)
 {
 	o->socket = value;
+	o->fallback = NULL;
 	return *value ? 0 : -EINVAL;
+}
+
+const char *
+options_user_socket(void)
+{
+	static char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	const char *dir = getenv("XDG_RUNTIME_DIR");
+	int n;
+
+	if (!dir || dir[0] != '/')
+		return NULL;
+	n = snprintf(path, sizeof(path), "%s/natd/org.natd.NAT", dir);
+	return n < (int)sizeof(path) ? path : NULL;
+}
+
+static int
+set_user(struct options *o, const char *value)
+{
+	(void)value;
+	o->socket = options_user_socket();
+	o->fallback = NULL;
+	if (o->socket)
+		return 0;
+	complain("--user needs $XDG_RUNTIME_DIR, an absolute path");
+	return -ENOENT;
 }
 
 static enum json_mode
@@ -297,6 +324,8 @@ const struct option_row option_rows[] = {
 	{ "version", 0, NULL, NULL, set_version, NULL, "print the version" },
 	{ "socket", 'H', "PATH|ssh:HOST", NULL, set_socket, "a path or ssh:HOST",
 	    "where natd listens ($NATD_SOCKET)" },
+	{ "user", 0, NULL, NULL, set_user, NULL,
+	    "ask this user's own natd, not the system's" },
 	{ "json", 0, "MODE", NULL, set_json, "pretty, short or off",
 	    "print natd's reply as it is: pretty, short, off" },
 	{ NULL, 'j', NULL, NULL, set_j, NULL,
@@ -409,8 +438,13 @@ row_of(int val)
 static enum exit_code
 set_option(struct options *o, const struct option_row *row, const char *value)
 {
-	if (row->set(o, value) == 0)
+	int r = row->set(o, value);
+
+	if (r == 0)
 		return CTL_DONE;
+	/* The option itself has said what is missing. */
+	if (r == -ENOENT)
+		return CTL_USAGE;
 	complain("--%s: '%s' is not %s", row->name, value, row->expects);
 	return CTL_USAGE;
 }
@@ -498,9 +532,11 @@ static struct options
 options_default(void)
 {
 	const char *socket = getenv("NATD_SOCKET");
+	bool given = socket && *socket;
 
 	return (struct options) {
-		.socket = socket && *socket ? socket : NATD_DEFAULT_SOCKET,
+		.socket = given ? socket : NATD_DEFAULT_SOCKET,
+		.fallback = given ? NULL : options_user_socket(),
 		.timeout_us = -1,
 		.external = -1,
 	};

@@ -19,6 +19,9 @@ struct command_line {
 /* Options may stand anywhere before "--".  CTL_DONE, or CTL_USAGE after a message. */
 enum exit_code options_parse(int argc, char **argv, struct command_line *ret);
 
+/* The socket of "natd --user", or NULL without an absolute $XDG_RUNTIME_DIR. */
+const char *options_user_socket(void);
+
 /* Words of MappingMethod with commas between, "-" for "_" allowed; added to the request
  * if there is one.  0 or -EINVAL. */
 int options_methods(const char *list, struct natd_request *request);

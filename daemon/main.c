@@ -1,14 +1,12 @@
 /*
- * main.c - natd: options, start, signals, stop.
+ * main.c - natd: start, signals, stop.
  */
 #include <errno.h>
 #include <event2/event.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sysexits.h>
 #include <unistd.h>
 
 #include "daemon/api.h"
@@ -16,25 +14,19 @@
 #include "daemon/engine.h"
 #include "daemon/log.h"
 #include "daemon/loop.h"
+#include "daemon/message.h"
+#include "daemon/metrics_http.h"
 #include "daemon/notify.h"
+#include "daemon/options.h"
 #include "daemon/state.h"
 #include "daemon/varlink.h"
 #include "netmon/netmon.h"
 #include "proto/json.h"
 #include "proto/version.h"
 
-#define SOCKET_PATH "/run/natd/org.natd.NAT"
-#define STATE_PATH "/var/lib/natd"
-
-struct options {
-	const char *config, *socket, *state_dir;
-	bool config_given, check_config;
-	bool has_log_level;
-	enum log_level log_level;
-};
-
 struct natd {
 	struct options options;
+	struct paths paths;
 	struct loop *loop;
 	struct conf *conf;
 	struct state *state;
@@ -42,133 +34,50 @@ struct natd {
 	struct engine *engine;
 	struct varlink_server *server;
 	struct api *api;
+	struct metrics_http *metrics;
 	struct timer watchdog, status_timer;
 	struct event *signals[3];
 	struct engine_observer observer;
 };
 
-enum option_id {
-	OPT_CONFIG = 256,
-	OPT_SOCKET,
-	OPT_STATE_DIR,
-	OPT_LOG_LEVEL,
-	OPT_CHECK
-};
-
-static const struct {
-	struct option option;
-	const char *help;
-} option_rows[] = {
-	{ { "config", required_argument, NULL, OPT_CONFIG },
-	    "=FILE      configuration, default " CONF_PATH },
-	{ { "socket", required_argument, NULL, OPT_SOCKET },
-	    "=PATH      control socket, default " SOCKET_PATH },
-	{ { "state-dir", required_argument, NULL, OPT_STATE_DIR },
-	    "=DIR    state, default $STATE_DIRECTORY or " STATE_PATH },
-	{ { "log-level", required_argument, NULL, OPT_LOG_LEVEL },
-	    "=LEVEL  error, warning, notice, info or debug" },
-	{ { "check-config", no_argument, NULL, OPT_CHECK },
-	    "     read the configuration, say what is wrong with it, exit" },
-	{ { "version", no_argument, NULL, 'V' }, "          show the version" },
-	{ { "help", no_argument, NULL, 'h' }, "             show this" },
-};
-
-static int
-usage(FILE *f, int code)
-{
-	fprintf(f,
-	    "usage: natd [OPTION...]\n\n"
-	    "Keeps port mappings alive and answers on a control socket; see natd(8).\n"
-	    "Stays in the foreground.\n\n");
-	for (size_t i = 0; i < ARRAY_SIZE(option_rows); i++)
-		fprintf(
-		    f, "  --%s%s\n", option_rows[i].option.name, option_rows[i].help);
-	return code;
-}
-
-/* -1: go on, else the exit code. */
-static int
-parse_options(int argc, char **argv, struct options *ret)
-{
-	struct option list[ARRAY_SIZE(option_rows) + 1] = { 0 };
-	int c;
-
-	for (size_t i = 0; i < ARRAY_SIZE(option_rows); i++)
-		list[i] = option_rows[i].option;
-	while ((c = getopt_long(argc, argv, "hV", list, NULL)) != -1) {
-		switch (c) {
-		case OPT_CONFIG:
-			ret->config = optarg;
-			ret->config_given = true;
-			break;
-		case OPT_SOCKET:
-			ret->socket = optarg;
-			break;
-		case OPT_STATE_DIR:
-			ret->state_dir = optarg;
-			break;
-		case OPT_LOG_LEVEL:
-			if (log_level_from_name(optarg, &ret->log_level) < 0) {
-				fprintf(
-				    stderr, "natd: \"%s\" is no log level\n", optarg);
-				return EX_USAGE;
-			}
-			ret->has_log_level = true;
-			break;
-		case OPT_CHECK:
-			ret->check_config = true;
-			break;
-		case 'V':
-			printf("natd %s\n", NATD_VERSION);
-			return 0;
-		case 'h':
-			return usage(stdout, 0);
-		default:
-			return usage(stderr, EX_USAGE);
-		}
-	}
-	if (optind < argc) {
-		fprintf(stderr, "natd: unexpected \"%s\"\n", argv[optind]);
-		return EX_USAGE;
-	}
-	return -1;
-}
-
 /* ---- configuration ---- */
 
 /* Reads the configuration; says everything that is wrong with it. */
 static int
-load_conf(const struct options *o, struct conf **ret, struct conf_errors *ret_errors)
+load_conf(const struct natd *n, struct conf **ret, struct conf_errors *ret_errors)
 {
+	const char *path = n->paths.config;
 	int r;
 
 	/* The default file may be missing, one that was named may not. */
-	if (o->config_given && access(o->config, R_OK) < 0) {
+	if (n->options.config && access(path, R_OK) < 0) {
 		r = -errno;
 		*ret_errors = (struct conf_errors) { 0 };
-		log_error("%s: %m", o->config);
+		log_error_with(MESSAGE(MESSAGE_CONFIGURATION), "%s: %m", path);
 		return r;
 	}
-	r = conf_load(o->config, ret, ret_errors);
+	r = conf_load(path, ret, ret_errors);
 	for (size_t i = 0; i < ret_errors->count; i++) {
 		const struct conf_error *e = &ret_errors->list[i];
+		char line[16] = "";
 
 		if (e->line)
-			log_error("%s:%u: %s", e->file, e->line, e->message);
-		else
-			log_error("%s: %s", e->file, e->message);
+			snprintf(line, sizeof(line), ":%u", e->line);
+		log_error_with(MESSAGE(MESSAGE_CONFIGURATION), "%s%s: %s", e->file,
+		    line, e->message);
 	}
 	if (r < 0 && ret_errors->count == 0)
-		log_error("cannot read the configuration: %s", strerror(-r));
+		log_error_with(MESSAGE(MESSAGE_CONFIGURATION),
+		    "cannot read the configuration: %s", strerror(-r));
 	return r;
 }
 
 static int
-check_config(const struct options *o)
+check_config(const struct natd *n)
 {
 	struct conf *conf = NULL;
 	struct conf_errors errors;
-	int r = load_conf(o, &conf, &errors);
+	int r = load_conf(n, &conf, &errors);
 
 	conf_errors_done(&errors);
 	conf_free(conf);
@@ -181,7 +90,7 @@ first_error(const struct natd *n, const struct conf_errors *errors,
 {
 	bool any = errors->count > 0;
 
-	snprintf(file, 256, "%s", any ? errors->list[0].file : n->options.config);
+	snprintf(file, 256, "%.255s", any ? errors->list[0].file : n->paths.config);
 	snprintf(message, 256, "%s",
 	    any ? errors->list[0].message : "the file cannot be read");
 	*ret_line = any ? errors->list[0].line : 0;
@@ -214,7 +123,7 @@ reload(void *ctx, cJSON **ret_changed, cJSON **ret_restart, char file[static 256
 	int r;
 
 	notify_reloading();
-	r = load_conf(&n->options, &conf, &errors);
+	r = load_conf(n, &conf, &errors);
 	if (r == 0)
 		r = conf_diff(n->conf, conf, &changes);
 	if (r < 0) {
@@ -312,12 +221,12 @@ on_watchdog(void *ctx)
 	timer_set(&n->watchdog, loop_now() + period);
 }
 
+/* "online, external 203.0.113.7, 2 of 3 mappings active" */
 static void
-on_status(void *ctx)
+status_text(const struct natd *n, char *ret, size_t size)
 {
-	struct natd *n = ctx;
 	unsigned active = 0, total = 0;
-	char text[96];
+	char external[ADDR_TEXT_MAX] = "";
 
 	for (const struct mapping *m = engine_mappings(n->engine); m; m = m->next) {
 		struct lease_status st;
@@ -326,9 +235,26 @@ on_status(void *ctx)
 		active += st.is_held;
 		total++;
 	}
-	snprintf(text, sizeof(text), "%s, %u of %u mappings active",
-	    engine_state_name(engine_get_state(n->engine)), active, total);
-	notify_status(text);
+	for (size_t i = 0; i < engine_gateways(n->engine) && !external[0]; i++) {
+		const struct router *r = gateway_router(engine_gateway(n->engine, i));
+
+		if (router_external(r)->family != ADDR_NONE)
+			addr_format(router_external(r), external);
+	}
+	snprintf(ret, size, "%s%s%s, %u of %u mappings active",
+	    engine_state_name(engine_get_state(n->engine)),
+	    external[0] ? ", external " : "", external, active, total);
+}
+
+static void
+on_status(void *ctx)
+{
+	struct natd *n = ctx;
+	char text[160];
+
+	status_text(n, text, sizeof(text));
+	if (!engine_is_stopping(n->engine))
+		notify_status(text);
 }
 
 static void
@@ -349,31 +275,57 @@ on_event(struct engine_observer *o, enum engine_event event, const struct mappin
 static int
 listen_for_clients(struct natd *n)
 {
-	const char *path = n->options.socket;
+	const char *path = n->paths.socket;
 	int r, fd;
 
 	if (notify_listen_fds("varlink", &fd, 1) > 0)
 		return varlink_server_listen_fd(n->server, fd);
 	r = varlink_server_listen(n->server, path, 0666);
 	if (r == -EADDRINUSE)
-		log_error("%s: another natd is running", path);
+		log_error_with(
+		    MESSAGE(MESSAGE_CANNOT_START), "%s: another natd is running", path);
 	else if (r == -ENOENT)
-		log_error("%s: no such directory; make it, or use --socket=PATH", path);
+		log_error_with(MESSAGE(MESSAGE_CANNOT_START),
+		    "%s: no such directory; make it, or use --socket=PATH", path);
 	else if (r < 0)
-		log_error("%s: %s", path, strerror(-r));
+		log_error_with(
+		    MESSAGE(MESSAGE_CANNOT_START), "%s: %s", path, strerror(-r));
 	return r;
+}
+
+static char *
+metrics_of(void *ctx)
+{
+	struct natd *n = ctx;
+
+	return metrics_text(n->api);
+}
+
+/* Metrics are no reason not to keep mappings. */
+static void
+listen_for_scrapes(struct natd *n)
+{
+	int fd, r;
+
+	if (notify_listen_fds("metrics-http", &fd, 1) == 0)
+		return;
+	r = metrics_http_new(n->loop, fd, metrics_of, n, &n->metrics);
+	if (r < 0)
+		log_warning("no metrics over HTTP: %s", strerror(-r));
 }
 
 static int
 open_state(struct natd *n)
 {
-	const char *dir = n->options.state_dir;
+	const char *dir = n->paths.state;
 	int r = state_open(dir, &n->state);
 
 	if (r == -EBUSY)
-		log_error("%s: another natd is using it", dir);
+		log_error_with(
+		    MESSAGE(MESSAGE_CANNOT_START), "%s: another natd is using it", dir);
 	else if (r < 0)
-		log_error("cannot start: %s", strerror(-r));
+		log_error_with(
+		    MESSAGE(MESSAGE_CANNOT_START), "cannot start: %s", strerror(-r));
 	return r;
 }
 
@@ -401,7 +353,8 @@ start(struct natd *n)
 	if (r == 0)
 		r = timer_init(&n->status_timer, n->loop, on_status, n);
 	if (r < 0) {
-		log_error("cannot start: %s", strerror(-r));
+		log_error_with(
+		    MESSAGE(MESSAGE_CANNOT_START), "cannot start: %s", strerror(-r));
 		return r;
 	}
 	r = open_state(n);
@@ -409,7 +362,8 @@ start(struct natd *n)
 		return r;
 	r = netmon_open(&n->net);
 	if (r < 0) {
-		log_error("cannot read the kernel's network tables: %s", strerror(-r));
+		log_error_with(MESSAGE(MESSAGE_CANNOT_START),
+		    "cannot read the kernel's network tables: %s", strerror(-r));
 		return r;
 	}
 	r = varlink_server_new(n->loop, &settings, &n->server);
@@ -418,11 +372,13 @@ start(struct natd *n)
 	if (r == 0)
 		r = api_new(n->loop, n->engine, n->server, &hooks, &n->api);
 	if (r < 0) {
-		log_error("cannot start: %s", strerror(-r));
+		log_error_with(
+		    MESSAGE(MESSAGE_CANNOT_START), "cannot start: %s", strerror(-r));
 		return r;
 	}
 	n->observer.event = on_event;
 	engine_observe(n->engine, &n->observer);
+	listen_for_scrapes(n);
 	return listen_for_clients(n);
 }
 
@@ -431,6 +387,7 @@ natd_done(struct natd *n)
 {
 	/* The server first: its calls still know the engine. */
 	n->server = varlink_server_free(n->server);
+	n->metrics = metrics_http_free(n->metrics);
 	n->api = api_free(n->api);
 	n->engine = engine_free(n->engine);
 	n->net = netmon_free(n->net);
@@ -450,17 +407,21 @@ static int
 run(struct natd *n)
 {
 	struct conf_errors errors;
-	int r = load_conf(&n->options, &n->conf, &errors);
+	char status[160];
+	int r = load_conf(n, &n->conf, &errors);
 
 	conf_errors_done(&errors);
 	if (r < 0)
 		return r;
 	log_set_level(
 	    n->options.has_log_level ? n->options.log_level : n->conf->log_level);
+	if (n->options.user)
+		options_make_directories(&n->paths);
 	r = start(n);
 	if (r < 0)
 		return r;
-	notify_ready(NULL);
+	status_text(n, status, sizeof(status));
+	notify_ready(status);
 	on_watchdog(n);
 	log_notice("natd %s is ready", NATD_VERSION);
 	r = loop_run(n->loop);
@@ -471,17 +432,17 @@ run(struct natd *n)
 int
 main(int argc, char **argv)
 {
-	const char *state_dir = getenv("STATE_DIRECTORY");
-	struct natd natd = { .options = { .config = CONF_PATH,
-				 .socket = SOCKET_PATH,
-				 .state_dir = state_dir ? state_dir : STATE_PATH } };
-	int r = parse_options(argc, argv, &natd.options);
+	struct natd natd = { 0 };
+	int r = options_parse(argc, argv, &natd.options);
 
 	if (r >= 0)
 		return r;
 	log_open();
+	r = options_paths(&natd.options, &natd.paths);
+	if (r < 0)
+		return EXIT_FAILURE;
 	if (natd.options.check_config)
-		return check_config(&natd.options);
+		return check_config(&natd);
 	r = run(&natd);
 	natd_done(&natd);
 	log_close();

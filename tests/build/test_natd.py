@@ -16,7 +16,7 @@ def natd(run, top):
 def test_natd_8_has_the_options_of_natd(natd, top):
     told = re.findall(r"^  --([a-z-]+)", natd("--help").stdout, re.M)
     page = (top / "man/natd.8").read_text()
-    assert len(told) == 7
+    assert len(told) == 8
     assert re.findall(r"^\.It Fl -([a-z-]+)", page, re.M) == told
 
 

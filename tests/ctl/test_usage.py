@@ -74,3 +74,28 @@ def test_options_may_follow_the_arguments(fake, natctl):
     natctl("map", "tcp", "--name", "--", "80", "-q")
     assert natd.requests[-1][1] == {
         "protocols": ["tcp"], "internalPort": 80, "description": "--"}
+
+
+def test_natd_of_the_user(natctl, fake, tmp_path):
+    """--user asks it only; without any option it is found when the system has no natd."""
+    own = tmp_path / "natd/org.natd.NAT"
+    own.parent.mkdir()
+    runtime = {"XDG_RUNTIME_DIR": str(tmp_path)}
+    natctl("--user", "-q", code=3, err=f"{own}: no such file. Is natd running? Try: "
+           "systemctl --user start natd.socket", **runtime)
+    fake(own, Status=r.STATUS)
+    assert natctl("--user", "-q", **runtime) == "online\n"
+    # What was asked for by name is not replaced by another.
+    natctl("-q", code=3, err="natd.sock: no such file", **runtime)
+    natctl("--user", "-H", tmp_path / "other", code=3, err="other: no such file", **runtime)
+    assert natctl("-H", tmp_path / "other", "--user", "-q", **runtime) == "online\n"
+    if not os.path.exists("/run/natd/org.natd.NAT"):
+        assert natctl("-q", NATD_SOCKET="", **runtime) == "online\n"
+        natctl("-q", code=3, err="/run/natd/org.natd.NAT: no such file", NATD_SOCKET="",
+               XDG_RUNTIME_DIR=str(tmp_path / "nowhere"))
+
+
+def test_user_needs_a_runtime_directory(natctl):
+    for value in ("", "relative"):
+        natctl("--user", code=2, err="natctl: --user needs $XDG_RUNTIME_DIR, an absolute path\n",
+               XDG_RUNTIME_DIR=value)
