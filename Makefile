@@ -25,6 +25,8 @@ datadir ?= $(prefix)/share
 mandir ?= $(datadir)/man
 completionsdir ?= $(datadir)/bash-completion/completions
 unitdir ?= $(prefix)/lib/systemd/system
+userunitdir ?= $(prefix)/lib/systemd/user
+catalogdir ?= $(prefix)/lib/systemd/catalog
 sysusersdir ?= $(prefix)/lib/sysusers.d
 sysconfdir ?= /etc
 
@@ -93,7 +95,7 @@ pc_packages = $(foreach row,$(1),$(lastword $(subst :, ,$(row))))
 
 APT_BUILD = gcc libc6-dev make pkg-config $(call pc_packages,$(LIB_ROWS) $(HEADER_ROWS))
 APT_TEST = $(call pc_packages,$(UNIT_ROWS)) python3 python3-pytest iproute2 nftables procps \
-	strace systemd git miniupnpd-nftables miniupnpc natpmpc
+	strace systemd git miniupnpd-nftables miniupnpc natpmpc python3-prometheus-client
 APT_LINT = clang clang-format clang-tidy libclang-rt-dev mandoc autoconf
 
 deps: ## apt-get install everything: to build, to test, to check style (root or sudo)
@@ -247,10 +249,10 @@ $(BENCH): %: %.o $(HOUSE)
 export NATD = $(abspath $(BUILD)/natd)
 export NATCTL = $(abspath $(BUILD)/natctl)
 
-PARTS = headers layers unit fuzz-corpus build ctl lab
+PARTS = headers layers unit fuzz-corpus build ctl lab systemd
 check: ## all tests that fit in ten minutes; as root with the lab (network namespaces)
 	+@$(PYTHON) tests/tools/check.py --make "$(MAKE)" --results $(RESULTS) \
-		--only-root lab $(PARTS); status=$$?; $(give_back); exit $$status
+		--only-root lab --only-root systemd $(PARTS); status=$$?; $(give_back); exit $$status
 
 tests: $(UNIT) $(FUZZ_CORPUS) $(BENCH) ## build the test programs, run none
 
@@ -265,6 +267,9 @@ check-build: all ## the build itself: install, dist, README, units, man pages (n
 
 check-lab: all ## natd, natctl and real routers in network namespaces (root)
 	@$(PYTEST) -q --junitxml=$(RESULTS)/lab.xml -m "not long" tests/lab
+
+check-systemd: all ## natd as a service of a real systemd in namespaces (root)
+	@$(PYTEST) -q --junitxml=$(RESULTS)/systemd.xml tests/systemd
 
 check-long: all ## repetitions that do not fit in check (root)
 	@$(PYTEST) -q -m long tests/lab
@@ -356,9 +361,14 @@ run: all ## natd on the real network, as you, socket and state below run/
 
 MAN = $(sort $(wildcard man/*.[1-8]))
 man_dest = $(mandir)/man$(subst .,,$(suffix $(1)))/$(notdir $(1))
+UNITS = $(sort $(wildcard $(addprefix systemd/*.,service socket timer)))
+USER_UNITS = $(sort $(wildcard $(addprefix systemd/user/*.,service socket)))
+unit_dest = $(if $(findstring /user/,$(1)),$(userunitdir),$(unitdir))/$(notdir $(1))
 SYSTEM_FILES = $(libdir)/$(LIB_SONAME) $(libdir)/libnatd.so $(libdir)/libnatd.a \
-	$(libdir)/pkgconfig/libnatd.pc $(includedir)/natd.h $(unitdir)/natd.service $(unitdir)/natd.socket $(sysusersdir)/natd.conf \
-	$(datadir)/natd/org.natd.NAT.varlink $(completionsdir)/natctl
+	$(libdir)/pkgconfig/libnatd.pc $(includedir)/natd.h \
+	$(foreach unit,$(UNITS) $(USER_UNITS),$(call unit_dest,$(unit))) \
+	$(sysusersdir)/natd.conf $(catalogdir)/natd.catalog $(completionsdir)/natctl \
+	$(addprefix $(datadir)/natd/,org.natd.NAT.varlink grafana-natd.json)
 CONF = $(DESTDIR)$(sysconfdir)/natd/natd.conf
 
 install: all ## into prefix=/usr/local, below DESTDIR; an existing natd.conf is kept
@@ -374,14 +384,14 @@ install: all ## into prefix=/usr/local, below DESTDIR; an existing natd.conf is 
 		>$(DESTDIR)$(libdir)/pkgconfig/libnatd.pc
 	$(Q)chmod 644 $(DESTDIR)$(libdir)/pkgconfig/libnatd.pc
 	$(Q)$(foreach page,$(MAN),$(INSTALL) -D -m 644 $(page) $(DESTDIR)$(call man_dest,$(page));)
-	$(Q)for unit in natd.service natd.socket; do \
-		$(INSTALL) -d $(DESTDIR)$(unitdir) && \
-		sed -e 's|/usr/sbin/natd|$(sbindir)/natd|' -e 's|/usr/bin/natctl|$(bindir)/natctl|' \
-			systemd/$$unit >$(DESTDIR)$(unitdir)/$$unit && \
-		chmod 644 $(DESTDIR)$(unitdir)/$$unit || exit 1; done
+	$(Q)$(INSTALL) -d $(DESTDIR)$(unitdir) $(DESTDIR)$(userunitdir)
+	$(Q)$(foreach unit,$(UNITS) $(USER_UNITS),sed -e 's|/usr/sbin/natd|$(sbindir)/natd|' \
+		-e 's|/usr/bin/natctl|$(bindir)/natctl|' $(unit) >$(DESTDIR)$(call unit_dest,$(unit)) && \
+		chmod 644 $(DESTDIR)$(call unit_dest,$(unit)) || exit 1;)
 	$(Q)$(INSTALL) -D -m 644 systemd/natd.sysusers $(DESTDIR)$(sysusersdir)/natd.conf
-	$(Q)$(INSTALL) -D -m 644 etc/org.natd.NAT.varlink \
-		$(DESTDIR)$(datadir)/natd/org.natd.NAT.varlink
+	$(Q)$(INSTALL) -D -m 644 systemd/natd.catalog $(DESTDIR)$(catalogdir)/natd.catalog
+	$(Q)for file in org.natd.NAT.varlink grafana-natd.json; do $(INSTALL) -D -m 644 etc/$$file \
+		$(DESTDIR)$(datadir)/natd/$$file || exit 1; done
 	$(Q)$(INSTALL) -D -m 644 etc/completion/natctl.bash $(DESTDIR)$(completionsdir)/natctl
 	$(Q)$(INSTALL) -d $(DESTDIR)$(sysconfdir)/natd/natd.conf.d
 	$(Q)if [ -e $(CONF) ]; then cmp -s etc/natd.conf $(CONF) || echo "kept: $(CONF)"; \
@@ -410,7 +420,7 @@ clean: ## remove everything that was built
 help: ## this list
 	@sed -n 's/^\([a-z_.-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | expand -t 24
 
-.PHONY: all tests check check-unit check-ctl check-build check-lab check-long check-headers \
+.PHONY: all tests check check-unit check-ctl check-build check-lab check-systemd check-long check-headers \
 	check-layers check-fuzz-corpus run-fuzz-corpus fuzz run-fuzz coverage bench lint \
 	lint-format lint-c lint-man deps demo run install uninstall dist clean help libs
 

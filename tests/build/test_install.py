@@ -9,9 +9,17 @@ EXPECTED = {
     "etc/natd/natd.conf": 0o644,
     "usr/bin/natctl": 0o755,
     "usr/sbin/natd": 0o755,
+    "usr/lib/systemd/catalog/natd.catalog": 0o644,
+    "usr/lib/systemd/system/natd-metrics.socket": 0o644,
+    "usr/lib/systemd/system/natd-textfile.service": 0o644,
+    "usr/lib/systemd/system/natd-textfile.timer": 0o644,
+    "usr/lib/systemd/system/natd-wait-online.service": 0o644,
     "usr/lib/systemd/system/natd.service": 0o644,
     "usr/lib/systemd/system/natd.socket": 0o644,
+    "usr/lib/systemd/user/natd.service": 0o644,
+    "usr/lib/systemd/user/natd.socket": 0o644,
     "usr/lib/sysusers.d/natd.conf": 0o644,
+    "usr/share/natd/grafana-natd.json": 0o644,
     "usr/share/natd/org.natd.NAT.varlink": 0o644,
     "usr/share/bash-completion/completions/natctl": 0o644,
     "usr/include/natd.h": 0o644,
@@ -61,6 +69,8 @@ def test_prefix_reaches_the_units(make, tmp_path):
     unit = (dest / "opt/natd/lib/systemd/system/natd.service").read_text()
     assert "ExecStart=/opt/natd/sbin/natd\n" in unit
     assert "ExecReload=/opt/natd/bin/natctl reload\n" in unit
+    for path in (dest / "opt/natd/lib/systemd").rglob("*.*"):
+        assert "/usr/" not in path.read_text(), path
 
 
 def test_configuration_of_the_admin_is_kept(make, tmp_path):
@@ -74,15 +84,30 @@ def test_configuration_of_the_admin_is_kept(make, tmp_path):
     assert files(dest) == {"etc/natd/natd.conf": 0o644}
 
 
-@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not here")
-def test_units_are_valid_and_confined(run, make, tmp_path):
+@pytest.fixture
+def units(make, tmp_path):
+    """The installed units, with the programs where they say; verify looks."""
     dest = tmp_path / "dest"
     make("install")
-    units = dest / "usr/lib/systemd/system"
-    service = units / "natd.service"
-    # verify looks for the programs where the unit says they are.
-    service.write_text(service.read_text().replace("=/usr/", f"={dest}/usr/"))
-    done = run("systemd-analyze", "verify", "--man=no", service, units / "natd.socket")
+    for path in (dest / "usr/lib/systemd").rglob("*.service"):
+        path.write_text(path.read_text().replace("=/usr/", f"={dest}/usr/"))
+    return dest / "usr/lib/systemd"
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not here")
+@pytest.mark.parametrize("instance,environment", [
+    ("system", {}), ("user", {"XDG_RUNTIME_DIR": "/run"})])
+def test_units_are_valid(run, units, instance, environment):
+    files = sorted((units / instance).glob("natd*"))
+    assert len(files) == {"system": 6, "user": 2}[instance]
+    done = run("systemd-analyze", f"--{instance}", "verify", "--man=no", *files, env=environment)
     assert done.stdout.strip() == ""
-    done = run("systemd-analyze", "security", "--offline=yes", "--threshold=15", service)
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not here")
+@pytest.mark.parametrize("name,threshold", [
+    ("natd", 13), ("natd-wait-online", 10), ("natd-textfile", 14)])
+def test_services_are_confined(run, units, name, threshold):
+    done = run("systemd-analyze", "security", "--offline=yes", f"--threshold={threshold}",
+               units / f"system/{name}.service")
     assert "Overall exposure level" in done.stdout

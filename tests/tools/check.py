@@ -60,7 +60,7 @@ def main():
     for part, (passed, failed, skipped), seconds in rows:
         print(f"{part:12} {passed:5} passed {failed:3} failed {skipped:3} skipped {seconds:7.1f} s")
     for part in skipped_parts:
-        print(f"{part:12} skipped: it makes network namespaces, which needs root (sudo make check)")
+        print(f"{part:12} skipped: it makes namespaces, which needs root (sudo make check)")
     passed, failed, skipped = (sum(row[1][i] for row in rows) for i in range(3))
     skipped += len(skipped_parts)
     print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))

@@ -1,0 +1,371 @@
+"""natd as a service of a real systemd, with a real router (miniupnpd) to open ports on."""
+
+import http.client
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+import time
+
+import pytest
+from home import home
+from lab import TOP, wait_until
+from machine import NOBODY, Machine
+
+UNITS = ("natd.socket", "natd-metrics.socket", "natd-textfile.timer", "natd.service",
+         "natd-wait-online.service")
+# A hang is to be seen within a test, and a restart, too.
+SETTINGS = {"/usr/lib/systemd/system/natd.service.d/test.conf":
+            "[Service]\nWatchdogSec=1s\nRestartSec=100ms\n"}
+METRICS_PORT = 9851
+TEXTFILE = "/var/lib/prometheus/node-exporter/natd.prom"
+
+
+@pytest.fixture(scope="module")
+def place():
+    with home() as made:
+        made.router.start(upnp=False)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def booted(place):
+    with Machine(place.client, SETTINGS) as made:
+        made.run("journalctl", "--update-catalog")
+        yield made
+
+
+@pytest.fixture
+def machine(booted, place):
+    """natd installed, not started, with nothing behind it."""
+    yield booted
+    booted.systemctl("stop", *UNITS)
+    booted.systemctl("reset-failed", check=False)
+    booted.run("rm", "-rf", "/var/lib/private/natd", "/var/lib/natd")
+    booted.path("/etc/natd/natd.conf").write_text("")
+    place.router.flush()
+
+
+@pytest.fixture
+def natd(machine):
+    machine.systemctl("start", "natd.service")
+    return machine
+
+
+def external(machine, ident):
+    end = machine.ask("show", ident)["mappings"][0]["runtime"]["external"]
+    return end["address"], end["port"]
+
+
+def rules(place):
+    return {(rule.protocol, rule.external_port, rule.port) for rule in place.router.rules()}
+
+
+def mapped(machine, *argv, **options):
+    """natctl map; the id."""
+    done = machine.natctl("map", *argv, **options)
+    return re.search(r" id (\w+)$", done.stdout.strip())[1]
+
+
+def told(machine, cursor):
+    """What natd itself has told the journal after that cursor."""
+    return [entry["MESSAGE"] for entry in machine.journal(cursor, _COMM="natd", SYSLOG_IDENTIFIER="natd")]
+
+
+def ident(name):
+    return re.search(rf'MESSAGE_{name} "(\w+)"', (TOP / "daemon/message.h").read_text())[1]
+
+
+def test_starts_answers_and_tells_its_status(natd):
+    assert natd.show("natd.service", "ActiveState", "SubState", "NRestarts") == \
+        ["active", "running", "0"]
+    assert natd.show("natd.service", "StatusText") == "online, 0 of 0 mappings active"
+    mapped(natd, "udp", "40000")
+    wait_until(lambda: natd.show("natd.service", "StatusText") ==
+               "online, external 11.22.33.44, 1 of 1 mappings active", 3, "the status")
+
+
+def test_runs_without_any_privilege(natd):
+    pid = natd.show("natd.service", "MainPID")
+    status = dict(line.split(":\t", 1) for line in
+                  natd.path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
+    assert {status[name].strip() for name in ("CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}
+    assert status["NoNewPrivs"] == "1" and status["Seccomp"] == "2"
+    assert "0" not in status["Uid"].split()
+
+
+def test_first_connection_starts_natd(machine):
+    machine.systemctl("start", "natd.socket")
+    assert machine.show("natd.service", "ActiveState") == "inactive"
+    # A user who may nothing: the socket is for everybody.
+    assert machine.natctl("status", "--quiet", uid=NOBODY).stdout == "online\n"
+    assert machine.show("natd.service", "ActiveState") == "active"
+    assert machine.path("/run/varlink/registry/org.natd.NAT").is_socket() or \
+        machine.run("test", "-S", "/run/varlink/registry/org.natd.NAT").returncode == 0
+
+
+def test_everybody_may_map_and_nobody_may_reload(natd, place):
+    mapped(natd, "tcp", "40001", uid=NOBODY)
+    assert rules(place) == {("tcp", 40001, 40001)}
+    assert natd.natctl("reload", uid=NOBODY, check=False).returncode == 4
+    assert natd.natctl("map", "tcp", "443", uid=NOBODY, check=False).returncode == 4
+
+
+def test_hang_is_killed_and_restarted_by_the_watchdog(natd, place):
+    kept = [mapped(natd, "tcp", "40002", "--external", "41002", "--permanent"),
+            mapped(natd, "udp", "40003", "--external", "41003")]
+    before = [external(natd, each) for each in kept]
+    # Alive for longer than the watchdog's patience: it is served from the loop.
+    time.sleep(1.5)
+    pid = natd.show("natd.service", "MainPID")
+    assert natd.show("natd.service", "NRestarts") == "0"
+    natd.run("kill", "-STOP", pid)
+    wait_until(lambda: natd.show("natd.service", "NRestarts", "ActiveState", "SubState") ==
+               ["1", "active", "running"], 10, "the restart")
+    assert natd.show("natd.service", "MainPID") != pid
+    assert [external(natd, each) for each in kept] == before
+    assert rules(place) == {("tcp", 41002, 40002), ("udp", 41003, 40003)}
+
+
+def test_restart_keeps_every_mapping(natd, place):
+    natd.path("/etc/natd/natd.conf").write_text(
+        "[Mapping web]\nProtocols=tcp\nInternalPort=8080\nExternalPort=48080\n")
+    natd.systemctl("reload", "natd.service")
+    kept = [mapped(natd, "tcp", "40004", "--external", "41004", "--permanent"),
+            mapped(natd, "tcp+udp", "40005", "--external", "41005")]
+    wanted = {("tcp", 48080, 8080), ("tcp", 41004, 40004), ("tcp", 41005, 40005),
+              ("udp", 41005, 40005)}
+    wait_until(lambda: rules(place) == wanted, 3, "all mappings")
+    before, pid = [external(natd, each) for each in kept], natd.show("natd.service", "MainPID")
+    natd.systemctl("restart", "natd.service")
+    assert natd.show("natd.service", "MainPID") != pid
+    natd.natctl("wait", "--timeout", "5", kept[1])
+    natd.natctl("wait", "--timeout", "5", kept[0])
+    assert [external(natd, each) for each in kept] == before
+    wait_until(lambda: rules(place) == wanted, 3, f"the same mappings: {rules(place)}")
+
+
+def test_stop_releases(natd, place):
+    mapped(natd, "tcp", "40006")
+    mapped(natd, "udp", "40007")
+    mapped(natd, "udp", "40008", "--permanent")
+    natd.systemctl("stop", "natd.socket", "natd.service")
+    assert rules(place) == {("udp", 40008, 40008)}, "what is permanent outlives natd"
+    assert natd.show("natd.service", "Result") == "success"
+    assert not natd.path("/run/natd/org.natd.NAT").exists()
+
+
+def test_reload_and_a_mistake(natd, place):
+    conf = natd.path("/etc/natd/natd.conf")
+    pid = natd.show("natd.service", "MainPID")
+    conf.write_text("[Mapping game]\nProtocols=udp\nInternalPort=40009\n")
+    natd.systemctl("reload", "natd.service")
+    wait_until(lambda: rules(place) == {("udp", 40009, 40009)}, 3, "the mapping")
+    conf.write_text("[Mapping game]\nProtocols=udp\nInternalPort=x\n")
+    start = natd.cursor()
+    done = natd.run("systemctl", "reload", "natd.service", check=False)
+    assert done.returncode == 1
+    entries = natd.journal(start, _SYSTEMD_UNIT="natd.service")
+    assert any("natd.conf:3" in entry["MESSAGE"] and entry["SYSLOG_IDENTIFIER"] == "natctl"
+               for entry in entries), entries
+    (mistake,) = natd.journal(start, MESSAGE_ID=ident("CONFIGURATION"))
+    assert mistake["MESSAGE"].startswith("/etc/natd/natd.conf:3: ")
+    assert natd.show("natd.service", "ActiveState", "MainPID") == ["active", pid]
+    assert rules(place) == {("udp", 40009, 40009)}, "nothing changed"
+
+
+def test_journal_has_fields_and_explains(natd, place):
+    start = natd.cursor()
+    name = mapped(natd, "tcp", "40010", "--external", "41010", uid=NOBODY)
+    (entry,) = natd.journal(start, MESSAGE_ID=ident("MAPPING_ACTIVE"))
+    assert {key: value for key, value in entry.items() if key.startswith("NATD_")} == {
+        "NATD_MAPPING_ID": name, "NATD_PROTOCOL": "tcp", "NATD_INTERNAL": "192.168.1.20:40010",
+        "NATD_EXTERNAL": "11.22.33.44:41010", "NATD_METHOD": "pcp",
+        "NATD_GATEWAY": "192.168.1.1 on eth0", "NATD_OWNER_UID": str(NOBODY)}
+    assert entry["PRIORITY"] == "6" and entry["SYSLOG_IDENTIFIER"] == "natd"
+    text = natd.run("journalctl", "-x", "-n", "20", "--no-pager", "-u", "natd.service").stdout
+    assert "Subject: Port open: tcp 11.22.33.44:41010" in text
+    assert f'"natctl unmap {name}" closes the port.' in text
+
+
+def test_restart_of_the_router_is_one_line(natd, place):
+    mapped(natd, "tcp", "40011")
+    start = natd.cursor()
+    place.router.restart()
+    natd.natctl("renew")
+    wait_until(lambda: rules(place) == {("tcp", 40011, 40011)}, 5, "the mapping")
+    time.sleep(0.3)
+    assert told(natd, start) == ["192.168.1.1 on eth0 restarted; mappings are asked again"]
+
+
+def test_quiet_day_says_nothing(natd, place):
+    """Renewals that succeed, looks at the router, callers who look: no line."""
+    natd.path("/etc/natd/natd.conf").write_text("[Daemon]\nProbeSec=10\n")
+    natd.systemctl("reload", "natd.service")
+    name = mapped(natd, "tcp+udp", "40012")
+    time.sleep(0.3)
+    start = natd.cursor()
+    for _ in range(8):
+        natd.natctl("renew")
+        natd.natctl("gateways")
+        time.sleep(0.25)
+    assert natd.ask("show", name)["mappings"][0]["runtime"]["renewals"] >= 6
+    assert told(natd, start) == []
+
+
+def test_log_level_by_varlink(natd):
+    start = natd.cursor()
+    argv = ("call", "io.systemd.service.SetLogLevel")
+    assert natd.natctl(*argv, '{"level":7}', uid=NOBODY, check=False).returncode == 4
+    natd.natctl(*argv, '{"level":3}')
+    mapped(natd, "udp", "40013")
+    assert told(natd, start) == [], "errors only"
+    natd.natctl(*argv, '{"level":6}')
+    mapped(natd, "udp", "40014")
+    assert len(told(natd, start)) == 1
+
+
+def test_wait_online(machine):
+    machine.systemctl("start", "natd-wait-online.service")
+    assert machine.show("natd-wait-online.service", "ActiveState") == "active"
+    assert machine.show("natd.service", "ActiveState") == "active"
+
+
+# ---- metrics ----
+
+PROMETHEUS = ("application/openmetrics-text;version=1.0.0,application/openmetrics-text;"
+              "version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1")
+
+
+def ask(place, path="/metrics", method="GET", **headers):
+    """(status, Content-Type, body)"""
+    client = http.client.HTTPConnection("127.0.0.1", METRICS_PORT, timeout=3)
+    with place.client.inside():
+        client.connect()
+    client.request(method, path, headers=headers)
+    answer = client.getresponse()
+    body = answer.read().decode()
+    client.close()
+    return answer.status, answer.headers["Content-Type"], body
+
+
+def raw(place, data):
+    with place.client.socket() as s:
+        s.connect(("127.0.0.1", METRICS_PORT))
+        s.sendall(data)
+        got = b""
+        while part := s.recv(65536):
+            got += part
+    return got.decode()
+
+
+def check_with_promtool(text):
+    if shutil.which("promtool"):
+        done = subprocess.run(["promtool", "check", "metrics"], input=text, text=True,
+                              capture_output=True, timeout=20)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def check_as_open_metrics(text):
+    """By the strict reader of Prometheus' own client library, where it is installed."""
+    try:
+        from prometheus_client.openmetrics.parser import text_string_to_metric_families
+    except ImportError:
+        return
+    names = {family.name: family.type for family in text_string_to_metric_families(text)}
+    assert names["natd_mapping_requests"] == "counter" and names["natd_clients"] == "gauge"
+
+
+@pytest.fixture
+def scraped(machine):
+    assert "metrics" not in machine.run("ls", "/run/natd", check=False).stdout
+    machine.systemctl("start", "natd-metrics.socket")
+    return machine
+
+
+def test_metrics_over_http(scraped, place):
+    """The first scrape starts natd; as shipped nothing listens."""
+    status, kind, text = ask(place)
+    assert (status, kind) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    assert "# TYPE natd_mapping_requests_total counter\n" in text and "# EOF" not in text
+    check_with_promtool(text)
+    assert ask(place, "/metrics?x=1", Accept="text/html,*/*;q=0.8")[1].startswith("text/plain;")
+    status, kind, text = ask(place, Accept=PROMETHEUS)
+    assert (status, kind) == (200, "application/openmetrics-text; version=1.0.0; charset=utf-8")
+    assert "# TYPE natd_mapping_requests counter\n" in text and text.endswith("\n# EOF\n")
+    assert 'natd_mapping_requests_total{method="pcp"} 0\n' in text
+    check_as_open_metrics(text)
+    (listening,) = re.findall(rf"LISTEN .* (\S+):{METRICS_PORT} ", scraped.run("ss", "-tln").stdout)
+    assert listening == "127.0.0.1"
+
+
+def test_metrics_over_http_refuses_the_rest(scraped, place):
+    assert ask(place, "/")[0] == 404
+    assert ask(place, method="POST")[0] == 405
+    assert raw(place, b"nonsense\r\n\r\n").startswith("HTTP/1.1 400 ")
+    assert raw(place, b"GET /metrics HTTP/1.1\r\nA: " + 5000 * b"x").startswith("HTTP/1.1 431 ")
+
+
+def test_slow_readers_of_metrics_take_no_place_for_good(scraped, place):
+    """All places are taken by peers who say nothing; natctl is served, and so is the next
+    scrape when one of them leaves."""
+    peers = [place.client.socket() for _ in range(12)]
+    for peer in peers:
+        peer.connect(("127.0.0.1", METRICS_PORT))
+    assert scraped.natctl("status", "-q").stdout == "online\n"
+    for peer in peers:
+        peer.close()
+    assert ask(place)[0] == 200
+
+
+def test_metrics_for_the_textfile_collector(natd):
+    folder = natd.path(str(pathlib.Path(TEXTFILE).parent))
+    natd.systemctl("start", "natd-textfile.service")
+    assert not folder.exists(), "node_exporter is not here"
+    folder.mkdir(parents=True)
+    natd.systemctl("start", "natd-textfile.timer")
+    wait_until(lambda: natd.path(TEXTFILE).exists(), 8, "the file")
+    text = natd.path(TEXTFILE).read_text()
+    assert text.startswith("# HELP natd_build_info") and text.endswith("\n")
+    assert natd.path(TEXTFILE).stat().st_mode & 0o777 == 0o644
+    assert [path.name for path in folder.iterdir()] == ["natd.prom"]
+    check_with_promtool(text)
+
+
+def test_everything_of_the_dashboard_is_measured(natd, top=TOP):
+    mapped(natd, "udp", "40015")
+    text = natd.natctl("metrics").stdout
+    known = set(re.findall(r"^# TYPE (\w+) ", text, re.M))
+    board = json.loads((top / "etc/grafana-natd.json").read_text())
+    asked = [target["expr"] for panel in board["panels"] for target in panel.get("targets", [])]
+    assert len(asked) >= 8
+    named = {name for expr in asked for name in re.findall(r"\b(?:natd|process)_\w+", expr)}
+    assert named <= known, named - known
+
+
+# ---- natd of one user ----
+
+def test_natd_of_a_user(machine, place):
+    run = "/run/user/1000"
+    machine.run("mkdir", "-p", run, "/home/joe")
+    machine.run("chown", "1000:1000", run, "/home/joe")
+    env = {"XDG_RUNTIME_DIR": run, "HOME": "/home/joe"}
+    settings = [f"--setenv={key}={value}" for key, value in env.items()]
+    machine.run("systemd-run", "--quiet", "--unit=joes-natd", "--uid=1000", "--gid=1000",
+                "--property=Type=notify", *settings, "/usr/sbin/natd", "--user")
+    try:
+        joe = dict(uid=1000, env=env)
+        assert machine.natctl("--user", "status", "-q", **joe).stdout == "online\n"
+        # There is no natd of the system: his own is found.
+        mapped(machine, "tcp", "40016", "--permanent", **joe)
+        assert rules(place) == {("tcp", 40016, 40016)}
+        assert machine.run("stat", "-c", "%a %U", f"{run}/natd").stdout.split()[0] == "700"
+        assert "40016" in machine.run("sh", "-c", "cat /home/joe/.local/state/natd/*").stdout
+        machine.systemctl("start", "natd.service")
+        assert machine.ask("list", **joe)["mappings"] == [], "the system's comes first"
+        assert len(machine.ask("--user", "list", **joe)["mappings"]) == 1
+    finally:
+        machine.systemctl("stop", "joes-natd.service")
+    done = machine.natctl("--user", "status", check=False, **joe)
+    assert done.returncode == 3 and "systemctl --user start natd.socket" in done.stderr
