@@ -381,24 +381,16 @@ void
 holding_tell(struct engine *e, struct mapping *m)
 {
 	struct lease_status st;
-	struct endpoint external;
-	bool news;
 
 	mapping_status(m, &st);
-	external = (struct endpoint) { st.held.external, st.held.external_port };
-	news = st.state != m->told_state ||
-	       (st.is_held && !endpoint_equal(&external, &m->told_external));
 	count_change(e, &st, m->told_renewals, m->told_held);
 	m->told_renewals = st.renewals;
 	m->told_held = st.is_held;
-	if (st.is_held)
-		m->told_external = external;
 	if (st.is_held && m->created_realtime_us == 0) {
 		m->created_realtime_us = loop_realtime_usec();
 		m->created_boottime_us = loop_boottime_usec();
 	}
 	report_mapping(m, &st);
-	m->told_state = st.state;
 	engine_tell(e, ENGINE_MAPPING_CHANGED, m, NULL);
 	reconcile_state(e);
 }

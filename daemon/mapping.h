@@ -99,8 +99,6 @@ struct mapping {
 	struct gateway_identity last_on;
 
 	/* What was told last, to tell news from repetition. */
-	enum mapping_state told_state;
-	struct endpoint told_external;
 	unsigned told_renewals;
 	bool told_held;
 	struct reported reported;

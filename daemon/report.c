@@ -24,8 +24,8 @@ texts_of(const struct mapping *m, const struct lease_status *st, struct texts *r
 	const struct endpoint external = { st->held.external, st->held.external_port };
 	const unsigned both = 1u << TRANSPORT_TCP | 1u << TRANSPORT_UDP;
 
-	if (m->lease)
-		internal.addr = lease_wanted(m->lease)->internal;
+	if (m->lease || m->outer)
+		internal.addr = lease_wanted(m->lease ? m->lease : m->outer)->internal;
 	if (st->is_held)
 		internal.port = st->held.internal_port;
 	endpoint_format(&internal, ret->internal);
