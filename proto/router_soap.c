@@ -372,11 +372,22 @@ same_answered(struct lease *l, const struct igd_answer *ans, msec_t now)
 
 /* ---- answers ---- */
 
+/* Says nothing of the router: the same is asked again, at the pace of all SOAP. */
+static bool
+is_our_own(int error)
+{
+	return error == -ENOMEM || error == -EMFILE || error == -ENFILE ||
+	       error == -ENOBUFS;
+}
+
 static void
 soap_failed(struct router *r, struct lease *l, int error, msec_t now)
 {
-	if (l->op == OP_ASK && r->igd.job_action == IGD_ADD_ANY_PORT_MAPPING &&
-	    error != -ENOENT && error != -ETIMEDOUT && l->phase != LEASE_RELEASING) {
+	if (is_our_own(error) && !(l->op == OP_ASK && l->phase == LEASE_RELEASING)) {
+		lease_begin(l, l->op, l->leg_now);
+	} else if (l->op == OP_ASK && r->igd.job_action == IGD_ADD_ANY_PORT_MAPPING &&
+		   error != -ENOENT && error != -ETIMEDOUT &&
+		   l->phase != LEASE_RELEASING) {
 		/* Quirk 25: some close the connection on AddAnyPortMapping. */
 		r->habits.no_add_any = true;
 		lease_advance(l, now);

@@ -136,7 +136,7 @@ def some(count):
     return lambda total: sorted({1 + i * total // count for i in range(count)})
 
 
-@pytest.mark.parametrize("kind,count", [("pcp", 60), ("igd", 4)])
+@pytest.mark.parametrize("kind,count", [("pcp", 40), ("igd", 3)])
 def test_memory_refused_now_and_then(place, meddle, kind, count):
     live(place, meddle, IGD if kind == "igd" else PCP, kind == "igd", some(count))
 
@@ -196,7 +196,7 @@ def starts(place, meddle, numbers, more=0):
 
 
 def test_starts_without_memory(place, meddle):
-    starts(place, meddle, some(200))
+    starts(place, meddle, some(120))
 
 
 @pytest.mark.long

@@ -169,6 +169,9 @@ sim_igd_soap(struct sim_igd *g)
 	} else if (f && f->how == SIM_RESET) {
 		sim_igd_fail(g, -ECONNRESET);
 		return;
+	} else if (f && f->how == SIM_NO_MEMORY) {
+		sim_igd_fail(g, -ENOMEM);
+		return;
 	} else if (f && f->how == SIM_GARBAGE) {
 		sim_igd_respond(g, 200, "<html>hello</html>");
 		return;
@@ -183,6 +186,10 @@ sim_igd_soap(struct sim_igd *g)
 	if (f && f->how == SIM_DONE_TIMEOUT) {
 		g->lost_answers++;
 		sim_igd_fail(g, -ETIMEDOUT);
+		return;
+	}
+	if (f && f->how == SIM_DONE_NO_MEMORY) {
+		sim_igd_fail(g, -ENOMEM);
 		return;
 	}
 	text_put(&out, "<s:Envelope xmlns:s=\"x\"><s:Body>");

@@ -21,7 +21,9 @@ enum sim_how {
 	SIM_DONE_TIMEOUT, /* it is done, the answer is lost */
 	SIM_GARBAGE,
 	SIM_EMPTY, /* success without its arguments, and nothing is done */
-	SIM_404
+	SIM_404,
+	SIM_NO_MEMORY,     /* for the request, on our side */
+	SIM_DONE_NO_MEMORY /* for the answer */
 };
 
 struct sim_fault {

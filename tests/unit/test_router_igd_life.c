@@ -44,6 +44,51 @@ test_release_in_flight(void **state)
 	}
 }
 
+/* No memory or no descriptor on our side says nothing of the router: each exchange is
+ * done anyway, with the same numbers, and nothing is left over. */
+static void
+live_without_memory(unsigned version, enum sim_how what, unsigned nth)
+{
+	struct sim s;
+	struct sim_igd *g = sim_igd_init(&s, version, 32);
+	struct lease *l = want(&s, 8080, UDP | TCP);
+	unsigned seen = 0, posts = 0;
+
+	g->http_ms = 150;
+	for (msec_t at = 0; at < 400000; at += 100) {
+		if (at == 200000)
+			lease_renew(l, s.now);
+		if (at == 300000)
+			lease_release(l, s.now);
+		if (g->busy && g->id != seen && strncmp(g->request, "POST", 4) == 0) {
+			seen = g->id;
+			if (++posts == nth)
+				g->fault[0] = how(SIM_ANY_ACTION, what, 1);
+		}
+		sim_pass(&s, 100);
+		if (at > 20000 && at < 300000)
+			assert_int_equal(sim_igd_entries(g), 2);
+	}
+	assert_true(posts >= nth);
+	assert_int_equal(g->fault[0].times, 0);
+	assert_int_equal(s.gone, 1);
+	assert_int_equal(s.unconfirmed, 0);
+	assert_int_equal(sim_igd_entries(g), 0);
+	assert_false(router_habits(s.router)->no_add_any);
+	sim_done(&s);
+}
+
+static void
+test_no_memory(void **state)
+{
+	(void)state;
+	for (unsigned version = 1; version <= 2; version++)
+		for (unsigned nth = 1; nth < 20; nth++) {
+			live_without_memory(version, SIM_NO_MEMORY, nth);
+			live_without_memory(version, SIM_DONE_NO_MEMORY, nth);
+		}
+}
+
 /* 714 to a delete is what was wanted. */
 static void
 test_delete_714(void **state)
@@ -392,6 +437,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_release_in_flight),
+		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_delete_714),
 		cmocka_unit_test(test_adopt),
 		cmocka_unit_test(test_adopt_silent),
