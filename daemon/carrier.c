@@ -29,11 +29,13 @@
 /* A carrier's server is looked at less often than one's own router. */
 #define PROBE_MIN_S 300
 
+/* What a mapping needs there. */
 struct plan {
 	bool behind;
 	bool map; /* false: look whether a server is there */
 	struct gateway *carrier;
-	struct lease_want want;
+	struct addr client;
+	uint16_t internal_port;
 };
 
 /* ---- servers ---- */
@@ -329,25 +331,24 @@ is_translated(const struct lease_held *held)
 	       !addr_is_global(&held->external);
 }
 
-/* True: *ret is what it needs.  *again: when to look again. */
+/* True: *ret is what it needs.  *again: when to look again.  Asked of each mapping in
+ * each turn, so that it has to be cheap. */
 static bool
 make_plan(struct engine *e, const struct mapping *m, const struct lease_status *st,
     msec_t now, struct plan *ret, msec_t *again)
 {
+	const struct lease_want *want = lease_wanted(m->lease);
 	const struct addr *local = gateway_local(m->gateway);
-	struct lease_want *want = &ret->want;
-	struct addr client = *local;
+	struct plan p = { .behind = st->is_held };
 
-	want_of(e, m, m->gateway, want);
 	if (!(want->methods & METHOD_BIT(METHOD_PCP)))
 		return false;
-	ret->behind = st->is_held;
 	if (st->is_held) {
 		if (!is_translated(&st->held))
 			return false;
-		client = st->held.external;
-		want->internal_port = st->held.external_port;
-		ret->map = true;
+		p.client = st->held.external;
+		p.internal_port = st->held.external_port;
+		p.map = true;
 	} else {
 		if ((local->family == ADDR_IPV4 && addr_is_global(local)) ||
 		    !addr_equal(&want->internal, local))
@@ -356,41 +357,42 @@ make_plan(struct engine *e, const struct mapping *m, const struct lease_status *
 			*again = m->asked_at + GRACE_MS;
 			return false;
 		}
-		ret->map = st->verdict && st->problem.present &&
-			   strcmp(st->problem.name, "NO_SERVICE") == 0;
+		p.client = *local;
+		p.internal_port = want->internal_port;
+		p.map = st->verdict && st->problem.present &&
+			strcmp(st->problem.name, "NO_SERVICE") == 0;
 	}
-	want->internal = client;
-	want->methods = METHOD_BIT(METHOD_PCP);
-	want->order[0] = METHOD_PCP;
-	want->order_count = 1;
-	if (!want->external_port)
-		want->external_port = m->outer_port;
-	ret->carrier = choose_server(e, m->gateway, &client);
-	return ret->carrier != NULL;
+	p.carrier = choose_server(e, m->gateway, &p.client);
+	*ret = p;
+	return p.carrier != NULL;
 }
 
-/* Held, or asked for, as it is needed now. */
+/* Held, or asked for, as it is needed now.  Another wish of the program's has let it go
+ * together with what the router held. */
 static bool
 fits(const struct mapping *m, const struct plan *p)
 {
-	const struct lease_want *want = lease_wanted(m->outer);
-
 	return p->map && m->behind == p->behind && m->carrier == p->carrier &&
-	       want->internal_port == p->want.internal_port &&
-	       want->transports == p->want.transports &&
-	       want->prefer_failure == p->want.prefer_failure &&
-	       (want->external_port == p->want.external_port ||
-		   p->want.external_port == m->outer_port);
+	       lease_wanted(m->outer)->internal_port == p->internal_port;
 }
 
 static void
 take(struct engine *e, struct mapping *m, const struct plan *p, msec_t now)
 {
 	enum service_state state = state_of(p->carrier);
+	struct lease_want want;
 
-	if (holding_busy(e, &p->want, p->carrier))
+	want_of(e, m, m->gateway, &want);
+	want.internal = p->client;
+	want.internal_port = p->internal_port;
+	want.methods = METHOD_BIT(METHOD_PCP);
+	want.order[0] = METHOD_PCP;
+	want.order_count = 1;
+	if (!want.external_port)
+		want.external_port = m->outer_port;
+	if (holding_busy(e, &want, p->carrier))
 		return;
-	if (hold(e, m, p->carrier, &p->want, now) < 0) {
+	if (hold(e, m, p->carrier, &want, now) < 0) {
 		e->no_memory = true;
 		return;
 	}
@@ -398,13 +400,6 @@ take(struct engine *e, struct mapping *m, const struct plan *p, msec_t now)
 	/* Who has waited for the router in vain waits no longer for a mere chance. */
 	m->awaited = p->behind ? state != SERVICE_ABSENT : state == SERVICE_AVAILABLE;
 	m->awaited_until = now + PATIENCE_MS;
-}
-
-static void
-keep(struct mapping *m, const struct plan *p)
-{
-	if (lease_wanted(m->outer)->lifetime_s != p->want.lifetime_s)
-		lease_set_lifetime(m->outer, p->want.lifetime_s);
 }
 
 msec_t
@@ -430,11 +425,9 @@ carrier_follow(struct engine *e, struct mapping *m, msec_t now)
 		carrier_release(e, m, now);
 	if (!needed)
 		return again;
-	if (m->outer) {
-		keep(m, &plan);
-	} else if (plan.map) {
+	if (!m->outer && plan.map) {
 		take(e, m, &plan, now);
-	} else if (state_of(plan.carrier) == SERVICE_UNKNOWN) {
+	} else if (!m->outer && state_of(plan.carrier) == SERVICE_UNKNOWN) {
 		router_discover(gateway_router(plan.carrier), now);
 		gateway_kick(plan.carrier);
 	}

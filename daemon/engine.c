@@ -197,6 +197,8 @@ refresh(struct engine *e, struct mapping *m, const struct mapping_context *conte
 
 		want_of(e, m, m->gateway, &want);
 		lease_set_lifetime(m->lease, want.lifetime_s);
+		if (m->outer)
+			lease_set_lifetime(m->outer, want.lifetime_s);
 		lease_renew(m->lease, loop_now());
 		gateway_kick(m->gateway);
 	}
