@@ -129,6 +129,17 @@ def test_unsubscribed_when_nothing_is_held_at_reload_and_at_the_end(place):
     gw.stop()
 
 
+def test_unsubscribed_at_the_end_although_the_mapping_stays(place):
+    gw = scripted.Scripted(place.router, SCRIPTED)
+    natd = Natd(place.client, CONFIG)
+    natd.map(port=8080, persistence="permanent")
+    subscribed(gw)
+    assert natd.stop() == 0
+    assert [line["result"] for line in gw.heard("http.unsubscribe")] == [200]
+    assert len(gw.table()) == 1
+    gw.stop()
+
+
 def test_strangers_do_not_even_find_the_port(place):
     gw = scripted.Scripted(place.router, SCRIPTED)
     natd = Natd(place.client, CONFIG)
