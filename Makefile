@@ -79,7 +79,7 @@ BENCH_SRC = $(sort $(wildcard tests/bench/*.c))
 BENCH = $(patsubst %.c,$(BUILD)/%,$(BENCH_SRC))
 
 HEADERS = $(sort $(wildcard proto/*.h netmon/*.h daemon/*.h lib/*.h ctl/*.h))
-C_FILES = $(HEADERS) $(call sources,proto netmon daemon lib ctl tests/unit tests/fuzz tests/bench)
+C_FILES = $(HEADERS) $(call sources,proto netmon daemon lib ctl tests/unit tests/fuzz tests/bench tests/bench/peer)
 
 # ---- Debian packages --------------------------------------------------------------------
 # "pkg-config name:package"; mbedtls and unistring are apart, Debian 12 has no .pc file
@@ -239,9 +239,12 @@ $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/run
 	$(LINK) $(PKG_LIBS)
 $(BENCH): %: %.o $(HOUSE)
 	$(LINK) $(PKG_LIBS)
+# Others to compare with, where their packages are; their headers decide in the source.
+$(BUILD)/tests/bench/bench_stun: $(BUILD)/tests/bench/peer/libnice.o
+$(BUILD)/tests/bench/bench_stun: PKG_LIBS += $(shell $(PKG_CONFIG) --exists nice && echo -lnice)
 
 -include $(sort $(wildcard $(addprefix $(BUILD)/,$(addsuffix /*.d,\
-	proto netmon daemon ctl gen pic/lib pic/proto tests/unit tests/fuzz tests/bench))))
+	proto netmon daemon ctl gen pic/lib pic/proto tests/unit tests/fuzz tests/bench tests/bench/peer))))
 
 # ---- tests ------------------------------------------------------------------------------------
 # Each part leaves JUnit XML in $(RESULTS); "check" adds them up.

@@ -232,6 +232,19 @@ crypto_rng_freep(struct crypto_rng **rng)
 }
 
 int
+crypto_rng_id(struct crypto_rng *rng, uint8_t ret[static CRYPTO_RNG_ID_LEN])
+{
+	uint8_t *at = rng->pool + POOL_LEN - rng->left;
+
+	if (rng->left < CRYPTO_RNG_ID_LEN)
+		return crypto_rng_fill(rng, ret, CRYPTO_RNG_ID_LEN);
+	memcpy(ret, at, CRYPTO_RNG_ID_LEN);
+	memset(at, 0, CRYPTO_RNG_ID_LEN);
+	rng->left -= CRYPTO_RNG_ID_LEN;
+	return 0;
+}
+
+int
 crypto_rng_fill(struct crypto_rng *rng, uint8_t *ret, size_t len)
 {
 	while (len > 0) {

@@ -17,6 +17,7 @@ enum crypto_hash { CRYPTO_MD5, CRYPTO_SHA1, CRYPTO_SHA256, CRYPTO_HASH_MAX };
 #define CRYPTO_SHA1_LEN 20
 #define CRYPTO_SHA256_LEN 32
 #define CRYPTO_RNG_SEED_LEN 48
+#define CRYPTO_RNG_ID_LEN 12
 
 /* A message need not lie in one piece. */
 struct crypto_part {
@@ -61,6 +62,9 @@ void crypto_rng_freep(struct crypto_rng **rng);
 /* Bytes nobody has seen nor can compute; what was handed out is not kept.  Returns 0,
  * or -EIO after 2^31 KiB: time for a new seed.  Made for few bytes at a time. */
 int crypto_rng_fill(struct crypto_rng *rng, uint8_t *ret, size_t len);
+
+/* The same for a transaction id or nonce, many of which are wanted. */
+int crypto_rng_id(struct crypto_rng *rng, uint8_t ret[static CRYPTO_RNG_ID_LEN]);
 
 /* Takes as long for a difference in the first byte as for none. */
 bool crypto_equal(const void *a, const void *b, size_t len);

@@ -45,12 +45,12 @@ stun_fingerprint(const uint8_t *bytes, size_t len)
 	return crc32(bytes, len) ^ FINGERPRINT_XOR;
 }
 
-/* Everything but the header; bytes and len are set.  Writes nothing if it fails. */
+/* All attributes; what counts of them goes to the message if they are right. */
 static inline int
-decode_attrs(const uint8_t *at, const uint8_t *end, struct stun_msg *ret)
+decode_attrs(const uint8_t *buf, size_t len, struct stun_msg *ret)
 {
+	const uint8_t *at = buf + STUN_HEADER_LEN, *end = buf + len;
 	uint64_t heeded = UINT64_MAX, present = 0;
-	bool unknown_required = false;
 
 	/* The length is a multiple of 4, and so is each step: a header always fits. */
 	while (at < end) {
@@ -62,7 +62,7 @@ decode_attrs(const uint8_t *at, const uint8_t *end, struct stun_msg *ret)
 		if (!(heeded & STUN_BIT(raw.attr)))
 			continue;
 		if (raw.attr == STUN_ATTR_UNKNOWN) {
-			unknown_required |= raw.code < OPTIONAL;
+			present |= raw.code < OPTIONAL; /* its bit is the first */
 			continue;
 		}
 		if (!length_fits(raw.attr, raw.len)) {
@@ -76,44 +76,38 @@ decode_attrs(const uint8_t *at, const uint8_t *end, struct stun_msg *ret)
 	/* It is the last one, or the loop had found what follows it. */
 	if (present & STUN_BIT(STUN_FINGERPRINT)) {
 		at = end - FINGERPRINT_LEN;
-		if (get_u32(at) != stun_fingerprint(ret->bytes,
-				       (size_t)(at - ATTR_HEADER_LEN - ret->bytes)))
+		if (wire_get_u32(at) !=
+		    stun_fingerprint(buf, (size_t)(at - ATTR_HEADER_LEN - buf)))
 			return -EBADMSG;
 	}
 	ret->present = present;
-	ret->unknown_required = unknown_required;
 	return 0;
 }
 
 int
 stun_decode(const uint8_t *buf, size_t len, unsigned take, struct stun_msg *ret)
 {
-	struct stun_msg m = { .bytes = buf, .len = len };
-	uint16_t type;
-	int r;
+	uint32_t start, type;
+	bool rfc3489;
 
 	if (len < STUN_HEADER_LEN || len % 4 != 0)
 		return -EBADMSG;
-	type = get_u16(buf);
-	if (type & 0xc000 || get_u16(buf + 2) != len - STUN_HEADER_LEN)
+	start = wire_get_u32(buf);
+	type = start >> 16;
+	if (type & 0xc000 || (start & 0xffff) != len - STUN_HEADER_LEN)
 		return -EBADMSG;
-	m.class = (enum stun_class)((type >> 7 & 2) | (type >> 4 & 1));
-	m.method = (uint16_t)((type >> 2 & 0xf80) | (type >> 1 & 0x70) | (type & 0xf));
-	m.rfc3489 = get_u32(buf + 4) != STUN_COOKIE;
-	if (m.rfc3489 && !(take & STUN_TAKE_RFC3489))
+	rfc3489 = wire_get_u32(buf + 4) != STUN_COOKIE;
+	if (rfc3489 && !(take & STUN_TAKE_RFC3489))
 		return -EBADMSG;
-	r = decode_attrs(buf + STUN_HEADER_LEN, buf + len, &m);
-	if (r == 0)
-		*ret = m;
-	return r;
-}
-
-bool
-stun_answers(const struct stun_msg *m, uint16_t method, const struct stun_id *id)
-{
-	return (m->class == STUN_SUCCESS || m->class == STUN_ERROR) &&
-	       m->method == method && !m->rfc3489 &&
-	       memcmp(stun_msg_id(m), id->bytes, STUN_ID_LEN) == 0;
+	if (decode_attrs(buf, len, ret) != 0)
+		return -EBADMSG;
+	ret->bytes = buf;
+	ret->len = len;
+	ret->class = (enum stun_class)((type >> 7 & 2) | (type >> 4 & 1));
+	ret->method =
+	    (uint16_t)((type >> 2 & 0xf80) | (type >> 1 & 0x70) | (type & 0xf));
+	ret->rfc3489 = rfc3489;
+	return 0;
 }
 
 struct stun_cursor
@@ -147,7 +141,7 @@ stun_unknown(const struct stun_msg *m, uint64_t understood, uint16_t *ret, size_
 	struct stun_cursor c = stun_cursor(m);
 	size_t n = 0;
 
-	if (!m->unknown_required && !(m->present & ~understood))
+	if (!(m->present & (~understood | STUN_BIT(STUN_ATTR_UNKNOWN))))
 		return 0;
 	for (struct stun_raw raw; n < max && (raw = stun_next(&c)).value;) {
 		bool listed = false;
@@ -173,7 +167,7 @@ hmac_until(const uint8_t *bytes, size_t at, size_t value_len, struct crypto_mac 
 		{ bytes + sizeof(header), at - sizeof(header) } };
 
 	memcpy(header, bytes, sizeof(header));
-	set_u16(
+	wire_set_u16(
 	    header + 2, (uint16_t)(at + ATTR_HEADER_LEN + value_len - STUN_HEADER_LEN));
 	return crypto_mac_parts(mac, parts, ARRAY_SIZE(parts), ret);
 }
@@ -218,47 +212,6 @@ fail(struct stun_out *out, int err)
 		out->err = err;
 }
 
-/* The length in the header, and everything behind it, come later. */
-static inline uint8_t *
-begin(struct stun_out *out, uint8_t *buf, size_t size, uint16_t type)
-{
-	uint8_t *header;
-
-	out->wire.start = out->wire.at = buf;
-	out->wire.end = buf + MIN(size, STUN_MESSAGE_MAX);
-	out->wire.bad = false;
-	out->allowed = UINT64_MAX;
-	out->err = 0;
-	header = wire_room(&out->wire, STUN_HEADER_LEN);
-	if (header)
-		set_u16(header, type);
-	return header;
-}
-
-void
-stun_begin(struct stun_out *out, uint8_t *buf, size_t size, enum stun_class class,
-    uint16_t method, const struct stun_id *id)
-{
-	uint8_t *header = begin(out, buf, size, stun_type(class, method));
-
-	if (!header)
-		return;
-	set_u32(header + 4, STUN_COOKIE);
-	memcpy(header + 8, id->bytes, STUN_ID_LEN);
-}
-
-void
-stun_begin_answer(struct stun_out *out, uint8_t *buf, size_t size,
-    enum stun_class class, const struct stun_msg *request)
-{
-	uint8_t *header = begin(out, buf, size, stun_type(class, request->method));
-
-	if (!header)
-		return;
-	memcpy(header + 4, request->bytes + 4, 4);
-	memcpy(header + 8, stun_msg_id(request), STUN_ID_LEN);
-}
-
 /* Header and padding of an attribute; its value, or NULL. */
 static uint8_t *
 put(struct stun_out *out, uint16_t code, size_t len)
@@ -267,7 +220,7 @@ put(struct stun_out *out, uint16_t code, size_t len)
 
 	if (!room)
 		return NULL;
-	set_u32(room, (uint32_t)code << 16 | (uint32_t)len);
+	wire_set_u32(room, (uint32_t)code << 16 | (uint32_t)len);
 	room += ATTR_HEADER_LEN;
 	if (len % 4 != 0)
 		memset(room + len, 0, padded(len) - len);
@@ -328,16 +281,6 @@ stun_put_integrity_sha256(struct stun_out *out, struct crypto_mac *sha256, size_
 	put_hmac(out, STUN_MESSAGE_INTEGRITY_SHA256, sha256, len);
 }
 
-static void
-set_length(struct stun_out *out)
-{
-	uint8_t *start = out->wire.start;
-
-	/* Both halves at once: who reads the word next would wait for two stores. */
-	set_u32(start, (uint32_t)get_u16(start) << 16 |
-			   (uint32_t)(wire_written(&out->wire) - STUN_HEADER_LEN));
-}
-
 void
 stun_put_fingerprint(struct stun_out *out)
 {
@@ -345,21 +288,9 @@ stun_put_fingerprint(struct stun_out *out)
 
 	if (!value)
 		return;
-	set_length(out);
-	set_u32(value, stun_fingerprint(out->wire.start,
-			   (size_t)(value - out->wire.start) - ATTR_HEADER_LEN));
-}
-
-ssize_t
-stun_end(struct stun_out *out)
-{
-	ssize_t n = wire_finish(&out->wire);
-
-	if (out->err != 0)
-		return out->err;
-	if (n > 0)
-		set_length(out);
-	return n;
+	stun_set_length(out);
+	wire_set_u32(value, stun_fingerprint(out->wire.start,
+				(size_t)(value - out->wire.start) - ATTR_HEADER_LEN));
 }
 
 /* ---- beside STUN ---- */
@@ -388,11 +319,11 @@ stun_stream_frame(const uint8_t *buf, size_t len)
 		return -EBADMSG;
 	if (len < 4)
 		return 0;
-	body = get_u16(buf + 2);
+	body = wire_get_u16(buf + 2);
 	if (frame == STUN_FRAME_CHANNEL)
 		return 4 + (ssize_t)padded(body);
 	/* What is no STUN shows here, not after 64 KiB of waiting. */
-	if (body % 4 != 0 || (len >= 8 && get_u32(buf + 4) != STUN_COOKIE))
+	if (body % 4 != 0 || (len >= 8 && wire_get_u32(buf + 4) != STUN_COOKIE))
 		return -EBADMSG;
 	return STUN_HEADER_LEN + body;
 }

@@ -103,12 +103,14 @@ struct stun_id {
 /* A message that was read; everything points into the caller's bytes. */
 struct stun_msg {
 	const uint8_t *bytes;
-	size_t len; /* with header */
+	/* Class and method apart: who asks for both would else get one load, which
+	 * waits for two stores. */
 	enum stun_class class;
+	size_t len;       /* with header */
+	uint64_t present; /* STUN_BIT() of each attribute that counts; that of
+			   * STUN_ATTR_UNKNOWN: one of those is required */
 	uint16_t method;
-	bool rfc3489;          /* no magic cookie: all 16 bytes are the id */
-	bool unknown_required; /* see stun_unknown() */
-	uint64_t present;      /* STUN_BIT() of each attribute that counts */
+	bool rfc3489; /* no magic cookie: all 16 bytes are the id */
 };
 
 /* One attribute as it lies in the message. */
@@ -163,7 +165,13 @@ stun_msg_id(const struct stun_msg *m)
 /* Whether this answers the request with that id: a success or an error with the same
  * cookie and id (constant time is not needed, the id goes over the wire in the clear).
  */
-bool stun_answers(const struct stun_msg *m, uint16_t method, const struct stun_id *id);
+static inline bool
+stun_answers(const struct stun_msg *m, uint16_t method, const struct stun_id *id)
+{
+	return (m->class == STUN_SUCCESS || m->class == STUN_ERROR) &&
+	       m->method == method && !m->rfc3489 &&
+	       memcmp(stun_msg_id(m), id->bytes, STUN_ID_LEN) == 0;
+}
 
 /*
  * All attributes that count, in the order of the message, those that repeat (a
@@ -184,6 +192,13 @@ size_t
 stun_unknown(const struct stun_msg *m, uint64_t understood, uint16_t *ret, size_t max);
 
 #define STUN_UNDERSTOOD_ALL (~STUN_BIT(STUN_ATTR_UNKNOWN))
+
+/* Whether it has one, as most messages have not. */
+static inline bool
+stun_has_unknown(const struct stun_msg *m)
+{
+	return stun_has(m, STUN_ATTR_UNKNOWN);
+}
 
 /*
  * Whether MESSAGE-INTEGRITY-SHA256 (mac of SHA-256) or MESSAGE-INTEGRITY (mac of SHA-1)
@@ -206,14 +221,52 @@ stun_type(enum stun_class class, uint16_t method)
 			  ((unsigned)class & 1) << 4);
 }
 
+/* For stun_begin() and stun_begin_answer(): the header but for its length, cookie and
+ * id; NULL: no room. */
+static inline uint8_t *
+stun_begin_header(struct stun_out *out, uint8_t *buf, size_t size, uint16_t type)
+{
+	uint8_t *header;
+
+	out->wire.start = out->wire.at = buf;
+	out->wire.end = buf + (size < STUN_MESSAGE_MAX ? size : STUN_MESSAGE_MAX);
+	out->wire.bad = false;
+	out->allowed = UINT64_MAX;
+	out->err = 0;
+	header = wire_room(&out->wire, STUN_HEADER_LEN);
+	if (header)
+		wire_set_u16(header, type);
+	return header;
+}
+
 /* Starts a message in buf; it is whole when stun_end() has returned its length. */
-void stun_begin(struct stun_out *out, uint8_t *buf, size_t size, enum stun_class class,
-    uint16_t method, const struct stun_id *id);
+static inline void
+stun_begin(struct stun_out *out, uint8_t *buf, size_t size, enum stun_class class,
+    uint16_t method, const struct stun_id *id)
+{
+	uint8_t *header = stun_begin_header(out, buf, size, stun_type(class, method));
+
+	if (!header)
+		return;
+	wire_set_u32(header + 4, STUN_COOKIE);
+	memcpy(header + 8, id->bytes, STUN_ID_LEN);
+}
 
 /* Starts the answer to a request: its method and id, and cookie or what was in its
  * place (section 11). */
-void stun_begin_answer(struct stun_out *out, uint8_t *buf, size_t size,
-    enum stun_class class, const struct stun_msg *request);
+static inline void
+stun_begin_answer(struct stun_out *out, uint8_t *buf, size_t size,
+    enum stun_class class, const struct stun_msg *request)
+{
+	/* The bits of the method as they came. */
+	uint16_t type = (wire_get_u16(request->bytes) & 0x3eef) | stun_type(class, 0);
+	uint8_t *header = stun_begin_header(out, buf, size, type);
+
+	if (!header)
+		return;
+	memcpy(header + 4, request->bytes + 4, 4);
+	memcpy(header + 8, stun_msg_id(request), STUN_ID_LEN);
+}
 
 /*
  * Room for the value of an attribute; header and zeroed padding are written, the value
@@ -237,9 +290,30 @@ stun_put_integrity_sha256(struct stun_out *out, struct crypto_mac *sha256, size_
 /* FINGERPRINT (14.7); after it nothing can be written. */
 void stun_put_fingerprint(struct stun_out *out);
 
+/* The length field, for what is written so far. */
+static inline void
+stun_set_length(struct stun_out *out)
+{
+	uint8_t *start = out->wire.start;
+
+	/* Both halves at once: who reads the word next would wait for two stores. */
+	wire_set_u32(start, (uint32_t)wire_get_u16(start) << 16 |
+				(uint32_t)(wire_written(&out->wire) - STUN_HEADER_LEN));
+}
+
 /* The length of the message; -ENOBUFS: no room, or longer than 65 KiB; -EINVAL: an
  * attribute that may not be so or there; -EIO. */
-ssize_t stun_end(struct stun_out *out);
+static inline ssize_t
+stun_end(struct stun_out *out)
+{
+	ssize_t n = wire_finish(&out->wire);
+
+	if (out->err != 0)
+		return out->err;
+	if (n > 0)
+		stun_set_length(out);
+	return n;
+}
 
 /* ---- beside STUN ---- */
 

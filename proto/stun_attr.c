@@ -87,7 +87,7 @@
 		.digits = digits_,                              \
 		.mask = mask_,                                  \
 		.name = text_ },
-#define CODE(name_, text_, code_, ...) [(code_) >> 15][(code_)&0x7fff] = STUN_##name_,
+#define CODE(name_, text_, code_, ...) [STUN_CODE_INDEX(code_)] = STUN_##name_,
 
 const struct stun_attr_row stun_attr_rows[STUN_ATTR_MAX] = {
 	/* No length is right for what we do not know: it cannot be sent by mistake. */
@@ -95,7 +95,7 @@ const struct stun_attr_row stun_attr_rows[STUN_ATTR_MAX] = {
 	ROWS(ROW, NUMBER)
 };
 
-const uint8_t stun_attr_codes[2][STUN_CODES] = { ROWS(CODE, CODE) };
+const uint8_t stun_attr_codes[128] = { ROWS(CODE, CODE) };
 
 /* RFC 8489 section 14.8, RFC 8656 section 19, RFC 8445 section 16.2. */
 static const struct {
@@ -132,16 +132,17 @@ stun_error_reason(uint16_t code)
 static inline struct stun_raw
 find(const struct stun_msg *m, enum stun_attr attr)
 {
-	const uint8_t *at = m->bytes + STUN_HEADER_LEN;
+	struct stun_raw raw = { .value = m->bytes + STUN_HEADER_LEN, .attr = attr };
 
 	if (!stun_has(m, attr))
 		return (struct stun_raw) { .value = NULL };
 	for (;;) {
-		struct stun_raw raw = read_raw(at);
-
-		if (raw.attr == attr && length_fits(attr, raw.len))
+		raw.code = wire_get_u16(raw.value);
+		raw.len = wire_get_u16(raw.value + 2);
+		raw.value += ATTR_HEADER_LEN;
+		if (raw.code == stun_attr_rows[attr].code && length_fits(attr, raw.len))
 			return raw;
-		at = next_of(&raw);
+		raw.value = next_of(&raw);
 	}
 }
 
@@ -181,7 +182,7 @@ read_address(const struct stun_raw *raw, const uint8_t *key, struct endpoint *re
 		return -EBADMSG;
 	*ret = (struct endpoint) {
 		.addr.family = len == 4 ? ADDR_IPV4 : ADDR_IPV6,
-		.port = get_u16(v + 2) ^ get_u16(key),
+		.port = wire_get_u16(v + 2) ^ wire_get_u16(key),
 	};
 	xor_words(ret->addr.bytes, v + ADDRESS_HEADER_LEN, key, len);
 	return 0;
@@ -225,8 +226,8 @@ stun_put_address(struct stun_out *out, enum stun_attr attr, const struct endpoin
 	if (!v)
 		return;
 	key = key_of(attr, out->wire.start);
-	set_u32(v, (len == 4 ? FAMILY_IPV4 : FAMILY_IPV6) << 16 |
-		       (uint32_t)(e->port ^ get_u16(key)));
+	wire_set_u32(v, (len == 4 ? FAMILY_IPV4 : FAMILY_IPV6) << 16 |
+			    (uint32_t)(e->port ^ wire_get_u16(key)));
 	xor_words(v + ADDRESS_HEADER_LEN, e->addr.bytes, key, len);
 }
 

@@ -41,17 +41,16 @@ struct stun_attr_row {
 
 extern const struct stun_attr_row stun_attr_rows[STUN_ATTR_MAX];
 
-/* For stun_attr_from_code(): code 0x8000 and above, low bits. */
-#define STUN_CODES 64
-extern const uint8_t stun_attr_codes[2][STUN_CODES];
+/* By the top bit of a code and its last six; all others are 0. */
+#define STUN_CODE_INDEX(code) (((code) >> 9 & 64) | ((code)&63))
+extern const uint8_t stun_attr_codes[128];
 
 /* STUN_ATTR_UNKNOWN if there is no row. */
 static inline enum stun_attr
 stun_attr_from_code(uint16_t code)
 {
-	unsigned low = code & 0x7fff;
-
-	return low < STUN_CODES ? stun_attr_codes[code >> 15][low] : STUN_ATTR_UNKNOWN;
+	return code & 0x7fc0 ? STUN_ATTR_UNKNOWN
+			     : (enum stun_attr)stun_attr_codes[STUN_CODE_INDEX(code)];
 }
 
 struct stun_error {

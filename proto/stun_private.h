@@ -13,32 +13,6 @@
 
 #define ATTR_HEADER_LEN 4
 
-static inline uint16_t
-get_u16(const uint8_t *b)
-{
-	return (uint16_t)(b[0] << 8 | b[1]);
-}
-
-static inline uint32_t
-get_u32(const uint8_t *b)
-{
-	return (uint32_t)get_u16(b) << 16 | get_u16(b + 2);
-}
-
-static inline void
-set_u16(uint8_t *b, uint16_t v)
-{
-	b[0] = (uint8_t)(v >> 8);
-	b[1] = (uint8_t)v;
-}
-
-static inline void
-set_u32(uint8_t *b, uint32_t v)
-{
-	set_u16(b, (uint16_t)(v >> 16));
-	set_u16(b + 2, (uint16_t)v);
-}
-
 static inline size_t
 padded(size_t len)
 {
@@ -58,10 +32,10 @@ length_fits(enum stun_attr attr, size_t len)
 static inline struct stun_raw
 read_raw(const uint8_t *at)
 {
-	uint16_t code = get_u16(at);
+	uint16_t code = wire_get_u16(at);
 
 	return (struct stun_raw) { .value = at + ATTR_HEADER_LEN,
-		.len = get_u16(at + 2),
+		.len = wire_get_u16(at + 2),
 		.code = code,
 		.attr = stun_attr_from_code(code) };
 }

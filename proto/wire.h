@@ -177,3 +177,30 @@ wire_finish(const struct wire_out *out)
 {
 	return out->bad ? -ENOBUFS : (ssize_t)wire_written(out);
 }
+
+/* Without bounds: for who has checked them, or took the bytes from here. */
+static inline uint16_t
+wire_get_u16(const uint8_t *b)
+{
+	return (uint16_t)(b[0] << 8 | b[1]);
+}
+
+static inline uint32_t
+wire_get_u32(const uint8_t *b)
+{
+	return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+}
+
+static inline void
+wire_set_u16(uint8_t *b, uint16_t v)
+{
+	b[0] = (uint8_t)(v >> 8);
+	b[1] = (uint8_t)v;
+}
+
+static inline void
+wire_set_u32(uint8_t *b, uint32_t v)
+{
+	wire_set_u16(b, (uint16_t)(v >> 16));
+	wire_set_u16(b + 2, (uint16_t)v);
+}
