@@ -7,7 +7,6 @@
  * its address taken.  Each row is the least of many short runs: on a busy machine the
  * others say more about the machine.  What a call of nothing takes is taken off.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -25,7 +24,7 @@
 static const struct endpoint seen = {
 	.addr = { .family = ADDR_IPV4, .bytes = { 192, 0, 2, 1 } }, .port = 32853
 };
-static const char software[] = "libjuice"; /* as long as in the published numbers */
+static const char software[] = "natd 0.1";
 
 static struct crypto_mac *sha256;
 static struct crypto_rng *rng;
