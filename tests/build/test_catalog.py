@@ -42,6 +42,12 @@ def test_entries_use_fields_that_the_log_has(entries, top):
         assert len(body.strip().split("\n\n")) >= 2, "what it means, and what to do"
 
 
+def test_natd_8_names_the_fields(top):
+    fields = set(re.findall(r'"(NATD_[A-Z_]+)"', (top / "daemon/log.h").read_text()))
+    page = (top / "man/natd.8").read_text().split(".Ss Messages")[1].split(".Ss")[0]
+    assert set(re.findall(r"NATD_[A-Z_]+(?!=)\b", page)) == fields
+
+
 @pytest.mark.skipif(not shutil.which("journalctl"), reason="journalctl is not here")
 def test_journalctl_reads_the_catalogue(run, entries, top, tmp_path):
     folder = tmp_path / "usr/lib/systemd/catalog"
