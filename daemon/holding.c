@@ -254,8 +254,14 @@ struct holding *
 holding_add_tombstone(struct engine *e, const struct gateway_identity *on,
     const struct lease_want *want, const struct lease_held *held)
 {
-	struct holding *h = holding_new(e);
+	struct holding *h;
 
+	for (h = e->holdings; h; h = h->next)
+		if (!h->gateway && h->held.external_port == held->external_port &&
+		    memcmp(h->want.nonce, want->nonce, PCP_NONCE_LEN) == 0 &&
+		    identity_matches(&h->on, on))
+			return h;
+	h = holding_new(e);
 	if (!h)
 		return NULL;
 	h->on = *on;

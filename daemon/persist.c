@@ -158,7 +158,7 @@ struct loading {
 	bool no_memory;
 };
 
-/* A mapping that is not wanted any more, but may still be on the router. */
+/* A mapping that is on the router, whether it is still wanted or not. */
 static void
 bury(struct loading *l, const struct mapping_context *c, const uint8_t *nonce,
     const struct gateway_identity *on, const struct lease_held *held)
@@ -229,12 +229,12 @@ load_mapping(struct loading *l, const cJSON *o)
 	if (record_context_read(json_get(o, "context"), &c) < 0 ||
 	    record_get_hex(o, "nonce", nonce, sizeof(nonce)) != PCP_NONCE_LEN)
 		return true; /* damaged: dropped */
-	if (c.persistence == PERSISTENCE_CONNECTION || until <= l->now) {
-		if (is_held && held.expires_at > l->now)
-			bury(l, &c, nonce, &on, &held);
-	} else {
+	/* What is wanted no more, by the configuration or by the time its uplink is
+	 * there, is deleted; until then a mapping that takes it needs no tombstone. */
+	if (is_held && held.expires_at > l->now)
+		bury(l, &c, nonce, &on, &held);
+	if (c.persistence != PERSISTENCE_CONNECTION && until > l->now)
 		restore(l, o, &c, nonce, &on, is_held ? &held : NULL, until);
-	}
 	return true;
 }
 

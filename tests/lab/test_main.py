@@ -285,6 +285,18 @@ def test_configured_mapping(place, router, run):
     assert natd.mappings()[0]["context"]["description"] == "web"
 
 
+def test_a_section_taken_away_while_natd_is_away_leaves_no_rule(place, router, run):
+    router.start()
+    natd = run("[Mapping web]\nProtocols=tcp\nInternalPort=40036\n")
+    wait_until(lambda: router.rules() == {rule("tcp", 40036)}, 5, "the configured mapping")
+    natd.stop()
+    assert router.rules() == {rule("tcp", 40036)}
+    natd.configure("")
+    natd.start()
+    gone(router, 5)
+    assert natd.mappings() == []
+
+
 def test_a_taken_port(place, router, run, neighbour):
     router.start()
     assert h.nat_pmp(neighbour, "192.168.1.1", 1, 40034, 40034, 600)
