@@ -195,14 +195,16 @@ fail_no_gateway(struct waiter *w)
 	varlink_error(w->call, NATD_ERROR("NoGateway"), o);
 }
 
-/* Ends the call with the error that says why; the wish ends with it. */
+/* Ends the call with the error that says why; its own wish ends with it. */
 static void
 fail(struct waiter *w, const struct lease_status *st)
 {
 	struct engine *engine = w->api->engine;
 	struct mapping *m = w->mapping;
 	const struct lease_problem *p = &st->problem;
-	bool release = w->one_shot_wish;
+	/* What is permanent, or what a connection holds, is not this call's to end. */
+	bool release = w->one_shot_wish && m->holders == 0 &&
+		       m->context.persistence == PERSISTENCE_LEASE;
 
 	if (!m->gateway)
 		fail_no_gateway(w);

@@ -297,6 +297,19 @@ def test_a_section_taken_away_while_natd_is_away_leaves_no_rule(place, router, r
     assert natd.mappings() == []
 
 
+def test_a_request_that_fails_does_not_end_what_others_want(place, router, run):
+    natd = run("[Mapping web]\nProtocols=tcp\nInternalPort=40037\n")
+    with natd.connect() as c:
+        next(c.more(INTERFACE + "RequestMapping", protocols=["udp"], internalPort=40038))
+        for protocol, port in (("tcp", 40037), ("udp", 40038)):
+            assert error_of(natd, "RequestMapping", protocols=[protocol], internalPort=port)[0] == (
+                INTERFACE + "NoMethodAvailable")
+        assert len(natd.mappings()) == 2
+        router.start()
+        natd.call("RenewMapping")
+        wait_until(lambda: router.rules() == {rule("tcp", 40037), rule("udp", 40038)}, 75, "both")
+
+
 def test_a_taken_port(place, router, run, neighbour):
     router.start()
     assert h.nat_pmp(neighbour, "192.168.1.1", 1, 40034, 40034, 600)
