@@ -78,6 +78,48 @@ gateways_json(struct engine *e, const char *ifname, enum addr_family family)
 	return list;
 }
 
+/* Those of gateways, and what STUN servers agree on that no gateway has said. */
+static cJSON *
+external_addresses_json(struct api *a)
+{
+	cJSON *list = api_external_addresses(a->engine), *seen;
+	static const enum addr_family families[] = { ADDR_IPV4, ADDR_IPV6 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+		char text[ADDR_TEXT_MAX];
+		struct addr address;
+		bool known = false;
+
+		if (stun_external(a->stun, families[i], &address) != STUN_AGREED)
+			continue;
+		addr_format(&address, text);
+		cJSON_ArrayForEach(seen, list)
+		{
+			const char *of = json_get_string(seen, "address");
+
+			known |= of && strcmp(of, text) == 0;
+		}
+		if (!known)
+			json_append_item(
+			    list, api_external_by_stun(a->engine, &address));
+	}
+	return list;
+}
+
+static cJSON *
+stun_servers_json(const struct stun *s)
+{
+	cJSON *list = cJSON_CreateArray();
+
+	for (size_t i = 0; i < stun_servers(s); i++) {
+		struct stun_server_status st;
+
+		stun_server_status(s, i, &st);
+		json_append_item(list, api_stun_server(&st));
+	}
+	return list;
+}
+
 static void
 status(struct varlink_call *call, const struct varlink_value *values, void *ctx)
 {
@@ -89,10 +131,10 @@ status(struct varlink_call *call, const struct varlink_value *values, void *ctx)
 	json_add_string(o, "version", NATD_VERSION);
 	json_add_item(o, "started",
 	    api_timestamp(a->started_realtime_us, a->started_boottime_us));
-	json_add_item(o, "externalAddresses", api_external_addresses(a->engine));
+	json_add_item(o, "externalAddresses", external_addresses_json(a));
 	json_add_item(o, "gateways", gateways_json(a->engine, NULL, ADDR_NONE));
 	json_add_array(o, "natBehaviors");
-	json_add_array(o, "stunServers");
+	json_add_item(o, "stunServers", stun_servers_json(a->stun));
 	count_mappings(a->engine, o);
 	varlink_reply(call, o);
 }
@@ -273,15 +315,6 @@ get_nat_behavior(struct varlink_call *call, const struct varlink_value *v, void 
 }
 
 static void
-get_reflexive_address(
-    struct varlink_call *call, const struct varlink_value *v, void *ctx)
-{
-	(void)v;
-	(void)ctx;
-	not_implemented(NATD_ERROR("GetReflexiveAddress"), call);
-}
-
-static void
 verify_mapping(struct varlink_call *call, const struct varlink_value *v, void *ctx)
 {
 	(void)v;
@@ -301,18 +334,6 @@ static const struct varlink_param behavior_params[] = {
 	{ .name = "interface", .type = VARLINK_STRING, .max = IF_NAMESIZE - 1 },
 	{ .name = "family", .type = VARLINK_ENUM, .values = api_family_values },
 	{ .name = "refresh", .type = VARLINK_BOOL },
-	{ .name = NULL },
-};
-
-static const struct varlink_param reflexive_params[] = {
-	{ .name = "socketFileDescriptor",
-	    .type = VARLINK_INT,
-	    .required = true,
-	    .min = 0,
-	    .max = 253 },
-	{ .name = "server", .type = VARLINK_STRING, .max = 255 },
-	{ .name = "timeoutUSec", .type = VARLINK_INT, .min = 0, .max = INT64_MAX },
-	{ .name = "keepAliveUSec", .type = VARLINK_INT, .min = 0, .max = INT64_MAX },
 	{ .name = NULL },
 };
 
@@ -408,8 +429,8 @@ static const char service_description[] = "# Common methods of services\n"
 					  "error InconsistentState()\n";
 
 int
-api_new(struct loop *loop, struct engine *engine, struct varlink_server *server,
-    const struct api_hooks *hooks, struct api **ret)
+api_new(struct loop *loop, struct engine *engine, struct stun *stun,
+    struct varlink_server *server, const struct api_hooks *hooks, struct api **ret)
 {
 	struct api *a = calloc(1, sizeof(*a));
 	int r;
@@ -418,6 +439,7 @@ api_new(struct loop *loop, struct engine *engine, struct varlink_server *server,
 		return -ENOMEM;
 	a->loop = loop;
 	a->engine = engine;
+	a->stun = stun;
 	a->server = server;
 	a->hooks = *hooks;
 	a->started_realtime_us = loop_realtime_usec();

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "daemon/engine.h"
+#include "daemon/stun.h"
 #include "daemon/varlink.h"
 
 struct api; /* opaque */
@@ -18,8 +19,8 @@ struct api_hooks {
 	void *ctx;
 };
 
-int api_new(struct loop *loop, struct engine *engine, struct varlink_server *server,
-    const struct api_hooks *hooks, struct api **ret);
+int api_new(struct loop *loop, struct engine *engine, struct stun *stun,
+    struct varlink_server *server, const struct api_hooks *hooks, struct api **ret);
 struct api *api_free(struct api *a);
 
 /* The metrics in Prometheus' text format 0.0.4, to be freed; NULL: out of memory. */

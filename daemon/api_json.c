@@ -386,6 +386,44 @@ api_external_address(const struct gateway *g)
 }
 
 cJSON *
+api_external_by_stun(struct engine *e, const struct addr *address)
+{
+	cJSON *o = cJSON_CreateObject();
+	const char *ifname = "";
+	char text[ADDR_TEXT_MAX];
+
+	for (size_t i = 0; i < engine_gateways(e); i++) {
+		const struct netmon_uplink *u = gateway_uplink(engine_gateway(e, i));
+
+		if (u->is_default &&
+		    (u->family == AF_INET6) == (address->family == ADDR_IPV6))
+			ifname = u->name;
+	}
+	json_add_string(o, "family", family_name(address->family));
+	json_add_string(o, "address", addr_format(address, text));
+	json_add_bool(o, "isGlobal", addr_is_global(address));
+	json_add_string(o, "interface", ifname);
+	json_add_string(o, "source", "stun");
+	return o;
+}
+
+cJSON *
+api_stun_server(const struct stun_server_status *st)
+{
+	cJSON *o = cJSON_CreateObject();
+
+	json_add_string(o, "name", st->name);
+	add_endpoint(o, "endpoint", &st->endpoint.addr, st->endpoint.port);
+	if (st->round_trip_us >= 0)
+		json_add_int(o, "roundTripUSec", st->round_trip_us);
+	if (st->success_rate >= 0)
+		json_add_int(o, "successRate", st->success_rate);
+	json_add_int(o, "consecutiveFailures", st->failures_in_a_row);
+	json_add_string(o, "circuit", stun_circuit_name(st->circuit));
+	return o;
+}
+
+cJSON *
 api_external_addresses(struct engine *e)
 {
 	cJSON *list = cJSON_CreateArray();

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "daemon/engine.h"
+#include "daemon/stun.h"
 
 /* Who may see owner fields of a mapping. */
 struct api_viewer {
@@ -21,6 +22,9 @@ cJSON *api_gateway(const struct gateway *g);
 /* One per family and gateway with a known or direct external address. */
 cJSON *api_external_addresses(struct engine *e);
 cJSON *api_external_address(const struct gateway *g); /* NULL: none is known */
+/* The address that STUN servers agree on, as one of the default uplink. */
+cJSON *api_external_by_stun(struct engine *e, const struct addr *address);
+cJSON *api_stun_server(const struct stun_server_status *st);
 cJSON *api_timestamp(int64_t realtime_us, int64_t boottime_us);
 cJSON *api_finding(
     const char *severity, const char *code, const char *message, const char *hint);

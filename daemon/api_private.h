@@ -12,6 +12,7 @@
 struct api {
 	struct loop *loop;
 	struct engine *engine;
+	struct stun *stun;
 	struct varlink_server *server;
 	struct api_hooks hooks;
 	int64_t started_realtime_us, started_boottime_us;
@@ -33,6 +34,11 @@ void request_mapping(
     struct varlink_call *call, const struct varlink_value *values, void *ctx);
 extern const struct varlink_param release_params[];
 void release_mapping(
+    struct varlink_call *call, const struct varlink_value *values, void *ctx);
+
+/* reflexive.c */
+extern const struct varlink_param reflexive_params[];
+void get_reflexive_address(
     struct varlink_call *call, const struct varlink_value *values, void *ctx);
 
 /* monitor.c */

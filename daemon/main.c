@@ -19,6 +19,7 @@
 #include "daemon/notify.h"
 #include "daemon/options.h"
 #include "daemon/state.h"
+#include "daemon/stun.h"
 #include "daemon/varlink.h"
 #include "netmon/netmon.h"
 #include "proto/json.h"
@@ -32,6 +33,7 @@ struct natd {
 	struct state *state;
 	struct netmon *net;
 	struct engine *engine;
+	struct stun *stun;
 	struct varlink_server *server;
 	struct api *api;
 	struct metrics_http *metrics;
@@ -138,6 +140,7 @@ reload(void *ctx, cJSON **ret_changed, cJSON **ret_restart, char file[static 256
 		if (!n->options.has_log_level)
 			log_set_level(conf->log_level);
 		engine_set_conf(n->engine, conf);
+		stun_set_conf(n->stun, conf);
 		conf_free(old);
 		log_notice("configuration read, %zu changes", changes.count);
 	}
@@ -370,7 +373,9 @@ start(struct natd *n)
 	if (r == 0)
 		r = engine_new(n->loop, n->conf, n->net, n->state, &n->engine);
 	if (r == 0)
-		r = api_new(n->loop, n->engine, n->server, &hooks, &n->api);
+		r = stun_new(n->loop, n->conf, n->engine, &n->stun);
+	if (r == 0)
+		r = api_new(n->loop, n->engine, n->stun, n->server, &hooks, &n->api);
 	if (r < 0) {
 		log_error_with(
 		    MESSAGE(MESSAGE_CANNOT_START), "cannot start: %s", strerror(-r));
@@ -389,6 +394,7 @@ natd_done(struct natd *n)
 	n->server = varlink_server_free(n->server);
 	n->metrics = metrics_http_free(n->metrics);
 	n->api = api_free(n->api);
+	n->stun = stun_free(n->stun);
 	n->engine = engine_free(n->engine);
 	n->net = netmon_free(n->net);
 	n->state = state_free(n->state);

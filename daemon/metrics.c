@@ -128,6 +128,31 @@ events(struct api *a, FILE *f)
 }
 
 static void
+stun(struct api *a, FILE *f)
+{
+	const struct stun_counters *c = stun_get_counters(a->stun);
+
+	family(f, "natd_stun_bindings", "gauge", "Sockets watched by STUN.");
+	fprintf(f, "natd_stun_bindings %u\n", c->watches);
+	counter(f, "natd_stun_requests_total", "Requests sent to STUN servers.",
+	    c->requests);
+	counter(f, "natd_stun_answers_total", "Answers of STUN servers.", c->answers);
+	counter(f, "natd_stun_failures_total",
+	    "STUN servers that did not answer in time, or refused.", c->failures);
+	counter(f, "natd_stun_address_changes_total",
+	    "Watched sockets that were seen at another address.", c->changes);
+	family(f, "natd_stun_server_up", "gauge",
+	    "Whether the circuit breaker of a STUN server is closed.");
+	for (size_t i = 0; i < stun_servers(a->stun); i++) {
+		struct stun_server_status st;
+
+		stun_server_status(a->stun, i, &st);
+		fprintf(f, "natd_stun_server_up{server=\"%s\"} %d\n", st.name,
+		    st.circuit == STUN_CIRCUIT_CLOSED);
+	}
+}
+
+static void
 gateways(struct api *a, FILE *f)
 {
 	family(f, "natd_gateway_up", "gauge", "Whether the router offers the method.");
@@ -247,6 +272,7 @@ metrics_text(struct api *a)
 	mappings(a, f);
 	events(a, f);
 	gateways(a, f);
+	stun(a, f);
 	clients(a, f);
 	process(a, f);
 	if (fclose(f) != 0) {

@@ -84,6 +84,13 @@ stun_binding_restart(struct stun_binding *b, msec_t now)
 	search(b, now);
 }
 
+void
+stun_binding_hurry(struct stun_binding *b, msec_t now)
+{
+	if (b->phase != STUN_BINDING_SEARCHING)
+		b->due_at = MIN(b->due_at, now);
+}
+
 int
 stun_binding_opened(struct stun_binding *b, const struct stun_chance *chance,
     unsigned slot, unsigned server, const struct endpoint *to,

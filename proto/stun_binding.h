@@ -95,6 +95,9 @@ struct stun_binding_step {
 void stun_binding_init(struct stun_binding *b, msec_t interval_ms, msec_t now);
 void stun_binding_set_interval(struct stun_binding *b, msec_t interval_ms);
 
+/* Something may have changed that the next keepalive would show: it is sent now. */
+void stun_binding_hurry(struct stun_binding *b, msec_t now);
+
 /* The network changed: everything is closed, found anew and told. */
 void stun_binding_restart(struct stun_binding *b, msec_t now);
 

@@ -459,6 +459,29 @@ test_network_change(void **state)
 }
 
 static void
+test_hurry(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_init(&w, 10);
+	run_until(&w, T0 + 5000);
+	w.sees[0] = seen(42000);
+	stun_binding_hurry(&w.b, w.now);
+	run_until(&w, T0 + 5020);
+	assert_int_equal(w.founds, 2);
+	assert_int_equal(w.opens, 1);
+	/* While it is asked nothing is asked twice. */
+	w.sends = 0;
+	stun_binding_hurry(&w.b, w.now);
+	pump(&w);
+	stun_binding_hurry(&w.b, w.now);
+	pump(&w);
+	assert_int_equal(w.sends, 1);
+	world_done(&w);
+}
+
+static void
 test_suspend(void **state)
 {
 	struct world w;
@@ -529,6 +552,7 @@ main(void)
 		cmocka_unit_test(test_all_dead),
 		cmocka_unit_test(test_no_server_then_one),
 		cmocka_unit_test(test_network_change),
+		cmocka_unit_test(test_hurry),
 		cmocka_unit_test(test_suspend),
 		cmocka_unit_test(test_many),
 	};

@@ -1,0 +1,416 @@
+/*
+ * stun.c - the configured STUN servers: their names, their health, what they agree on,
+ * and when all that has to be found out anew.
+ */
+#include "daemon/stun.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/log.h"
+#include "daemon/random.h"
+#include "daemon/stun_private.h"
+
+#define NAME_FRESH_MS (3600 * MSEC_PER_SEC)
+#define NAME_GOOD_MS (24 * 3600 * MSEC_PER_SEC) /* when the DNS is down */
+#define NAME_RETRY_MS (10 * MSEC_PER_SEC)
+
+static const char *const family_names[STUN_FAMILIES] = { "IPv4", "IPv6" };
+
+/* ---- names ---- */
+
+/* Watches that have no server yet may have one now. */
+static void
+tell_watches(struct stun *s)
+{
+	for (struct stun_watch *w = s->watches; w; w = w->next)
+		stun_watch_more(w);
+	for (unsigned row = 0; row < STUN_FAMILIES; row++)
+		if (s->looks[row])
+			stun_watch_more(s->looks[row]);
+}
+
+static void
+on_resolved(int error, const struct endpoint *list, size_t n, bool last, void *ctx)
+{
+	struct stun_server *server = ctx;
+
+	if (last)
+		server->resolve = NULL;
+	server->more_to_come = !last;
+	server->error = error;
+	if (error == 0) {
+		memcpy(server->list, list, n * sizeof(*list));
+		server->count = n;
+		server->resolved_at = loop_now();
+		server->failed_at = 0;
+	} else {
+		server->failed_at = loop_now();
+		log_info("STUN server %s: %s", server->uri.host,
+		    error == -ENOENT ? "no such name" : "its name is not resolved");
+	}
+	tell_watches(server->stun);
+}
+
+bool
+stun_server_resolve(struct stun_server *server)
+{
+	const struct resolve_question q = {
+		.host = server->uri.host,
+		.port = server->uri.port,
+		.default_port = stun_transport_port(STUN_UDP),
+		.service = "_stun._udp",
+	};
+	msec_t now = loop_now();
+
+	if (server->count && now - server->resolved_at > NAME_GOOD_MS)
+		server->count = 0;
+	if (server->resolve)
+		return server->count == 0;
+	if (server->count && now - server->resolved_at < NAME_FRESH_MS)
+		return false;
+	if (server->failed_at && now - server->failed_at < NAME_RETRY_MS)
+		return false;
+	server->error = resolve_start(
+	    server->stun->loop, &q, on_resolved, server, &server->resolve);
+	if (server->error < 0) {
+		server->resolve = NULL;
+		server->failed_at = now;
+	}
+	return server->resolve && server->count == 0;
+}
+
+bool
+stun_server_address(
+    const struct stun_server *server, unsigned row, struct endpoint *ret)
+{
+	unsigned count = 0, at;
+
+	for (size_t i = 0; i < server->count; i++)
+		count += stun_row(server->list[i].addr.family) == row;
+	if (count == 0)
+		return false;
+	at = server->next[row] % count;
+	for (size_t i = 0; i < server->count; i++)
+		if (stun_row(server->list[i].addr.family) == row && at-- == 0) {
+			*ret = server->list[i];
+			return true;
+		}
+	return false;
+}
+
+void
+stun_server_done(struct stun_server *server)
+{
+	server->resolve = resolve_cancel(server->resolve);
+}
+
+/* ---- the network ---- */
+
+static void
+digest(uint64_t *sum, const void *bytes, size_t len)
+{
+	const uint8_t *b = bytes;
+
+	/* FNV-1a: only a difference counts. */
+	while (len--)
+		*sum = (*sum ^ *b++) * UINT64_C(0x100000001b3);
+}
+
+static uint64_t
+network_digest(const struct engine *e)
+{
+	uint64_t sum = UINT64_C(0xcbf29ce484222325);
+
+	for (size_t i = 0; i < engine_gateways(e); i++) {
+		const struct netmon_uplink *u = gateway_uplink(engine_gateway(e, i));
+
+		digest(&sum, &u->ifindex, sizeof(u->ifindex));
+		digest(&sum, &u->family, sizeof(u->family));
+		digest(&sum, u->gateway.bytes, sizeof(u->gateway.bytes));
+		digest(&sum, u->source.bytes, sizeof(u->source.bytes));
+		digest(&sum, &u->is_default, sizeof(u->is_default));
+		digest(&sum, &u->running, sizeof(u->running));
+	}
+	return sum;
+}
+
+static void
+stop_look(struct stun *s, unsigned row)
+{
+	s->looks[row] = stun_watch_stop(s->looks[row]);
+}
+
+static void
+network_changed(struct stun *s)
+{
+	stun_pool_network_changed(&s->pool);
+	for (unsigned row = 0; row < STUN_FAMILIES; row++) {
+		stop_look(s, row);
+		s->agreed[row] = STUN_UNKNOWN;
+		s->lifetime_s[row] = 0;
+	}
+	for (unsigned i = 0; i < s->pool.count; i++)
+		s->servers[i].failed_at = 0;
+	for (struct stun_watch *w = s->watches; w; w = w->next) {
+		if (w->own)
+			w->own->failed_at = 0;
+		stun_watch_restart(w);
+	}
+}
+
+static void
+on_engine_event(struct engine_observer *o, enum engine_event event,
+    const struct mapping *m, const struct gateway *g)
+{
+	struct stun *s = (struct stun *)((char *)o - offsetof(struct stun, observer));
+	uint64_t now;
+
+	(void)m;
+	(void)g;
+	switch (event) {
+	case ENGINE_GATEWAY_CHANGED:
+	case ENGINE_STATE_CHANGED:
+		now = network_digest(s->engine);
+		if (now != s->network)
+			network_changed(s);
+		s->network = now;
+		break;
+	case ENGINE_EXTERNAL_CHANGED:
+		/* The router has another address: so have all bindings. */
+		for (struct stun_watch *w = s->watches; w; w = w->next)
+			stun_watch_hurry(w);
+		break;
+	case ENGINE_MAPPING_ADDED:
+	case ENGINE_MAPPING_CHANGED:
+	case ENGINE_MAPPING_REMOVED:
+		break;
+	}
+}
+
+void
+stun_source(const struct stun *s, enum addr_family family, struct sock_from *ret)
+{
+	*ret = (struct sock_from) { .local = { .family = family } };
+	for (size_t i = 0; i < engine_gateways(s->engine); i++) {
+		const struct netmon_uplink *u =
+		    gateway_uplink(engine_gateway(s->engine, i));
+		struct addr source = gateway_addr(&u->source, u->ifindex);
+
+		if (u->is_default && source.family == family) {
+			*ret = (struct sock_from) { source, u->name,
+				(unsigned)u->ifindex };
+			return;
+		}
+	}
+}
+
+/* ---- two opinions ---- */
+
+static void look(struct stun *s, unsigned row);
+
+static void
+look_found(const struct stun_report *r, void *ctx)
+{
+	struct stun *s = ctx;
+	unsigned row = stun_row(r->reflexive.addr.family);
+
+	stop_look(s, row);
+	if (s->agreed[row] != STUN_AGREED)
+		look(s, row);
+}
+
+static void
+look_lost4(const char *reason, bool offline, void *ctx)
+{
+	(void)reason;
+	(void)offline;
+	stop_look(ctx, 0);
+}
+
+static void
+look_lost6(const char *reason, bool offline, void *ctx)
+{
+	(void)reason;
+	(void)offline;
+	stop_look(ctx, 1);
+}
+
+/* Asks one more server than those that said something lately. */
+static void
+look(struct stun *s, unsigned row)
+{
+	const struct twin_app none = { .fd = -1, .ipv4 = row == 0, .ipv6 = row == 1 };
+	uint32_t said = 0, all = (1u << s->pool.count) - 1;
+	msec_t now = loop_now();
+
+	for (unsigned i = 0; i < s->pool.count; i++) {
+		const struct stun_opinion *o = &s->pool.opinions[row][i];
+
+		if (o->seen.family != ADDR_NONE && now - o->at <= STUN_OPINION_MS)
+			said |= 1u << i;
+	}
+	if (said == all || s->looks[row] ||
+	    stun_watch_new(s, &none, &s->looks[row]) < 0)
+		return;
+	s->looks[row]->tried[row] = said;
+	s->looks[row]->hooks =
+	    (struct stun_watch_hooks) { look_found, row ? look_lost6 : look_lost4, s };
+}
+
+void
+stun_said(struct stun *s, unsigned server, const struct endpoint *from,
+    const struct addr *seen)
+{
+	unsigned row = stun_row(seen->family);
+	enum stun_agreement before = s->agreed[row], now;
+	struct addr address = { .family = ADDR_NONE };
+	char text[ADDR_TEXT_MAX];
+
+	stun_pool_opinion(&s->pool, server, &from->addr, seen, loop_now());
+	now = stun_pool_agreement(&s->pool, seen->family, loop_now(), &address);
+	if (now == STUN_AGREED &&
+	    (before != STUN_AGREED || !addr_equal(&address, &s->external[row]))) {
+		s->external[row] = address;
+		log_info("%s address outside: %s, say two independent STUN servers",
+		    family_names[row], addr_format(&address, text));
+	} else if (now != STUN_AGREED && before == STUN_AGREED) {
+		log_notice("STUN servers no longer agree on our %s address outside",
+		    family_names[row]);
+	}
+	s->agreed[row] = now;
+	if (now != STUN_AGREED)
+		look(s, row);
+}
+
+enum stun_agreement
+stun_external(const struct stun *s, enum addr_family family, struct addr *ret)
+{
+	return stun_pool_agreement(&s->pool, family, loop_now(), ret);
+}
+
+/* ---- settings ---- */
+
+msec_t
+stun_interval(const struct stun *s, unsigned row)
+{
+	if (s->lifetime_s[row] == 0)
+		return STUN_KEEPALIVE_MS;
+	return (msec_t)s->lifetime_s[row] * MSEC_PER_SEC * 7 / 10;
+}
+
+void
+stun_set_lifetime(struct stun *s, enum addr_family family, unsigned lifetime_s)
+{
+	s->lifetime_s[stun_row(family)] = lifetime_s;
+}
+
+static bool
+same_servers(const struct stun *s, const struct conf_stun_servers *conf)
+{
+	if (s->pool.count != conf->count)
+		return false;
+	for (unsigned i = 0; i < conf->count; i++)
+		if (strcmp(s->servers[i].uri.host, conf->list[i].host) != 0 ||
+		    s->servers[i].uri.port != conf->list[i].port)
+			return false;
+	return true;
+}
+
+void
+stun_set_conf(struct stun *s, const struct conf *conf)
+{
+	const struct conf_stun_servers *servers = &conf->stun_servers;
+
+	if (same_servers(s, servers))
+		return;
+	for (unsigned i = 0; i < s->pool.count; i++)
+		stun_server_done(&s->servers[i]);
+	memset(s->servers, 0, sizeof(s->servers));
+	stun_pool_init(&s->pool, servers->count);
+	for (unsigned i = 0; i < s->pool.count; i++) {
+		s->servers[i].stun = s;
+		s->servers[i].uri = servers->list[i];
+		stun_uri_format(&servers->list[i], s->servers[i].name);
+	}
+	network_changed(s);
+}
+
+/* ---- what is known ---- */
+
+size_t
+stun_servers(const struct stun *s)
+{
+	return s->pool.count;
+}
+
+void
+stun_server_status(const struct stun *s, size_t i, struct stun_server_status *ret)
+{
+	const struct stun_server *server = &s->servers[i];
+	const struct stun_health *h = &s->pool.servers[i];
+
+	*ret = (struct stun_server_status) {
+		.name = server->name,
+		.round_trip_us = h->rtt.at ? h->rtt.smoothed_us : -1,
+		.success_rate = stun_pool_success_rate(&s->pool, (unsigned)i),
+		.failures_in_a_row = h->failures_in_a_row,
+		.circuit = stun_pool_circuit(&s->pool, (unsigned)i, loop_now()),
+	};
+	if (!stun_server_address(server, 0, &ret->endpoint) &&
+	    !stun_server_address(server, 1, &ret->endpoint))
+		ret->endpoint = (struct endpoint) { .addr = { .family = ADDR_NONE } };
+}
+
+const struct stun_counters *
+stun_get_counters(const struct stun *s)
+{
+	return &s->counters;
+}
+
+/* ---- life ---- */
+
+int
+stun_new(struct loop *loop, const struct conf *conf, struct engine *engine,
+    struct stun **ret)
+{
+	struct stun *s = calloc(1, sizeof(*s));
+	uint8_t seed[CRYPTO_RNG_SEED_LEN];
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	random_fill(seed, sizeof(seed));
+	r = crypto_rng_new(seed, &s->ids);
+	crypto_wipe(seed, sizeof(seed));
+	if (r < 0) {
+		free(s);
+		return r;
+	}
+	s->loop = loop;
+	s->engine = engine;
+	s->rng.state = random_u64();
+	s->chance = (struct stun_chance) { s->ids, &s->rng };
+	s->network = network_digest(engine);
+	s->observer.event = on_engine_event;
+	engine_observe(engine, &s->observer);
+	stun_set_conf(s, conf);
+	*ret = s;
+	return 0;
+}
+
+struct stun *
+stun_free(struct stun *s)
+{
+	if (!s)
+		return NULL;
+	engine_unobserve(s->engine, &s->observer);
+	for (unsigned row = 0; row < STUN_FAMILIES; row++)
+		stop_look(s, row);
+	for (unsigned i = 0; i < s->pool.count; i++)
+		stun_server_done(&s->servers[i]);
+	crypto_rng_free(s->ids);
+	free(s);
+	return NULL;
+}

@@ -1,0 +1,82 @@
+/*
+ * stun.h - how this host looks from outside: the configured STUN servers, and the
+ * sockets that are watched through them.
+ *
+ * Nothing is resolved or asked until somebody wants to know.  Then names are resolved
+ * without waiting, servers join as in proto/stun_binding.h, and once one has answered a
+ * second, independent one is asked from a socket of our own, so that the address is
+ * published by two or not at all.
+ */
+#pragma once
+
+#include "daemon/conf.h"
+#include "daemon/engine.h"
+#include "daemon/loop.h"
+#include "daemon/twin.h"
+#include "proto/stun_pool.h"
+#include "proto/stun_uri.h"
+
+struct stun;       /* opaque: the service */
+struct stun_watch; /* opaque: one application's socket */
+
+/* conf and engine are borrowed.  0 or -errno. */
+int stun_new(struct loop *loop, const struct conf *conf, struct engine *engine,
+    struct stun **ret);
+/* All watches are stopped before. */
+struct stun *stun_free(struct stun *s);
+void stun_set_conf(struct stun *s, const struct conf *conf);
+
+/* How long a UDP binding lives on the way out, as measured; 0: not known.  Keepalives
+ * that nobody asked another interval for come after 0.7 of that. */
+void stun_set_lifetime(struct stun *s, enum addr_family family, unsigned lifetime_s);
+
+/* ---- watching a socket ---- */
+
+struct stun_report {
+	struct endpoint local, reflexive, server;
+	msec_t keepalive_ms;
+};
+
+/* The watch may be stopped from within. */
+struct stun_watch_hooks {
+	/* The first address, and each other one. */
+	void (*found)(const struct stun_report *r, void *ctx);
+	/* Nobody answered, or nobody could be asked: offline, there is no way to any
+	 * server.  Later it is tried again. */
+	void (*lost)(const char *reason, bool offline, void *ctx);
+	void *ctx;
+};
+
+/*
+ * Takes app->fd in any case.  server NULL: the configured ones.  keepalive_ms 0: as the
+ * lifetime allows.  0 with *ret; -ENODATA: no server is configured; -errno.
+ */
+int stun_watch_start(struct stun *s, const struct twin_app *app,
+    const struct stun_uri *server, msec_t keepalive_ms,
+    const struct stun_watch_hooks *hooks, struct stun_watch **ret);
+/* NULL is fine; returns NULL. */
+struct stun_watch *stun_watch_stop(struct stun_watch *w);
+
+/* ---- what is known ---- */
+
+struct stun_server_status {
+	const char *name;         /* as configured, borrowed */
+	struct endpoint endpoint; /* ADDR_NONE: not resolved */
+	int64_t round_trip_us;    /* -1: not known */
+	int success_rate;         /* percent, -1: never asked */
+	unsigned failures_in_a_row;
+	enum stun_circuit circuit;
+};
+
+size_t stun_servers(const struct stun *s);
+void stun_server_status(const struct stun *s, size_t i, struct stun_server_status *ret);
+
+/* What independent servers agree on; see stun_pool_agreement(). */
+enum stun_agreement
+stun_external(const struct stun *s, enum addr_family family, struct addr *ret);
+
+struct stun_counters {
+	uint64_t requests, answers, failures, changes;
+	unsigned watches;
+};
+const struct stun_counters *stun_get_counters(const struct stun *s);

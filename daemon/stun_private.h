@@ -1,0 +1,102 @@
+/*
+ * stun_private.h - shared by stun.c (servers, their names, who is asked) and
+ * stun_watch.c (one binding with its sockets).  Nobody else includes this.
+ */
+#pragma once
+
+#include "daemon/resolve.h"
+#include "daemon/sock.h"
+#include "daemon/stun.h"
+#include "proto/stun_binding.h"
+
+#define STUN_FAMILIES 2 /* IPv4, IPv6 */
+
+struct stun_server {
+	struct stun *stun;
+	struct stun_uri uri;
+	char name[STUN_URI_MAX];
+	struct resolve *resolve;
+	bool more_to_come;                 /* another family of its addresses */
+	struct endpoint list[RESOLVE_MAX]; /* the last good answer */
+	size_t count;
+	unsigned next[STUN_FAMILIES];  /* which address: another one after a failure */
+	msec_t resolved_at, failed_at; /* 0: never */
+	int error;
+};
+
+struct stun_slot {
+	struct stun_watch *watch;
+	int fd; /* -1: closed */
+	struct event *event;
+	struct endpoint local;
+	uint8_t family; /* its row */
+};
+
+/* A watched socket; with app.fd -1 a look from a socket of our own. */
+struct stun_watch {
+	struct stun_watch *next;
+	struct stun *stun;
+	struct twin_app app;
+	struct stun_watch_hooks hooks;
+	struct stun_server *own; /* the one server the caller wants, or NULL */
+	bool fixed_interval;
+	bool *gone; /* set when it is stopped while it runs */
+	struct stun_binding binding;
+	struct stun_slot slots[STUN_BINDING_ATTEMPTS];
+	struct timer timer;
+	uint32_t tried[STUN_FAMILIES]; /* servers asked in this search */
+	unsigned opens;
+	int error; /* why the last one could not be asked */
+	struct stun_report told;
+};
+
+struct stun {
+	struct loop *loop;
+	struct engine *engine;
+	struct engine_observer observer;
+	struct crypto_rng *ids;
+	struct rng rng;
+	struct stun_chance chance;
+	struct stun_pool pool;
+	struct stun_server servers[STUN_POOL_MAX];
+	struct stun_watch *watches;
+	struct stun_watch *looks[STUN_FAMILIES]; /* second opinions */
+	enum stun_agreement agreed[STUN_FAMILIES];
+	struct addr external[STUN_FAMILIES];
+	unsigned lifetime_s[STUN_FAMILIES];
+	uint64_t network; /* a digest of the uplinks */
+	struct stun_counters counters;
+};
+
+static inline unsigned
+stun_row(enum addr_family family)
+{
+	return family == ADDR_IPV6;
+}
+
+/* stun.c */
+
+/* Asks for the addresses of a server if that is due.  Whether there may be news. */
+bool stun_server_resolve(struct stun_server *server);
+/* The address to ask now, of the family's row; false: it has none. */
+bool stun_server_address(
+    const struct stun_server *server, unsigned row, struct endpoint *ret);
+/* Forgets names under way. */
+void stun_server_done(struct stun_server *server);
+/* The keepalive interval of a binding of the family. */
+msec_t stun_interval(const struct stun *s, unsigned row);
+/* A configured server said what our address is. */
+void stun_said(struct stun *s, unsigned server, const struct endpoint *from,
+    const struct addr *seen);
+/* The source of a look of our own. */
+void stun_source(const struct stun *s, enum addr_family family, struct sock_from *ret);
+
+/* stun_watch.c */
+int stun_watch_new(struct stun *s, const struct twin_app *app, struct stun_watch **ret);
+/* In the next turn. */
+void stun_watch_kick(struct stun_watch *w);
+/* Another network. */
+void stun_watch_restart(struct stun_watch *w);
+/* A name was resolved. */
+void stun_watch_more(struct stun_watch *w);
+void stun_watch_hurry(struct stun_watch *w);

@@ -1,0 +1,499 @@
+/*
+ * stun_watch.c - one binding with its sockets: twins of an application's socket, or
+ * sockets of our own for a second opinion.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "daemon/stun_private.h"
+
+#define DATAGRAMS_PER_TURN 16
+#define ANSWER_MAX 1500
+#define OWN_SERVER 0xff
+
+static void pump(struct stun_watch *w);
+
+/* ---- sockets ---- */
+
+static void
+close_slot(struct stun_slot *slot)
+{
+	if (slot->event)
+		event_free(slot->event);
+	if (slot->fd >= 0)
+		close(slot->fd);
+	slot->event = NULL;
+	slot->fd = -1;
+}
+
+static bool
+is_pooled(const struct stun_watch *w)
+{
+	return w->own == NULL;
+}
+
+static void
+take_outcome(struct stun_watch *w, unsigned slot, enum stun_client_outcome outcome,
+    const struct stun_client_answer *answer)
+{
+	struct stun *s = w->stun;
+	unsigned server = w->binding.attempts[slot].server;
+	bool recovered;
+
+	if (outcome != STUN_CLIENT_ANSWERED)
+		return;
+	s->counters.answers++;
+	if (!is_pooled(w))
+		return;
+	recovered =
+	    stun_pool_circuit(&s->pool, server, loop_now()) != STUN_CIRCUIT_CLOSED;
+	stun_pool_answered(&s->pool, server, answer->round_trip_ms, loop_now());
+	/* Those that rest because of it need not rest to the end. */
+	for (struct stun_watch *o = s->watches; o && recovered; o = o->next)
+		stun_watch_more(o);
+	stun_said(
+	    s, server, &w->binding.attempts[slot].client.server, &answer->mapped.addr);
+}
+
+static void
+on_readable(evutil_socket_t fd, short what, void *ctx)
+{
+	struct stun_slot *slot = ctx;
+	struct stun_watch *w = slot->watch;
+	unsigned at = (unsigned)(slot - w->slots);
+	uint8_t buf[ANSWER_MAX];
+
+	(void)what;
+	for (unsigned i = 0; i < DATAGRAMS_PER_TURN; i++) {
+		struct stun_client_answer answer;
+		ssize_t n = recv(fd, buf, sizeof(buf), MSG_DONTWAIT);
+
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			break;
+		if (n < 0)
+			stun_binding_error(&w->binding, at, -errno, loop_now());
+		else
+			take_outcome(w, at,
+			    stun_binding_receive(&w->binding, at, &w->stun->chance, buf,
+				(size_t)n, loop_now(), &answer),
+			    &answer);
+	}
+	pump(w);
+}
+
+static int
+socket_to(struct stun_watch *w, const struct endpoint *to, struct endpoint *ret_local)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	struct sock_from from;
+	int fd;
+
+	if (w->app.fd >= 0)
+		return twin_open(&w->app, to, ret_local);
+	stun_source(w->stun, to->addr.family, &from);
+	fd = sock_connected_udp(&from, to);
+	if (fd >= 0 && getsockname(fd, (struct sockaddr *)&ss, &len) == 0)
+		*ret_local = sock_endpoint(&ss);
+	return fd;
+}
+
+static int
+open_slot(struct stun_watch *w, unsigned at, unsigned server, const struct endpoint *to)
+{
+	struct stun *s = w->stun;
+	struct stun_slot *slot = &w->slots[at];
+	const struct stun_rtt *rtt =
+	    server == OWN_SERVER ? NULL : &s->pool.servers[server].rtt;
+	int r;
+
+	slot->fd = socket_to(w, to, &slot->local);
+	if (slot->fd < 0)
+		return slot->fd;
+	slot->family = (uint8_t)stun_row(to->addr.family);
+	slot->event = event_new(
+	    loop_base(s->loop), slot->fd, EV_READ | EV_PERSIST, on_readable, slot);
+	if (slot->event && event_add(slot->event, NULL) == 0)
+		r = stun_binding_opened(
+		    &w->binding, &s->chance, at, server, to, rtt, loop_now());
+	else
+		r = -ENOMEM;
+	if (r < 0)
+		close_slot(slot);
+	return r;
+}
+
+/* ---- choice ---- */
+
+static bool
+speaks(const struct stun_watch *w, unsigned row)
+{
+	return row ? w->app.ipv6 : w->app.ipv4;
+}
+
+/* Those of the family that are resolved and were not tried. */
+static uint32_t
+candidates(const struct stun_watch *w, unsigned row)
+{
+	uint32_t mask = 0;
+	struct endpoint e;
+
+	if (!speaks(w, row))
+		return 0;
+	if (!is_pooled(w))
+		return !(w->tried[row] & 1) && stun_server_address(w->own, row, &e);
+	for (unsigned i = 0; i < w->stun->pool.count; i++)
+		if (stun_server_address(&w->stun->servers[i], row, &e))
+			mask |= 1u << i;
+	return mask & ~w->tried[row];
+}
+
+/* The next to be asked, IPv6 and IPv4 in turn (RFC 8305 section 4); false: none. */
+static bool
+choose(struct stun_watch *w, unsigned *ret_server, unsigned *ret_row)
+{
+	unsigned first = w->opens % 2 ? 0 : 1;
+
+	for (unsigned i = 0; i < STUN_FAMILIES; i++) {
+		unsigned row = i ? 1 - first : first;
+		uint32_t mask = candidates(w, row);
+		int server = 0;
+
+		if (mask && is_pooled(w))
+			server = stun_pool_choose(
+			    &w->stun->pool, mask, &w->stun->rng, loop_now());
+		if (!mask || server < 0)
+			continue;
+		w->tried[row] |= 1u << server;
+		*ret_server = (unsigned)server;
+		*ret_row = row;
+		return true;
+	}
+	return false;
+}
+
+static void
+open_next(struct stun_watch *w, unsigned slot)
+{
+	unsigned server, row;
+
+	while (choose(w, &server, &row)) {
+		const struct stun_server *of =
+		    is_pooled(w) ? &w->stun->servers[server] : w->own;
+		struct endpoint to;
+		int r = -ENOENT;
+
+		if (stun_server_address(of, row, &to))
+			r = open_slot(w, slot, is_pooled(w) ? server : OWN_SERVER, &to);
+		if (r >= 0) {
+			w->opens++;
+			return;
+		}
+		w->error = r;
+		/* No way there is the network's fault, not the server's. */
+		if (is_pooled(w))
+			stun_pool_unused(&w->stun->pool, server);
+	}
+	stun_binding_none(&w->binding, slot, loop_now());
+}
+
+static void
+reopen(struct stun_watch *w, const struct stun_binding_step *step)
+{
+	close_slot(&w->slots[step->slot]);
+	if (open_slot(w, step->slot, step->server, &step->to) < 0)
+		stun_binding_none(&w->binding, step->slot, loop_now());
+}
+
+/* ---- what the machine says ---- */
+
+static void
+send_request(struct stun_watch *w, const struct stun_binding_step *step)
+{
+	w->stun->counters.requests++;
+	/* A send may deliver the error of an earlier one; a full queue is a loss. */
+	if (send(w->slots[step->slot].fd, step->buf, sizeof(step->buf), MSG_NOSIGNAL) <
+		0 &&
+	    errno != EAGAIN)
+		stun_binding_error(&w->binding, step->slot, -errno, loop_now());
+}
+
+static void
+close_one(struct stun_watch *w, const struct stun_binding_step *step)
+{
+	struct stun *s = w->stun;
+	unsigned row = w->slots[step->slot].family;
+
+	close_slot(&w->slots[step->slot]);
+	s->counters.failures += step->failed;
+	if (!is_pooled(w)) {
+		w->own->next[row] += step->failed;
+		return;
+	}
+	s->servers[step->server].next[row] += step->failed;
+	if (step->failed)
+		stun_pool_failed(&s->pool, step->server, loop_now());
+	else
+		stun_pool_unused(&s->pool, step->server);
+}
+
+static bool
+names_pending(struct stun_watch *w)
+{
+	bool pending = false;
+
+	if (!is_pooled(w))
+		return stun_server_resolve(w->own);
+	for (unsigned i = 0; i < w->stun->pool.count; i++)
+		pending |= stun_server_resolve(&w->stun->servers[i]);
+	return pending;
+}
+
+static const char *
+reason_of(const struct stun_watch *w)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < w->stun->pool.count && is_pooled(w); i++)
+		any |= w->stun->servers[i].count > 0;
+	if (!is_pooled(w))
+		any = w->own->count > 0;
+	if (!any)
+		return !is_pooled(w) && w->own->error == -ENOENT
+			   ? "there is no such name"
+			   : "no name of a server could be resolved";
+	switch (-w->error) {
+	case 0:
+		return "no server answered";
+	case EADDRINUSE:
+		return "another socket has the port, too";
+	case EACCES:
+		return "the port is a privileged one";
+	default: /* of errno */
+		return strerror(-w->error);
+	}
+}
+
+static void
+tell_found(struct stun_watch *w)
+{
+	const struct stun_slot *slot = &w->slots[w->binding.holder];
+	struct stun_report r = {
+		.local = slot->local,
+		.reflexive = w->binding.reflexive,
+		.server = w->binding.server,
+		.keepalive_ms = w->binding.interval_ms,
+	};
+	bool same = endpoint_equal(&r.local, &w->told.local) &&
+		    endpoint_equal(&r.reflexive, &w->told.reflexive);
+
+	memset(w->tried, 0, sizeof(w->tried));
+	if (is_pooled(w))
+		w->tried[slot->family] =
+		    1u << w->binding.attempts[w->binding.holder].server;
+	w->error = 0;
+	if (!w->fixed_interval) {
+		stun_binding_set_interval(
+		    &w->binding, stun_interval(w->stun, slot->family));
+		r.keepalive_ms = w->binding.interval_ms;
+	}
+	if (same)
+		return;
+	w->stun->counters.changes += w->told.local.addr.family != ADDR_NONE;
+	w->told = r;
+	w->hooks.found(&r, w->hooks.ctx);
+}
+
+static void
+tell_lost(struct stun_watch *w)
+{
+	bool offline = w->error == -ENETUNREACH || w->error == -EADDRNOTAVAIL ||
+		       w->error == -ENETDOWN;
+
+	memset(w->tried, 0, sizeof(w->tried));
+	w->hooks.lost(reason_of(w), offline, w->hooks.ctx);
+}
+
+/* Whether to go on. */
+static bool
+act(struct stun_watch *w, enum stun_binding_act what,
+    const struct stun_binding_step *step)
+{
+	switch (what) {
+	case STUN_BINDING_WAIT:
+		timer_set(&w->timer, w->binding.wake_at);
+		return false;
+	case STUN_BINDING_OPEN:
+		open_next(w, step->slot);
+		break;
+	case STUN_BINDING_REOPEN:
+		reopen(w, step);
+		break;
+	case STUN_BINDING_SEND:
+		send_request(w, step);
+		break;
+	case STUN_BINDING_CLOSE:
+		close_one(w, step);
+		break;
+	case STUN_BINDING_FOUND:
+		tell_found(w);
+		break;
+	case STUN_BINDING_LOST:
+		/* While names are under way nobody has been asked in vain. */
+		if (!names_pending(w))
+			tell_lost(w);
+		break;
+	}
+	return true;
+}
+
+/* Does what there is to do; the owner may stop the watch meanwhile. */
+static void
+pump(struct stun_watch *w)
+{
+	bool gone = false;
+
+	w->gone = &gone;
+	while (!gone) {
+		struct stun_binding_step step;
+		enum stun_binding_act what =
+		    stun_binding_next(&w->binding, &w->stun->chance, loop_now(), &step);
+
+		/* Names are wanted when somebody is to be asked, not before. */
+		if (what == STUN_BINDING_OPEN)
+			names_pending(w);
+		if (!act(w, what, &step))
+			break;
+	}
+	if (!gone)
+		w->gone = NULL;
+}
+
+static void
+on_timer(void *ctx)
+{
+	pump(ctx);
+}
+
+void
+stun_watch_kick(struct stun_watch *w)
+{
+	timer_set(&w->timer, loop_now());
+}
+
+void
+stun_watch_restart(struct stun_watch *w)
+{
+	memset(w->tried, 0, sizeof(w->tried));
+	w->error = 0;
+	stun_binding_restart(&w->binding, loop_now());
+	stun_watch_kick(w);
+}
+
+void
+stun_watch_more(struct stun_watch *w)
+{
+	stun_binding_more(&w->binding, loop_now());
+	stun_watch_kick(w);
+}
+
+void
+stun_watch_hurry(struct stun_watch *w)
+{
+	stun_binding_hurry(&w->binding, loop_now());
+	stun_watch_kick(w);
+}
+
+/* ---- life ---- */
+
+int
+stun_watch_new(struct stun *s, const struct twin_app *app, struct stun_watch **ret)
+{
+	struct stun_watch *w = calloc(1, sizeof(*w));
+	int r;
+
+	if (!w)
+		return -ENOMEM;
+	w->stun = s;
+	w->app = *app;
+	for (unsigned i = 0; i < STUN_BINDING_ATTEMPTS; i++) {
+		w->slots[i].watch = w;
+		w->slots[i].fd = -1;
+	}
+	stun_binding_init(&w->binding, stun_interval(s, !app->ipv4), loop_now());
+	r = timer_init(&w->timer, s->loop, on_timer, w);
+	if (r < 0) {
+		free(w);
+		return r;
+	}
+	stun_watch_kick(w);
+	*ret = w;
+	return 0;
+}
+
+int
+stun_watch_start(struct stun *s, const struct twin_app *app,
+    const struct stun_uri *server, msec_t keepalive_ms,
+    const struct stun_watch_hooks *hooks, struct stun_watch **ret)
+{
+	struct stun_watch *w = NULL;
+	int r = server || s->pool.count ? stun_watch_new(s, app, &w) : -ENODATA;
+
+	if (r < 0) {
+		close(app->fd);
+		return r;
+	}
+	w->hooks = *hooks;
+	if (server) {
+		w->own = calloc(1, sizeof(*w->own));
+		if (!w->own) {
+			stun_watch_stop(w);
+			return -ENOMEM;
+		}
+		w->own->stun = s;
+		w->own->uri = *server;
+		stun_uri_format(server, w->own->name);
+	}
+	w->fixed_interval = keepalive_ms > 0;
+	if (keepalive_ms > 0)
+		stun_binding_set_interval(&w->binding, keepalive_ms);
+	w->next = s->watches;
+	s->watches = w;
+	s->counters.watches++;
+	*ret = w;
+	return 0;
+}
+
+struct stun_watch *
+stun_watch_stop(struct stun_watch *w)
+{
+	if (!w)
+		return NULL;
+	for (struct stun_watch **at = &w->stun->watches; *at; at = &(*at)->next)
+		if (*at == w) {
+			*at = w->next;
+			w->stun->counters.watches--;
+			break;
+		}
+	for (unsigned i = 0; i < STUN_BINDING_ATTEMPTS; i++) {
+		struct stun_attempt *a = &w->binding.attempts[i];
+
+		if (a->open && is_pooled(w))
+			stun_pool_unused(&w->stun->pool, a->server);
+		close_slot(&w->slots[i]);
+	}
+	if (w->own)
+		stun_server_done(w->own);
+	free(w->own);
+	timer_done(&w->timer);
+	if (w->app.fd >= 0)
+		close(w->app.fd);
+	if (w->gone)
+		*w->gone = true;
+	free(w);
+	return NULL;
+}
