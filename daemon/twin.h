@@ -4,8 +4,10 @@
  *
  * The kernel gives the twin what comes from that server and the application all else,
  * so a binding can be kept alive without reading the application's socket; not even
- * while the twin is made does it take a datagram that is not its own.  What is
- * impossible: the application cannot itself hear the server its twin is connected to.
+ * while the twin is made does it take a datagram that is not its own.  Two things are
+ * impossible: the application cannot itself hear the server its twin is connected to;
+ * and the kernel writes address and port of a connection one after the other, so for
+ * that nanosecond what comes from another port of the server's host is the twin's.
  */
 #pragma once
 

@@ -18,7 +18,7 @@ from varlink import VarlinkError
 METHOD = INTERFACE + "GetReflexiveAddress"
 SERVERS = "[Stun]\nServers=11.22.33.1, 11.22.33.2\n"
 UDP = socket.SOCK_DGRAM
-WAN, LAN = "11.22.33.44", "192.168.1.20"
+WAN, LAN, PEER = "11.22.33.44", "192.168.1.20", "11.22.33.3"
 
 
 @pytest.fixture
@@ -321,10 +321,11 @@ def echo(s, stop):
 def move(place, s, count):
     """count datagrams there and back; what came back, sorted."""
     stop, back = threading.Event(), []
-    with place.internet.socket(kind=UDP, bind=("11.22.33.1", 7777), timeout_s=0.2) as peer:
+    place.internet.ip(f"addr add {PEER}/24 dev eth0")
+    with place.internet.socket(kind=UDP, bind=(PEER, 7777), timeout_s=0.2) as peer:
         thread = threading.Thread(target=echo, args=(peer, stop))
         thread.start()
-        to = ("::ffff:11.22.33.1" if s.family == socket.AF_INET6 else "11.22.33.1", 7777)
+        to = ("::ffff:" + PEER if s.family == socket.AF_INET6 else PEER, 7777)
         sent = 0
         try:
             while len(back) < count:

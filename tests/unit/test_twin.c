@@ -5,6 +5,7 @@
 #include "daemon/twin.h"
 
 #include <errno.h>
+#include <ifaddrs.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
@@ -168,6 +169,36 @@ receive_all(void *ctx)
 	return NULL;
 }
 
+/* Where the application's peer is: not on the server's address, see twin.h.  Without
+ * another IPv6 address on this machine it is, and fewer twins are made. */
+static bool
+peer_address(bool ipv6, char ret[static ADDR_TEXT_MAX])
+{
+	struct ifaddrs *list;
+	bool found = false;
+
+	strcpy(ret, ipv6 ? "::1" : "127.0.0.2");
+	if (!ipv6 || getifaddrs(&list) < 0)
+		return !ipv6;
+	for (struct ifaddrs *i = list; i && !found; i = i->ifa_next) {
+		struct sockaddr_storage ss = { .ss_family = AF_UNSPEC };
+		struct endpoint e;
+
+		if (!i->ifa_addr || i->ifa_addr->sa_family != AF_INET6)
+			continue;
+		memcpy(&ss, i->ifa_addr, sizeof(struct sockaddr_in6));
+		e = sock_endpoint(&ss);
+		found = addr_classify(&e.addr) == ADDR_CLASS_PRIVATE ||
+			addr_classify(&e.addr) == ADDR_CLASS_GLOBAL;
+		if (found)
+			addr_format(&e.addr, ret);
+	}
+	freeifaddrs(list);
+	return found;
+}
+
+#define FEW 50
+
 /* A twin hears its server, and nothing else. */
 static void
 use_twin(const struct twin_app *a, int server, bool *ret_foreign)
@@ -211,29 +242,33 @@ check_way(const struct way *w)
 	enum twin_problem problem;
 	pthread_t sender, receiver;
 	unsigned twins = 0;
-	bool foreign = false;
+	bool foreign = false, ipv6 = strchr(w->server, ':'), apart;
+	char peer[ADDR_TEXT_MAX];
 	int flag;
 	socklen_t len = sizeof(flag);
 
 	memset(&t, 0, sizeof(t));
+	apart = peer_address(ipv6, peer);
 	t.app = open_app(w);
-	t.peer = bound_udp(strchr(w->server, ':') ? AF_INET6 : AF_INET, w->server, 0);
+	t.peer = bound_udp(ipv6 ? AF_INET6 : AF_INET, peer, 0);
 	t.to = name_of(server);
 	t.to.port = name_of(t.app).port;
 	if (w->connected) {
 		struct sockaddr_storage ss;
-		struct endpoint peer = name_of(t.peer);
+		struct endpoint to = name_of(t.peer);
 
 		assert_int_equal(
-		    connect(t.app, (struct sockaddr *)&ss, sock_addr(&peer, &ss)), 0);
+		    connect(t.app, (struct sockaddr *)&ss, sock_addr(&to, &ss)), 0);
 	}
 	if (twin_look(t.app, &a, &problem) != 0)
 		fail_msg("%s: %s", w->what, twin_problem_name(problem));
 	assert_int_equal(pthread_create(&receiver, NULL, receive_all, &t), 0);
 	assert_int_equal(pthread_create(&sender, NULL, send_all, &t), 0);
 	while (atomic_load(&t.received) < DATAGRAMS && !atomic_load(&t.wrong)) {
-		use_twin(&a, server, &foreign);
-		twins++;
+		if (apart || twins < FEW) {
+			use_twin(&a, server, &foreign);
+			twins++;
+		}
 	}
 	pthread_join(sender, NULL);
 	pthread_join(receiver, NULL);
