@@ -48,6 +48,8 @@ static const struct {
 	{ "old hangul jamo", "\xe1\x84\x80\xe1\x85\xa1", NULL },
 	{ "hangul syllable", "\xea\xb0\x80", "\xea\xb0\x80" },
 	{ "emoji", "\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80" },
+	{ "hangul filler", "a\xe3\x85\xa4", NULL },
+	{ "combining grapheme joiner", "a\xcd\x8f", NULL },
 	{ "zero width space", "a\xe2\x80\x8b", NULL },
 	{ "byte order mark", "\xef\xbb\xbfz", NULL },
 

@@ -159,14 +159,18 @@ test_long_term(void **state)
 	assert_true(stun_has(&a.m, STUN_MESSAGE_INTEGRITY_SHA256));
 	assert_int_equal(stun_client_auth_check(client, &a.m), STUN_AUTH_ACCEPT);
 
-	/* The nonce is good for its life, then there is another. */
-	ask(client, &q);
-	assert_int_equal(answer(server, &q, &here, 5000 + LIFE, &a), 0);
-	assert_int_equal(answer(server, &q, &here, 6000 + LIFE, &a), 438);
-	assert_int_equal(stun_client_auth_check(client, &a.m), STUN_AUTH_RETRY);
-	ask(client, &q);
-	assert_int_equal(answer(server, &q, &here, 6000 + LIFE, &a), 0);
-	assert_int_equal(stun_client_auth_check(client, &a.m), STUN_AUTH_ACCEPT);
+	/* The nonce is good for its life, then there is another; for ever. */
+	for (msec_t now = 5000; now < 5000 + 6 * LIFE;) {
+		ask(client, &q);
+		assert_int_equal(answer(server, &q, &here, now + LIFE, &a), 0);
+		now += LIFE + 1000;
+		assert_int_equal(answer(server, &q, &here, now, &a), 438);
+		assert_int_equal(stun_client_auth_check(client, &a.m), STUN_AUTH_RETRY);
+		ask(client, &q);
+		assert_int_equal(answer(server, &q, &here, now, &a), 0);
+		assert_int_equal(
+		    stun_client_auth_check(client, &a.m), STUN_AUTH_ACCEPT);
+	}
 	assert_int_equal(stun_client_auth_why(client), STUN_AUTH_FINE);
 }
 
@@ -292,7 +296,8 @@ put_wrong(struct stun_out *out, unsigned wrong, const struct stun_raw *nonce,
 	if (wrong != NO_NONCE)
 		stun_put_bytes(out, STUN_NONCE, text, nonce->len);
 	if (wrong == OTHER_LIST)
-		stun_put_bytes(out, STUN_PASSWORD_ALGORITHMS, "\0\2\0\0", 4);
+		stun_put_bytes(out, STUN_PASSWORD_ALGORITHMS, "\0\1\0\0\0\2\0\0",
+		    STUN_ALGORITHMS_LEN);
 	else if (wrong != NO_LIST && wrong != NO_NEITHER)
 		stun_put_bytes(out, STUN_PASSWORD_ALGORITHMS, stun_algorithms,
 		    STUN_ALGORITHMS_LEN);
