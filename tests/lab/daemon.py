@@ -2,14 +2,15 @@
 
 import itertools
 import os
+import pathlib
 import signal
 
 import varlink
 from lab import TOP, wait_until
 
 INTERFACE = "org.natd.NAT."
-BUILD = TOP / os.environ.get("NATD_BUILD", "build")
-BINARY = str(BUILD / "natd")
+BINARY = os.environ.get("NATD", str(TOP / "build/natd"))
+BUILD = pathlib.Path(BINARY).parent
 
 
 class Natd:

@@ -14,6 +14,9 @@ heard_at_least, heard_at_most), and the keys of [expect].  slow: in `make check-
 [lab]: ipv6, whether the home has it.
 """
 
+import concurrent.futures
+import contextlib
+import threading
 import time
 
 import daemon
@@ -25,12 +28,6 @@ import scripted
 import varlink
 
 PORT = 40000
-
-
-@pytest.fixture(scope="module")
-def places():
-    with h.home() as p, h.home(ipv6=True) as p6:
-        yield p, p6
 
 
 class Outcome:
@@ -165,34 +162,77 @@ def cases():
             yield pytest.param(name, True, id=name + "-slow", marks=pytest.mark.long)
 
 
-@pytest.mark.parametrize("name,slow", cases())
-def test_personality(places, name, slow):
-    conf = scripted.load(name)
-    ipv6 = conf.get("lab", {}).get("ipv6", False)
-    place = places[ipv6]
-    expect = conf["expect"]
+class Verdicts:
+    """Runs what was selected, a few at a time: most of it is waiting.  A worker has a home
+    without and one with IPv6 for itself, made when first needed."""
+
+    WORKERS = 3
+
+    def __init__(self, wanted):
+        self.homes, self.lock, self.local = contextlib.ExitStack(), threading.Lock(), threading.local()
+        self.pool = concurrent.futures.ThreadPoolExecutor(self.WORKERS)
+        self.futures = {which: self.pool.submit(self.run, *which) for which in wanted}
+
+    def close(self):
+        self.pool.shutdown(cancel_futures=True)
+        self.homes.close()
+
+    def home(self, ipv6):
+        mine = self.local.__dict__.setdefault("homes", {})
+        if ipv6 not in mine:
+            place = h.home(ipv6=ipv6)
+            with self.lock:
+                mine[ipv6] = self.homes.enter_context(place)
+        return mine[ipv6]
+
+    def run(self, name, slow):
+        """None, or what was wrong."""
+        conf = scripted.load(name)
+        ipv6 = conf.get("lab", {}).get("ipv6", False)
+        place = self.home(ipv6)
+        gw = scripted.Scripted(place.router, name, lan6=["fe80::1", "2a10:50::1"] if ipv6 else [])
+        natd = daemon.Natd(place.client, conf.get("natd", {}).get("config", ""))
+        try:
+            judge(conf, natd, gw, slow)
+            return None
+        except Exception as e:
+            heard = "\n".join(map(str, gw.heard()))
+            return (f"{type(e).__name__}: {e}\nnatd said:\n{natd.log()}\nthe gateway heard:\n{heard}"
+                    f"\nthe gateway said:\n{gw.process.output()}")
+        finally:
+            if natd.process.running():
+                natd.kill()
+            gw.stop()
+
+
+def judge(conf, natd, gw, slow):
     request = {"protocols": ["udp"], "internalPort": PORT, **conf.get("request", {})}
     request = {key: value for key, value in request.items() if value != "null"}
-    gw = scripted.Scripted(place.router, name, lan6=["fe80::1", "2a10:50::1"] if ipv6 else [])
-    natd = daemon.Natd(place.client, conf.get("natd", {}).get("config", ""))
-    try:
-        outcome = Outcome(natd, request)
-        found = problems(expect, outcome, gw)
-        assert not found, f"{found}\n{outcome.facts()}"
-        assert outcome.took_s <= expect.get("within_s", 3.2)
-        for then in conf.get("then", []):
-            if slow or not then.get("slow"):
-                step(then, outcome, gw)
-        assert not ill_mannered(gw)
-    except BaseException:
-        print("natd said:\n" + natd.log())
-        print("the gateway heard:", *gw.heard(), sep="\n")
-        print("the gateway said:\n" + gw.process.output())
-        raise
-    finally:
-        if natd.process.running():
-            natd.kill()
-        gw.stop()
+    expect = conf["expect"]
+    outcome = Outcome(natd, request)
+    found = problems(expect, outcome, gw)
+    assert not found, f"{found}\n{outcome.facts()}"
+    assert outcome.took_s <= expect.get("within_s", 3.2), f"it took {outcome.took_s} s"
+    for then in conf.get("then", []):
+        if slow or not then.get("slow"):
+            step(then, outcome, gw)
+    assert not ill_mannered(gw), ill_mannered(gw)
+
+
+@pytest.fixture(scope="module")
+def verdicts(request):
+    wanted = [(item.callspec.params["name"], item.callspec.params["slow"])
+              for item in request.session.items if item.module is request.module and
+              hasattr(item, "callspec")]
+    v = Verdicts(wanted)
+    yield v
+    v.close()
+
+
+@pytest.mark.parametrize("name,slow", cases())
+def test_personality(verdicts, name, slow):
+    wrong = verdicts.futures[name, slow].result()
+    assert wrong is None, wrong
 
 
 def test_every_personality_names_its_quirk():
