@@ -584,3 +584,13 @@ conf_load(const char *path, struct conf **ret, struct conf_errors *ret_errors)
 	*ret = TAKE_PTR(c);
 	return 0;
 }
+
+unsigned
+conf_methods_mask(const struct conf_methods *methods)
+{
+	unsigned mask = 0;
+
+	for (unsigned i = 0; i < methods->count; i++)
+		mask |= METHOD_BIT(methods->list[i]);
+	return mask;
+}

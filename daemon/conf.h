@@ -110,6 +110,9 @@ struct conf *conf_free(struct conf *c);
 void conf_freep(struct conf **c);
 void conf_errors_done(struct conf_errors *errors);
 
+/* As a mask of METHOD_BIT(). */
+unsigned conf_methods_mask(const struct conf_methods *methods);
+
 /* [Uplink ifname], or NULL. */
 const struct conf_uplink *conf_find_uplink(const struct conf *c, const char *ifname);
 

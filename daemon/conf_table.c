@@ -432,7 +432,9 @@ const struct conf_section_row conf_sections[] = {
 	    "One section per interface that needs settings of its own. A VPN interface "
 	    "without a default route is an uplink when it is named here." },
 	[CONF_MAPPING] = { "Mapping", "NAME", sizeof(struct conf_mapping),
-	    "One section per mapping that is kept as long as natd runs." },
+	    "One section per mapping that is kept until the section goes. While natd "
+	    "is "
+	    "stopped it stays open until its lease ends." },
 };
 
 void

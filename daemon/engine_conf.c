@@ -100,6 +100,54 @@ engine_follow_conf(struct engine *e)
 	persist_now(e);
 }
 
+/* Leases that run follow the new methods and lifetimes: at once where the method they
+ * are held by is not allowed any more, else with a renewal. */
+static void
+follow_conf_lease(struct engine *e, struct mapping *m, msec_t now)
+{
+	const struct lease_want *was;
+	struct lease_status st;
+	struct lease_want want;
+
+	if (!m->lease || m->releasing)
+		return;
+	was = lease_wanted(m->lease);
+	want_of(e, m, m->gateway, &want);
+	if (was->lifetime_s == want.lifetime_s &&
+	    was->order_count == want.order_count &&
+	    memcmp(was->order, want.order, sizeof(want.order)) == 0)
+		return;
+	lease_status(m->lease, &st);
+	if (st.is_held && !(want.methods & METHOD_BIT(st.held.method))) {
+		holding_release(e, m, now);
+		m->last.expires_at = 0; /* deleted: nothing to adopt */
+		return;
+	}
+	lease_set_methods(m->lease, &want);
+	lease_set_lifetime(m->lease, want.lifetime_s);
+	lease_renew(m->lease, now);
+	gateway_kick(m->gateway);
+}
+
+static void
+follow_conf_uplinks(struct engine *e)
+{
+	msec_t now = loop_now();
+
+	for (size_t i = 0; i < e->gateways_count; i++) {
+		struct gateway *g = e->gateways[i];
+		const struct conf_uplink *named =
+		    conf_find_uplink(e->conf, gateway_uplink(g)->name);
+
+		router_configure(gateway_router(g),
+		    conf_methods_mask(named ? &named->methods : &e->conf->methods),
+		    e->conf->probe_s * MSEC_PER_SEC, now);
+		gateway_kick(g);
+	}
+	for (struct mapping *m = e->mappings; m; m = m->next)
+		follow_conf_lease(e, m, now);
+}
+
 void
 engine_set_conf(struct engine *e, const struct conf *conf)
 {
@@ -111,6 +159,7 @@ engine_set_conf(struct engine *e, const struct conf *conf)
 	if (r < 0)
 		log_warning("cannot watch the named uplinks: %s", strerror(-r));
 	engine_follow_conf(e);
+	follow_conf_uplinks(e);
 	e->uplinks_dirty = true;
 	engine_wake(e);
 }

@@ -41,16 +41,6 @@ same_uplink(const struct netmon_uplink *a, const struct netmon_uplink *b)
 	return a->mac_len == b->mac_len && memcmp(a->mac, b->mac, a->mac_len) == 0;
 }
 
-static unsigned
-methods_mask(const struct conf_methods *methods)
-{
-	unsigned mask = 0;
-
-	for (unsigned i = 0; i < methods->count; i++)
-		mask |= METHOD_BIT(methods->list[i]);
-	return mask;
-}
-
 static void
 add_gateway(struct engine *e, const struct netmon_uplink *u)
 {
@@ -59,7 +49,8 @@ add_gateway(struct engine *e, const struct netmon_uplink *u)
 		.gateway = gateway_addr(&u->gateway, u->ifindex),
 		.local = gateway_addr(&u->source, u->ifindex),
 		.seed = random_u64(),
-		.methods = methods_mask(named ? &named->methods : &e->conf->methods),
+		.methods =
+		    conf_methods_mask(named ? &named->methods : &e->conf->methods),
 		.probe_ms = e->conf->probe_s * MSEC_PER_SEC,
 	};
 	struct gateway_hooks hooks = holding_hooks;
@@ -232,7 +223,7 @@ follow_mapping(struct engine *e, struct mapping *m, msec_t now)
 	struct gateway *wanted;
 	struct lease_want want;
 
-	if (m->wanted_until <= now && !m->releasing) {
+	if (m->wanted_until <= now && !m->releasing && m->holders == 0) {
 		log_info("mapping %s: its lifetime ended", m->id);
 		engine_release(e, m);
 	}
@@ -383,7 +374,8 @@ reconcile(struct engine *e, msec_t now)
 	carrier_end(e, now);
 	drop_released(e);
 	for (const struct mapping *m = e->mappings; m; m = m->next)
-		next = MIN(next, m->wanted_until);
+		if (m->holders == 0)
+			next = MIN(next, m->wanted_until);
 	follow_listeners(e);
 	follow_events(e);
 	reconcile_state(e);

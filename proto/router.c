@@ -66,6 +66,18 @@ service_possible(const struct router *r, enum router_service s)
 	return false;
 }
 
+static void
+rule_out(struct router *r, enum router_service s)
+{
+	r->service[s].state = SERVICE_ABSENT;
+	r->service[s].probing = false;
+	r->service[s].again_at = MSEC_NEVER;
+	snprintf(r->service[s].reason, ROUTER_TEXT_MAX, "%s",
+	    r->settings.gateway.family == ADDR_NONE
+		? "there is no router on this interface"
+		: "not used on this uplink");
+}
+
 struct router *
 router_new(const struct router_settings *settings, msec_t now)
 {
@@ -83,15 +95,34 @@ router_new(const struct router_settings *settings, msec_t now)
 		r->service[s].again_at = r->service[s].poll_at = MSEC_NEVER;
 		r->service[s].round_trip_ms = -1;
 		r->service[s].seen_at = now;
-		if (!service_possible(r, s)) {
-			r->service[s].state = SERVICE_ABSENT;
-			snprintf(r->service[s].reason, ROUTER_TEXT_MAX, "%s",
-			    settings->gateway.family == ADDR_NONE
-				? "there is no router on this interface"
-				: "not used on this uplink");
-		}
+		if (!service_possible(r, s))
+			rule_out(r, s);
 	}
 	return r;
+}
+
+void
+router_configure(struct router *r, unsigned methods, msec_t probe_ms, msec_t now)
+{
+	bool was[ROUTER_SERVICES];
+
+	for (enum router_service s = 0; s < ROUTER_SERVICES; s++)
+		was[s] = service_possible(r, s);
+	r->settings.methods = methods;
+	r->settings.probe_ms = probe_ms;
+	for (enum router_service s = 0; s < ROUTER_SERVICES; s++) {
+		struct service *svc = &r->service[s];
+		bool is = service_possible(r, s);
+
+		svc->poll_at = MIN(svc->poll_at, now + probe_ms);
+		if (was[s] && !is && svc->state != SERVICE_AVAILABLE) {
+			rule_out(r, s);
+		} else if (!was[s] && is && svc->state == SERVICE_ABSENT) {
+			svc->state = SERVICE_UNKNOWN;
+			svc->reason[0] = '\0';
+		}
+	}
+	r->services_changed = true;
 }
 
 struct router *

@@ -153,6 +153,12 @@ struct router *router_free(struct router *r); /* with all leases, nothing is sen
 /* What an earlier life learnt of this router. */
 void router_set_habits(struct router *r, const struct router_habits *habits);
 
+/*
+ * Other methods and another interval of looking from now on.  What is held by a method
+ * that is not allowed any more stays until it is renewed or released.
+ */
+void router_configure(struct router *r, unsigned methods, msec_t probe_ms, msec_t now);
+
 /* ---- wishes ---- */
 
 /* Look what the router speaks (again, where nothing was found). */
@@ -174,6 +180,8 @@ void lease_forget(struct lease *l);
 void lease_renew(struct lease *l, msec_t now);
 /* Another lifetime from the next renewal on. */
 void lease_set_lifetime(struct lease *l, uint32_t lifetime_s);
+/* Other methods, in another order, from the next renewal on: those of want. */
+void lease_set_methods(struct lease *l, const struct lease_want *want);
 
 void lease_status(const struct lease *l, struct lease_status *ret);
 const struct lease_want *lease_wanted(const struct lease *l);

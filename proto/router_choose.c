@@ -38,7 +38,8 @@ may_ask(const struct lease *l, enum method m)
 	const struct router *r = l->router;
 	enum router_service s = method_service(m);
 
-	if (s == ROUTER_SERVICES || !(l->want.methods & METHOD_BIT(m)) ||
+	if (s == ROUTER_SERVICES ||
+	    !(l->want.methods & r->settings.methods & METHOD_BIT(m)) ||
 	    !service_usable(r, s) || service_method(r, s) != m)
 		return false;
 	/* The one that is silent now is being asked all the time. */

@@ -241,6 +241,14 @@ lease_renew(struct lease *l, msec_t now)
 }
 
 void
+lease_set_methods(struct lease *l, const struct lease_want *want)
+{
+	l->want.methods = want->methods;
+	l->want.order_count = want->order_count;
+	memcpy(l->want.order, want->order, sizeof(l->want.order));
+}
+
+void
 lease_set_lifetime(struct lease *l, uint32_t lifetime_s)
 {
 	l->want.lifetime_s = lifetime_s;

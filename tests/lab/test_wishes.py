@@ -1,0 +1,94 @@
+"""What asking again, and another configuration, do to mappings that are there already."""
+
+import home as h
+import pytest
+from daemon import INTERFACE, Natd, external
+from lab import wait_until
+from varlink import VarlinkError
+
+CLIENT = "192.168.1.20"
+
+
+@pytest.fixture(scope="module")
+def place():
+    with h.home() as p:
+        p.router.start()
+        yield p
+
+
+@pytest.fixture
+def run(place):
+    running = []
+
+    def start(config=""):
+        running.append(Natd(place.client, config))
+        return running[-1]
+    yield start
+    for natd in running:
+        natd.stop()
+    place.router.restart()  # what is configured stays there until its lease ends
+
+
+def rule(protocol, port):
+    return h.Rule(protocol, port, CLIENT, port)
+
+
+def method(natd, ident):
+    return natd.mapping(ident)["runtime"].get("method")
+
+
+def test_methods_of_a_reload_are_in_effect(place, run):
+    natd = run("[Daemon]\nMethods=pcp\n")
+    ident = natd.map(["tcp"], 41001)["id"]
+    assert method(natd, ident) == "pcp"
+    natd.configure("[Daemon]\nMethods=igd2\n")
+    assert natd.call("Reload")["changed"] == ["Daemon.Methods"]
+    wait_until(lambda: method(natd, ident) == "igd2", 5, "the mapping by IGD:2")
+    assert natd.map(["tcp"], 41002)["runtime"]["method"] == "igd2"
+    assert place.router.rules() == {rule("tcp", 41001), rule("tcp", 41002)}
+    natd.configure("")
+    natd.call("Reload")
+    assert natd.map(["tcp"], 41003)["runtime"]["method"] in ("pcp", "igd2")
+
+
+def test_the_lease_of_a_reload_is_in_effect(place, run):
+    natd = run()
+    ident = natd.map(["udp"], 41004)["id"]
+    assert natd.mapping(ident)["runtime"]["grantedLifetimeSeconds"] == 7200
+    natd.configure("[Daemon]\nLeaseSec=10min\n")
+    natd.call("Reload")
+    wait_until(lambda: natd.mapping(ident)["runtime"].get("grantedLifetimeSeconds") == 600, 5,
+               "a lease of 10 minutes")
+
+
+def test_a_configured_mapping_is_not_changed_by_a_request(place, run):
+    natd = run("[Mapping vpn]\nProtocols=udp\nInternalPort=41005\n")
+    wait_until(lambda: rule("udp", 41005) in place.router.rules(), 5, "the configured mapping")
+    ident = natd.mappings()[0]["id"]
+    assert natd.map(["udp"], 41005)["id"] == ident
+    with pytest.raises(VarlinkError) as refused:
+        natd.map(["udp"], 41005, suggestedExternalPort=41443, preferFailure=True)
+    assert refused.value.name == INTERFACE + "MappingConflict"
+    assert place.router.rules() == {rule("udp", 41005)}
+
+
+def test_a_short_wish_does_not_end_a_hold(place, run):
+    natd = run()
+    with natd.connect() as holder:
+        replies = holder.more(INTERFACE + "RequestMapping", protocols=["tcp"], internalPort=41006)
+        ident = next(replies)["mapping"]["id"]
+        assert natd.map(["tcp"], 41006, lifetimeSeconds=1)["id"] == ident
+        with pytest.raises(Exception):
+            wait_until(lambda: natd.mapping(ident) is None, 2.5, "its end")
+        assert rule("tcp", 41006) in place.router.rules()
+    wait_until(lambda: place.router.rules() == set(), 2, "the end of both wishes")
+
+
+def test_asking_for_one_protocol_keeps_the_other(place, run):
+    natd = run()
+    both = natd.map(["tcp", "udp"], 41007)
+    one = natd.map(["tcp"], 41007)
+    assert one["id"] == both["id"]
+    assert external(one) == external(both)
+    wait_until(lambda: place.router.rules() == {rule("tcp", 41007), rule("udp", 41007)}, 2,
+               "both protocols")
