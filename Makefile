@@ -236,7 +236,8 @@ $(BUILD)/tests/unit/test_natctl_%: $(BUILD)/tests/unit/test_natctl_%.o \
 	$(LINK) $(PKG_LIBS) -lcmocka
 $(BUILD)/tests/unit/test_lib%: $(BUILD)/tests/unit/test_lib%.o $(LIB)
 	$(LINK) $(LIB_LIBS) -lcmocka
-$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/run_corpus.o $(HOUSE)
+$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/run_corpus.o \
+		$(HOUSE) $(LIB)
 	$(LINK) $(PKG_LIBS)
 $(BENCH): %: %.o $(HOUSE)
 	$(LINK) $(PKG_LIBS)
@@ -298,7 +299,7 @@ fuzz: ## each harness for FUZZ_SECONDS=60 with libFuzzer; findings go to tests/f
 	+@$(MAKE) CC=$(CLANG) SANITIZE=fuzzer-no-link,address,undefined BUILD=$(BUILD)/fuzz run-fuzz
 
 LIBFUZZER = $(patsubst tests/fuzz/%.c,$(BUILD)/libfuzzer/%,$(FUZZ_SRC))
-$(BUILD)/libfuzzer/%: $(BUILD)/tests/fuzz/%.o $(HOUSE)
+$(BUILD)/libfuzzer/%: $(BUILD)/tests/fuzz/%.o $(HOUSE) $(LIB)
 	@mkdir -p $(@D)
 	$(LINK) -fsanitize=fuzzer $(PKG_LIBS)
 
