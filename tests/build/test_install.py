@@ -73,6 +73,18 @@ def test_prefix_reaches_the_units(make, tmp_path):
         assert "/usr/" not in path.read_text(), path
 
 
+def test_folders_go_where_they_are_told_to(run, make, tmp_path):
+    run("make", "-o", "all", "install", f"BUILD={tmp_path}/build", f"DESTDIR={tmp_path}/dest",
+        "prefix=/usr", "sysconfdir=/opt/etc", "libdir=/usr/lib/aarch64-linux-gnu",
+        "unitdir=/lib/systemd/system")
+    found = files(tmp_path / "dest")
+    assert {"opt/etc/natd/natd.conf", "usr/lib/aarch64-linux-gnu/libnatd.so.0",
+            "lib/systemd/system/natd.service"} <= found.keys()
+    assert not {path.split("/")[0] for path in found} - {"opt", "usr", "lib"}
+    text = (tmp_path / "dest/usr/lib/aarch64-linux-gnu/pkgconfig/libnatd.pc").read_text()
+    assert "libdir=/usr/lib/aarch64-linux-gnu\n" in text
+
+
 def test_configuration_of_the_admin_is_kept(make, tmp_path):
     dest = tmp_path / "dest"
     conf = dest / "etc/natd/natd.conf"
