@@ -95,7 +95,7 @@ pc_packages = $(foreach row,$(1),$(lastword $(subst :, ,$(row))))
 
 APT_BUILD = gcc libc6-dev make pkg-config $(call pc_packages,$(LIB_ROWS) $(HEADER_ROWS))
 APT_TEST = $(call pc_packages,$(UNIT_ROWS)) python3 python3-pytest iproute2 nftables procps \
-	strace systemd git miniupnpd-nftables miniupnpc natpmpc python3-prometheus-client
+	strace systemd git debootstrap miniupnpd-nftables miniupnpc natpmpc python3-prometheus-client
 APT_LINT = clang clang-format clang-tidy libclang-rt-dev mandoc autoconf
 
 deps: ## apt-get install everything: to build, to test, to check style (root or sudo)
@@ -131,7 +131,7 @@ SHARED_LDFLAGS = $(RELRO) -Wl,-z,defs
 endif
 
 # "make deps", "make help" and the like must work on a machine that has nothing yet.
-NO_LIBS_GOALS = help deps clean dist configure uninstall check check-layers check-fuzz-corpus \
+NO_LIBS_GOALS = help deps clean dist deb configure uninstall check check-layers check-fuzz-corpus \
 	fuzz lint-format lint-man
 GOALS = $(or $(MAKECMDGOALS),all)
 ifneq ($(filter-out $(NO_LIBS_GOALS),$(GOALS)),)
@@ -276,8 +276,11 @@ check-lab: all ## natd, natctl and real routers in network namespaces (root)
 check-systemd: all ## natd as a service of a real systemd in namespaces (root)
 	@$(PYTEST) -q --junitxml=$(RESULTS)/systemd.xml tests/systemd
 
-check-long: all ## repetitions that do not fit in check (root)
+check-long: all check-package ## repetitions and packages that do not fit in check (root)
 	@$(PYTEST) -q -m long tests/lab
+
+check-package: ## Debian packages in clean roots: build, lintian, install, purge, arm64 (root, mirror)
+	@$(PYTEST) -q -rs --tb=short --junitxml=$(RESULTS)/package.xml tests/package
 
 check-headers: ## every header compiles alone, with gcc and with clang where it is there
 	$(Q)for cc in $(CC) $$(command -v $(CLANG)); do for header in $(HEADERS); do \
@@ -420,6 +423,16 @@ dist: configure ## natd-VERSION.tar.gz of the last commit, with configure
 		gzip -n >natd-$(VERSION).tar.gz
 	@echo natd-$(VERSION).tar.gz
 
+# From the last commit, as dist: what is in the packages is what is in the tarball.
+DEB_DIR = $(abspath $(BUILD)/deb)
+deb: dist ## Debian packages of the last commit, below build/deb (apt-get build-dep ./ before)
+	$(Q)rm -rf $(DEB_DIR) && mkdir -p $(DEB_DIR)
+	$(Q)cp natd-$(VERSION).tar.gz $(DEB_DIR)/natd_$(VERSION).orig.tar.gz
+	$(Q)tar -C $(DEB_DIR) -xf natd-$(VERSION).tar.gz
+	$(Q)cd $(DEB_DIR)/natd-$(VERSION) && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL \
+		dpkg-buildpackage -us -uc
+	@ls $(DEB_DIR)/*.deb
+
 clean: ## remove everything that was built
 	rm -rf build run compile_commands.json autom4te.cache
 
@@ -427,7 +440,7 @@ help: ## this list
 	@sed -n 's/^\([a-z_.-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | expand -t 24
 
 .PHONY: all tests check check-unit check-ctl check-build check-lab check-systemd check-long check-headers \
-	check-layers check-fuzz-corpus run-fuzz-corpus fuzz run-fuzz coverage bench lint \
-	lint-format lint-c lint-man deps demo run install uninstall dist clean help libs
+	check-layers check-package check-fuzz-corpus run-fuzz-corpus fuzz run-fuzz coverage bench lint \
+	lint-format lint-c lint-man deps demo run install uninstall dist deb clean help libs
 
 endif

@@ -1,15 +1,15 @@
 #!/bin/sh
 # systemd as process 1 of namespaces, over a copy-on-write view of this machine's root.
 #
-#   pid1.sh CGROUP DEST
+#   pid1.sh CGROUP DEST [ROOT]
 #
 # The caller has made the mount, PID, UTS and IPC namespaces and stands in the network
 # namespace the machine shall have.  CGROUP is a directory of the cgroup2 hierarchy,
-# DEST what "make install DESTDIR=" filled.  Nothing of the host can be written:
-# its files are the lower layer of an overlay, /proc/sys and /sys are read-only, and
-# what would set the kernel up (sysctl, udev, modules, clock) is masked or not allowed.
+# DEST what "make install DESTDIR=" filled, ROOT another root than this machine's.
+# Nothing of the host can be written: its files are the lower layer of an overlay,
+# /proc/sys and /sys are read-only, and what would set the kernel up (sysctl, udev, modules, clock) is masked or not allowed.
 set -eu
-cgroup=$1 dest=$2 scratch=/run/machine
+cgroup=$1 dest=$2 below=${3:-/} scratch=/run/machine
 
 mount --make-rprivate /
 mkdir -p $scratch
@@ -19,13 +19,13 @@ if [ "${cgroup#joined:}" = "$cgroup" ]; then
 	mount -t cgroup2 cgroup2 $scratch/cgroup
 	echo $$ >"$scratch/cgroup/$cgroup/cgroup.procs"
 	umount $scratch/cgroup
-	exec unshare --cgroup "$0" "joined:$cgroup" "$dest"
+	exec unshare --cgroup "$0" "joined:$cgroup" "$dest" "$below"
 fi
 
 mount -t tmpfs -o mode=755 tmpfs $scratch
 mkdir $scratch/up $scratch/work $scratch/root
 root=$scratch/root
-mount -t overlay overlay -o "lowerdir=$dest:/,upperdir=$scratch/up,workdir=$scratch/work" $root
+mount -t overlay overlay -o "lowerdir=$dest:$below,upperdir=$scratch/up,workdir=$scratch/work" $root
 
 mount -t proc proc $root/proc
 for path in sys sysrq-trigger irq bus fs; do

@@ -1,0 +1,84 @@
+"""debian/ and the container files say what the rest of the tree says.  Nothing is built here:
+tests/package does that."""
+
+import json
+import re
+import shutil
+
+import pytest
+
+
+def names(text):
+    return set(re.findall(r"[a-z0-9][a-z0-9.+-]+", text))
+
+
+def test_build_depends_on_what_the_makefile_needs(run, top):
+    wanted = names(run("make", "-s", "--eval=show: ; @echo $(APT_BUILD) $(call pc_packages,$(UNIT_ROWS))",
+                       "show").stdout)
+    control = (top / "debian/control").read_text()
+    declared = names(control.partition("Build-Depends:")[2].partition("\nRules")[0])
+    # Those every build machine has.
+    assert wanted - {"gcc", "libc6-dev", "make"} <= declared
+
+
+def test_symbols_are_those_of_the_library(top):
+    symbols = (top / "debian/libnatd0.symbols").read_text()
+    exported = set(re.findall(r"^\t(natd_\w+);", (top / "lib/natd.map").read_text(), flags=re.M))
+    assert set(re.findall(r"^ (natd_\w+)@LIBNATD_0 ", symbols, flags=re.M)) == exported
+
+
+def test_changelog_has_the_version_of_the_tree(top):
+    version = re.search(r'NATD_VERSION "(.*)"', (top / "proto/version.h").read_text())[1]
+    assert re.match(rf"natd \({re.escape(version)}-\d+\) ", (top / "debian/changelog").read_text())
+
+
+def test_copyright_names_where_each_test_file_is_from(top):
+    copyright_ = (top / "debian/copyright").read_text()
+    told = set(re.findall(r"^(?:Files:)? tests/data/\*/(\w+-)\*$", copyright_, flags=re.M))
+    # Written or captured for these tests.
+    own = {"syn-", "lv-"}
+    for notice in top.glob("tests/data/*/NOTICE"):
+        assert set(re.findall(r"^(\w+-) ", notice.read_text(), flags=re.M)) <= told | own, notice
+    texts = set(re.findall(r"^License: (\S+)\n ", copyright_, flags=re.M))
+    assert set(re.findall(r"^License: (\S+)$", copyright_, flags=re.M)) == texts
+
+
+@pytest.mark.parametrize("script", ["debian/natd.postrm", "debian/tests/daemon",
+                                    "debian/tests/library", "tests/systemd/pid1.sh"])
+def test_script_is_clean(run, top, script):
+    run("sh", "-n", top / script)
+    if shutil.which("shellcheck"):
+        assert run("shellcheck", top / script, check=False).stdout == ""
+
+
+def test_container_asks_for_no_privilege(top):
+    recipe = (top / "etc/Containerfile").read_text()
+    assert re.findall(r"^USER (.*)$", recipe, flags=re.M) == ["65532:65532"]
+    assert "--cap-drop=all" in recipe and "--privileged" not in recipe
+
+
+def leaves(item):
+    """Lists and objects as pairs of path and value."""
+    if isinstance(item, dict):
+        return {(key, *path): value for key in item for path, value in
+                leaves(item[key]).items()}
+    if isinstance(item, list):
+        return {(i, *path): value for i, inner in enumerate(item) for path, value in
+                leaves(inner).items()}
+    return {(): item}
+
+
+@pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl is not installed")
+def test_manifest_is_one_of_kubernetes(run, top):
+    yaml = pytest.importorskip("yaml")
+    path = top / "etc/natd-daemonset.yaml"
+    # Reads it into the types of the API: what is no field of them is not in the answer.
+    read = json.loads(run("kubectl", "set", "image", "--local", "-f", path, "natd=other",
+                          "-o", "json").stdout)
+    wrote = leaves(yaml.safe_load(path.read_text()))
+    got = leaves(read)
+    lost = {field: value for field, value in wrote.items() if got.get(field) != value}
+    assert lost.keys() == {("spec", "template", "spec", "containers", 0, "image")}
+    pod = read["spec"]["template"]["spec"]
+    assert pod["hostNetwork"] and pod["containers"][0]["securityContext"]["capabilities"] == \
+        {"drop": ["ALL"]}
