@@ -13,7 +13,7 @@
 #include "daemon/engine_private.h"
 #include "daemon/log.h"
 
-/* Netlink news come in bunches: act on the first at once, on the rest together. */
+/* Netlink news come in bunches: a short wait makes one change of them. */
 #define DEBOUNCE_MS 50
 #define DEBOUNCE_MAX_MS 250
 #define SHUTDOWN_MS (3 * MSEC_PER_SEC)
@@ -291,6 +291,8 @@ engine_free(struct engine *e)
 	carrier_free_all(e);
 	for (size_t i = 0; i < e->gateways_count; i++)
 		gateway_free(e->gateways[i]);
+	for (size_t i = 0; i < e->leaving_count; i++)
+		gateway_free(e->leaving[i]);
 	for (struct mapping *m = e->mappings, *next; m; m = next) {
 		next = m->next;
 		free(m);

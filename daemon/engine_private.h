@@ -11,6 +11,7 @@
 #include "daemon/state.h"
 
 #define GATEWAYS_MAX 64
+#define LEAVING_MAX 16
 #define SAVE_DELAY_MS 100
 #define SAVE_RETRY_MS (60 * MSEC_PER_SEC)
 /* What could not be done for lack of memory is tried again after this. */
@@ -66,6 +67,9 @@ struct engine {
 	struct habit *habits;
 	struct gateway *gateways[GATEWAYS_MAX];
 	size_t gateways_count;
+	/* No uplinks any more, but they can still be told to delete what moved on. */
+	struct gateway *leaving[LEAVING_MAX];
+	size_t leaving_count;
 	struct carrier *carriers;
 	bool uplinks_dirty, conf_dirty;
 	bool no_memory; /* something of this comparison is still to be done */
@@ -125,6 +129,9 @@ void holding_release(struct engine *e, struct mapping *m, msec_t now);
 void holding_tell(struct engine *e, struct mapping *m);
 /* The gateway is going away without a chance to delete anything. */
 void holding_abandon(struct engine *e, struct gateway *g);
+/* The gateway is no uplink any more but can be reached: mappings that have another way
+ * are released there, the others abandon it. */
+void holding_retire(struct engine *e, struct gateway *g, msec_t now);
 /* Delete what tombstones say is still on this gateway; outer: a carrier's server. */
 void holding_clean(struct engine *e, struct gateway *g, bool outer, msec_t now);
 /* Forget tombstones whose lease ended; the next end, or MSEC_NEVER. */

@@ -216,37 +216,64 @@ entomb(struct holding *h, const struct lease_status *st)
 	h->held = st->held;
 }
 
-void
-holding_abandon(struct engine *e, struct gateway *g)
+/* Without a word to the router: what it holds becomes a tombstone. */
+static void
+abandon(struct holding *h)
+{
+	struct mapping *m = h->mapping;
+	struct lease_status st;
+
+	lease_status(h->lease, &st);
+	lease_forget(h->lease);
+	if (m && h->outer) {
+		carrier_detach(m);
+	} else if (m) {
+		m->lease = NULL;
+		m->gateway = NULL;
+		m->abandoned = true;
+	}
+	/* A mapping that is still wanted remembers what it held by itself, until it is
+	 * taken elsewhere. */
+	if (st.is_held && st.held.method != METHOD_DIRECT)
+		entomb(h, &st);
+	else
+		holding_free(h);
+}
+
+/* When the router is back, what it did not confirm is tried again. */
+static void
+unbury(struct engine *e, const struct gateway *g)
 {
 	struct gateway_identity on;
 
 	identity_of(g, &on);
-	for (struct holding *h = e->holdings, *next; h; h = next) {
-		struct mapping *m = h->mapping;
-		struct lease_status st;
-
-		next = h->next;
-		/* When it is back, what it did not confirm is tried again. */
+	for (struct holding *h = e->holdings; h; h = h->next)
 		h->buried &= !identity_matches(&h->on, &on);
-		if (h->gateway != g)
+}
+
+void
+holding_abandon(struct engine *e, struct gateway *g)
+{
+	unbury(e, g);
+	for (struct holding *h = e->holdings, *next; h; h = next) {
+		next = h->next;
+		if (h->gateway == g)
+			abandon(h);
+	}
+}
+
+void
+holding_retire(struct engine *e, struct gateway *g, msec_t now)
+{
+	unbury(e, g);
+	for (struct holding *h = e->holdings, *next; h; h = next) {
+		next = h->next;
+		if (h->gateway != g || !h->mapping)
 			continue;
-		lease_status(h->lease, &st);
-		lease_forget(h->lease);
-		if (m && h->outer) {
-			carrier_detach(m);
-		} else if (m) {
-			m->lease = NULL;
-			m->gateway = NULL;
-			m->abandoned = true;
-		}
-		/* A mapping that is still wanted remembers what it held by itself,
-		 * until it is taken elsewhere. */
-		if (st.is_held && st.held.method != METHOD_DIRECT) {
-			entomb(h, &st);
-		} else {
-			holding_free(h);
-		}
+		if (reconcile_choose(e, h->mapping))
+			holding_release(e, h->mapping, now);
+		else
+			abandon(h);
 	}
 }
 

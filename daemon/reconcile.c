@@ -41,6 +41,66 @@ same_uplink(const struct netmon_uplink *a, const struct netmon_uplink *b)
 	return a->mac_len == b->mac_len && memcmp(a->mac, b->mac, a->mac_len) == 0;
 }
 
+/* Whether its router can still be spoken to from the address we had there: the route
+ * went, the link and the address did not. */
+static bool
+still_reachable(const struct engine *e, const struct gateway *g)
+{
+	const struct netmon_uplink *u = gateway_uplink(g);
+	size_t count;
+	const struct netmon_link *links = netmon_links(e->net, &count);
+	const struct netmon_addr *addrs;
+	bool running = false;
+
+	for (size_t i = 0; i < count; i++)
+		running |= links[i].ifindex == u->ifindex && links[i].running;
+	addrs = netmon_addrs(e->net, &count);
+	for (size_t i = 0; i < count; i++)
+		if (addrs[i].ifindex == u->ifindex && same_ip(&addrs[i].ip, &u->source))
+			return running;
+	return false;
+}
+
+static void
+drop_gateway(struct engine *e, size_t i, msec_t now)
+{
+	struct gateway *g = e->gateways[i];
+
+	log_info("uplink %s is gone", gateway_name(g));
+	persist_learn(e, g);
+	carrier_abandon(e, g);
+	memmove(&e->gateways[i], &e->gateways[i + 1],
+	    (e->gateways_count - i - 1) * sizeof(e->gateways[0]));
+	e->gateways_count--;
+	if (still_reachable(e, g) && e->leaving_count < LEAVING_MAX) {
+		e->leaving[e->leaving_count++] = g;
+		holding_retire(e, g, now);
+	} else {
+		holding_abandon(e, g);
+		gateway_free(g);
+	}
+	engine_tell(e, ENGINE_GATEWAY_CHANGED, NULL, NULL);
+}
+
+/* Let go of gateways that were only waited for; g: also of those it takes the place of,
+ * NULL: none. */
+static void
+end_leaving(struct engine *e, const struct gateway *g)
+{
+	for (size_t i = 0; i < e->leaving_count;) {
+		struct gateway *old = e->leaving[i];
+
+		if (router_leases(gateway_router(old)) > 0 &&
+		    !(g && same_uplink(gateway_uplink(old), gateway_uplink(g)))) {
+			i++;
+			continue;
+		}
+		holding_abandon(e, old);
+		e->leaving[i] = e->leaving[--e->leaving_count];
+		gateway_free(old);
+	}
+}
+
 static void
 add_gateway(struct engine *e, const struct netmon_uplink *u)
 {
@@ -68,24 +128,9 @@ add_gateway(struct engine *e, const struct netmon_uplink *u)
 	settings.habits = persist_habits(e, &on);
 	router_set_habits(gateway_router(g), &settings.habits);
 	e->gateways[e->gateways_count++] = g;
+	end_leaving(e, g);
 	log_info("uplink %s", gateway_name(g));
 	engine_tell(e, ENGINE_GATEWAY_CHANGED, NULL, g);
-}
-
-static void
-drop_gateway(struct engine *e, size_t i)
-{
-	struct gateway *g = e->gateways[i];
-
-	log_info("uplink %s is gone", gateway_name(g));
-	persist_learn(e, g);
-	carrier_abandon(e, g);
-	holding_abandon(e, g);
-	memmove(&e->gateways[i], &e->gateways[i + 1],
-	    (e->gateways_count - i - 1) * sizeof(e->gateways[0]));
-	e->gateways_count--;
-	gateway_free(g);
-	engine_tell(e, ENGINE_GATEWAY_CHANGED, NULL, NULL);
 }
 
 size_t
@@ -123,17 +168,11 @@ read_uplinks(struct engine *e, struct netmon_uplink *ret, size_t max)
 }
 
 static void
-follow_uplinks(struct engine *e)
+follow_uplinks(struct engine *e, msec_t now)
 {
 	struct netmon_uplink up[GATEWAYS_MAX];
-	size_t found = read_uplinks(e, up, GATEWAYS_MAX), count = 0;
+	size_t count = read_uplinks(e, up, GATEWAYS_MAX);
 	bool known[GATEWAYS_MAX] = { false };
-
-	/* A link without carrier leads nowhere, even if its addresses are still there.
-	 */
-	for (size_t k = 0; k < found; k++)
-		if (up[k].running)
-			up[count++] = up[k];
 
 	for (size_t i = 0; i < e->gateways_count;) {
 		size_t k = 0;
@@ -142,7 +181,7 @@ follow_uplinks(struct engine *e)
 						     gateway_uplink(e->gateways[i]))))
 			k++;
 		if (k == count) {
-			drop_gateway(e, i);
+			drop_gateway(e, i, now);
 			continue;
 		}
 		known[k] = true;
@@ -362,7 +401,7 @@ reconcile(struct engine *e, msec_t now)
 		engine_follow_conf(e);
 	if (e->uplinks_dirty) {
 		e->uplinks_dirty = false;
-		follow_uplinks(e);
+		follow_uplinks(e, now);
 	}
 	for (size_t i = 0; i < e->gateways_count; i++)
 		holding_clean(e, e->gateways[i], false, now);
@@ -373,6 +412,7 @@ reconcile(struct engine *e, msec_t now)
 	}
 	carrier_end(e, now);
 	drop_released(e);
+	end_leaving(e, NULL);
 	for (const struct mapping *m = e->mappings; m; m = m->next)
 		if (m->holders == 0)
 			next = MIN(next, m->wanted_until);

@@ -174,3 +174,21 @@ def test_searching_works_beside_a_program_that_holds_the_ports(place):
         for s in held:
             s.close()
         gw.stop()
+
+
+def test_a_replaced_default_route_leaves_nothing_behind(place):
+    """The old router still answers: what moved on is deleted there."""
+    place.router.start()
+    other = h.add_uplink(place)
+    other.start()
+    natd = Natd(place.client)
+    natd.map(["tcp"], 40180)
+    assert len(place.router.rules()) == 1
+    place.client.ip("route del default via 192.168.1.1 dev eth0")
+    wait_until(lambda: len(other.rules()) == 1, 2, "the mapping on the other router")
+    wait_until(lambda: place.router.rules() == set(), 2, "an empty table on the old one")
+    place.client.ip("route add default via 192.168.1.1 dev eth0")
+    wait_until(lambda: len(place.router.rules()) == 1, 2, "the mapping back")
+    wait_until(lambda: other.rules() == set(), 2, "an empty table on the other one")
+    natd.stop()
+    assert (place.router.rules(), other.rules()) == (set(), set())
