@@ -2,6 +2,8 @@
  * fuzz_pxp.c - answers of NAT-PMP and PCP servers through both decoders, and what was
  * understood of PCP through the encoder again.
  */
+#include <errno.h>
+
 #include "proto/natpmp.h"
 #include "proto/pcp.h"
 #include "tests/fuzz/fuzz.h"
