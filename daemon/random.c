@@ -4,11 +4,13 @@
 #include "daemon/random.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <mbedtls/md.h>
-#include <stdio.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "daemon/log.h"
 
@@ -42,24 +44,36 @@ random_u64(void)
 	return v;
 }
 
+/* Read once: without a descriptor or memory to spare later it would be another one. */
 static size_t
-read_machine_id(uint8_t *buf, size_t size)
+machine_id(const uint8_t **ret)
 {
-	FILE *f = fopen(MACHINE_ID_PATH, "re");
-	size_t n = 0;
+	static uint8_t id[64];
+	static size_t len;
+	static bool known;
+	int fd;
 
-	if (f) {
-		n = fread(buf, 1, size, f);
-		fclose(f);
+	if (!known) {
+		ssize_t n = 0;
+
+		fd = open(MACHINE_ID_PATH, O_RDONLY | O_CLOEXEC);
+		if (fd >= 0) {
+			n = read(fd, id, sizeof(id));
+			close(fd);
+		}
+		known = true;
+		len = n > 0 ? (size_t)n : 0;
 	}
-	return n;
+	*ret = id;
+	return len;
 }
 
 uint64_t
 random_derived(uint64_t a, uint64_t b)
 {
-	uint8_t id[64], input[2 * sizeof(uint64_t)], digest[32];
-	size_t id_len = read_machine_id(id, sizeof(id));
+	uint8_t input[2 * sizeof(uint64_t)], digest[32] = { 0 };
+	const uint8_t *id;
+	size_t id_len = machine_id(&id);
 	uint64_t v;
 
 	memcpy(input, &a, sizeof(a));
