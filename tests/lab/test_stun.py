@@ -206,11 +206,12 @@ def test_resolvers(place):
             began = time.monotonic()
             with natd.connect() as c:
                 c.send(METHOD, {"socketFileDescriptor": 0, "timeoutUSec": 1000000}, [s.fileno()])
-                # Dead or 30 s late: nobody else waits for it.
+                # Dead or 30 s late: nobody else waits for it.  (Not 50 ms: a loaded
+                # machine needs those by itself; a wait would be one of seconds.)
                 while time.monotonic() - began < 0.9:
                     asked = time.monotonic()
                     natd.call("Status")
-                    assert time.monotonic() - asked < 0.05
+                    assert time.monotonic() - asked < 0.3
                 with pytest.raises(VarlinkError) as e:
                     c.result()
             assert e.value.parameters["reason"] == "no answer in time"
