@@ -226,13 +226,26 @@ ctl_call(struct ctl *ctl, const char *method, const char *parameters, bool more,
 	return ctl_call_within(ctl, method, parameters, more, ctl_patience(ctl), ret);
 }
 
-enum exit_code
-ctl_next(struct ctl *ctl, msec_t deadline, struct reply *reply)
+int
+ctl_try_next(
+    struct ctl *ctl, msec_t deadline, struct reply *reply, enum exit_code *ret_code)
 {
 	struct reply next;
 	int r;
 
 	reply_done(reply);
 	r = client_receive(ctl->client, deadline, &next);
-	return r < 0 ? ctl_failure(ctl, r) : good_reply(ctl, &next, reply);
+	if (r < 0)
+		return r;
+	*ret_code = good_reply(ctl, &next, reply);
+	return 0;
+}
+
+enum exit_code
+ctl_next(struct ctl *ctl, msec_t deadline, struct reply *reply)
+{
+	enum exit_code code;
+	int r = ctl_try_next(ctl, deadline, reply, &code);
+
+	return r < 0 ? ctl_failure(ctl, r) : code;
 }

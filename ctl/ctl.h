@@ -73,6 +73,11 @@ enum exit_code ctl_call_within(struct ctl *ctl, const char *method,
  * after a message. */
 enum exit_code ctl_next(struct ctl *ctl, msec_t deadline, struct reply *reply);
 
+/* ctl_next() that says nothing when no reply came: -errno, -ETIMEDOUT at the deadline.
+ */
+int ctl_try_next(
+    struct ctl *ctl, msec_t deadline, struct reply *reply, enum exit_code *ret_code);
+
 /* Prints what a failed client_open(), client_call() or client_receive() means. */
 enum exit_code ctl_failure(struct ctl *ctl, int error);
 

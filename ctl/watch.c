@@ -84,10 +84,11 @@ verb_monitor(struct ctl *ctl, int argc, char **argv)
 
 /* What "wait" waits for: 1 it is so, 0 not yet, -ENOENT it can't be any more. */
 static int
-is_online(const struct event *event, const char *id)
+is_online(const struct event *event)
 {
-	(void)id;
-	return event->state && strcmp(event->state, "online") == 0;
+	/* With a mapping that failed this host is reachable by the others. */
+	return event->state && (strcmp(event->state, "online") == 0 ||
+				   strcmp(event->state, "degraded") == 0);
 }
 
 static int
@@ -112,6 +113,8 @@ is_active(const struct event *event, const char *id)
 static enum exit_code
 wait_until(struct ctl *ctl, struct reply *reply, msec_t deadline, const char *id)
 {
+	char state[32] = "not ready";
+
 	for (;;) {
 		enum exit_code code;
 		const char *bad = NULL;
@@ -120,7 +123,9 @@ wait_until(struct ctl *ctl, struct reply *reply, msec_t deadline, const char *id
 
 		if (event_decode(reply->parameters, &event, &bad) < 0)
 			return ctl_bad_reply(bad);
-		r = id ? is_active(&event, id) : is_online(&event, id);
+		r = id ? is_active(&event, id) : is_online(&event);
+		if (event.state)
+			snprintf(state, sizeof(state), "%s", event.state);
 		if (r < 0) {
 			complain("there is no mapping %s. Try: natctl list", id);
 			return CTL_FAILED;
@@ -129,7 +134,13 @@ wait_until(struct ctl *ctl, struct reply *reply, msec_t deadline, const char *id
 			output_reply(ctl, reply);
 			return CTL_DONE;
 		}
-		code = ctl_next(ctl, deadline, reply);
+		r = ctl_try_next(ctl, deadline, reply, &code);
+		if (r == -ETIMEDOUT && !id) {
+			complain("natd is %s", state);
+			return CTL_TIMEOUT;
+		}
+		if (r < 0)
+			return ctl_failure(ctl, r);
 		if (code != CTL_DONE)
 			return code;
 	}

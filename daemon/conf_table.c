@@ -142,18 +142,23 @@ parse_addr(const struct conf_key *key, const char *value, void *field,
 	(void)key;
 	if (addr_parse(value, &a) < 0)
 		return refuse(why, "not an IPv4 or IPv6 address");
-	switch (addr_classify(&a)) {
-	case ADDR_CLASS_UNSPECIFIED:
-	case ADDR_CLASS_LOOPBACK:
-	case ADDR_CLASS_MULTICAST:
+	if (!addr_is_host(&a))
 		return refuse(why, "not the address of another host or a router");
-	case ADDR_CLASS_LINK_LOCAL:
-	case ADDR_CLASS_PRIVATE:
-	case ADDR_CLASS_CGN:
-	case ADDR_CLASS_RESERVED:
-	case ADDR_CLASS_GLOBAL:
-		break;
-	}
+	*(struct addr *)field = a;
+	return 0;
+}
+
+static int
+parse_internal(const struct conf_key *key, const char *value, void *field,
+    char why[static CONF_WHY_MAX])
+{
+	struct addr a;
+	int err = parse_addr(key, value, &a, why);
+
+	if (err < 0)
+		return err;
+	if (!addr_is_mappable(&a))
+		return refuse(why, "a link-local address, which no router maps to");
 	*(struct addr *)field = a;
 	return 0;
 }
@@ -328,6 +333,7 @@ static const struct conf_type level = { parse_log_level, sizeof(enum log_level),
 static const struct conf_type family = { parse_family, sizeof(enum addr_family),
 	false };
 static const struct conf_type address = { parse_addr, sizeof(struct addr), false };
+static const struct conf_type internal = { parse_internal, sizeof(struct addr), false };
 static const struct conf_type addresses = { parse_addrs, sizeof(struct conf_addrs),
 	true };
 static const struct conf_type stun_servers = { parse_stun_servers,
@@ -403,7 +409,7 @@ const struct conf_key conf_keys[] = {
 	    CONF_REQUIRED,
 	    "The port the program listens on. 0: the router chooses, and the program "
 	    "has to listen there." },
-	{ MAPPING("InternalAddress", address, internal), "", 0, 0, NULL, 0,
+	{ MAPPING("InternalAddress", internal, internal), "", 0, 0, NULL, 0,
 	    "The host the port is on. Default: this one." },
 	{ MAPPING("Family", family, family), "", 0, 0, NULL, 0,
 	    "ipv4 or ipv6. Default: what the network has." },

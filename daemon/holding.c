@@ -464,7 +464,9 @@ lease_changed(void *owner, void *ctx)
 		m->awaited &= !st.verdict;
 	else
 		(void)carrier_follow(e, m, loop_now());
-	holding_tell(e, m);
+	/* That it is being released was told; the next news is that it is removed. */
+	if (!m->releasing)
+		holding_tell(e, m);
 	if (m->outer)
 		engine_wake(e);
 }

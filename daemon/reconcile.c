@@ -377,8 +377,11 @@ reconcile_state(struct engine *e)
 	for (const struct mapping *m = e->mappings; m; m = m->next) {
 		struct lease_status st;
 
+		/* Before its first verdict, and once nobody wants it, it says nothing
+		 * about this host. */
 		mapping_status(m, &st);
-		failed |= st.state == MAPPING_FAILED || st.state == MAPPING_DEGRADED;
+		failed |= st.verdict &&
+			  (st.state == MAPPING_FAILED || st.state == MAPPING_DEGRADED);
 	}
 	e->state_now = e->gateways_count == 0 ? ENGINE_OFFLINE
 		       : failed               ? ENGINE_DEGRADED

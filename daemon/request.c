@@ -95,6 +95,8 @@ struct waiter {
 	bool holds;         /* the connection keeps the mapping alive */
 	bool stale;         /* news that did not fit into the queue */
 	bool one_shot_wish; /* a failure ends the wish, too */
+	bool renews;        /* asked for another lifetime: the renewal is the verdict */
+	unsigned renewals;  /* before that */
 };
 
 static void
@@ -279,6 +281,16 @@ tell_removed(struct waiter *w)
 	    o);
 }
 
+/* What the router said before this call is no answer to it. */
+static bool
+is_verdict(const struct waiter *w, const struct lease_status *st)
+{
+	if (!st->verdict)
+		return false;
+	return !w->renews || !st->is_held || st->problem.present ||
+	       st->renewals != w->renewals;
+}
+
 static void
 on_changed(struct mapping_watcher *watcher, bool removed)
 {
@@ -290,7 +302,7 @@ on_changed(struct mapping_watcher *watcher, bool removed)
 		return;
 	}
 	mapping_status(w->mapping, &st);
-	if (!w->answered && !st.verdict)
+	if (!w->answered && !is_verdict(w, &st))
 		return;
 	if (!w->answered && !st.is_held && !w->more && w->one_shot_wish) {
 		fail(w, &st);
@@ -312,9 +324,9 @@ on_timeout(void *ctx)
 
 static int
 read_addr(struct varlink_call *call, const struct varlink_value *v, const char *name,
-    struct addr *ret)
+    bool (*is_usable)(const struct addr *a), struct addr *ret)
 {
-	if (!v->present || addr_parse(v->s, ret) == 0)
+	if (!v->present || (addr_parse(v->s, ret) == 0 && is_usable(ret)))
 		return 0;
 	varlink_error_invalid_parameter(call, name);
 	return -EINVAL;
@@ -349,9 +361,9 @@ read_context(struct varlink_call *call, const struct varlink_value *v,
 	if (v[P_DESCRIPTION].present)
 		snprintf(
 		    c.description, sizeof(c.description), "%s", v[P_DESCRIPTION].s);
-	if (read_addr(call, &v[P_INTERNAL_ADDRESS], "internalAddress", &c.internal) <
-		0 ||
-	    read_addr(call, &v[P_GATEWAY], "gateway", &c.gateway) < 0)
+	if (read_addr(call, &v[P_INTERNAL_ADDRESS], "internalAddress", addr_is_mappable,
+		&c.internal) < 0 ||
+	    read_addr(call, &v[P_GATEWAY], "gateway", addr_is_host, &c.gateway) < 0)
 		return -EINVAL;
 	if (c.transports == 0)
 		wrong = "protocols";
@@ -441,6 +453,15 @@ waiter_new(
 	return w;
 }
 
+/* Held and next in line to be renewed with another lifetime. */
+static bool
+renewal_is_news(const struct mapping *m, const struct lease_status *st)
+{
+	return m->lease && st->is_held && !st->problem.present &&
+	       st->held.method != METHOD_DIRECT && st->renew_at <= loop_now() &&
+	       lease_wanted(m->lease)->lifetime_s != st->held.lifetime_s;
+}
+
 void
 request_mapping(
     struct varlink_call *call, const struct varlink_value *values, void *ctx)
@@ -475,6 +496,8 @@ request_mapping(
 	mapping_status(m, &st);
 	w->one_shot_wish =
 	    !w->more && c.persistence == PERSISTENCE_LEASE && !st.is_held;
+	w->renews = renewal_is_news(m, &st);
+	w->renewals = st.renewals;
 	if (w->holds)
 		engine_hold(a->engine, m);
 	mapping_watch(m, &w->watcher);

@@ -157,6 +157,33 @@ addr_is_global(const struct addr *a)
 	return addr_classify(a) == ADDR_CLASS_GLOBAL;
 }
 
+bool
+addr_is_host(const struct addr *a)
+{
+	static const uint8_t broadcast[4] = { 255, 255, 255, 255 };
+
+	switch (addr_classify(a)) {
+	case ADDR_CLASS_UNSPECIFIED:
+	case ADDR_CLASS_LOOPBACK:
+	case ADDR_CLASS_MULTICAST:
+		return false;
+	case ADDR_CLASS_LINK_LOCAL:
+	case ADDR_CLASS_PRIVATE:
+	case ADDR_CLASS_CGN:
+	case ADDR_CLASS_RESERVED:
+	case ADDR_CLASS_GLOBAL:
+		break;
+	}
+	return a->family != ADDR_IPV4 || memcmp(a->bytes, broadcast, 4) != 0;
+}
+
+bool
+addr_is_mappable(const struct addr *a)
+{
+	return addr_is_host(a) &&
+	       (a->family != ADDR_IPV6 || addr_classify(a) != ADDR_CLASS_LINK_LOCAL);
+}
+
 int
 addr_parse(const char *text, struct addr *ret)
 {

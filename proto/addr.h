@@ -60,6 +60,12 @@ const char *addr_class_name(enum addr_class c);
 /* Globally reachable by RFC 6890; an IPv4-mapped address is never. */
 bool addr_is_global(const struct addr *a);
 
+/* One host or router on a network can have it: not unspecified, loopback, multicast or
+ * broadcast. */
+bool addr_is_host(const struct addr *a);
+/* A router can lead from outside to it: addr_is_host(), and no link-local of IPv6. */
+bool addr_is_mappable(const struct addr *a);
+
 /* A literal without brackets; "%" and a decimal interface index for link-local IPv6.
  * Returns 0 or -EINVAL. */
 int addr_parse(const char *text, struct addr *ret);

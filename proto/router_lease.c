@@ -16,14 +16,40 @@
 #define VERIFY_MS (INT64_C(290) * MSEC_PER_SEC)
 /* Quirk 29: with unequal numbers at once, the router may have made them equal. */
 #define VERIFY_UNEQUAL_MS (INT64_C(1) * MSEC_PER_SEC)
+
+/* How much a problem tells a person: silence and our own faults the least, then that a
+ * service can't, then that the router won't, most what is wrong with the port. */
+static int
+telling(enum remedy remedy)
+{
+	static const int rank[] = {
+		[REMEDY_NONE] = 0,
+		[REMEDY_RETRY] = 1,
+		[REMEDY_REDISCOVER] = 1,
+		[REMEDY_GONE] = 1,
+		[REMEDY_NEXT_LEASE] = 2,
+		[REMEDY_NEXT_METHOD] = 2,
+		[REMEDY_GIVE_UP] = 2,
+		[REMEDY_RETRY_HOURLY] = 3,
+		[REMEDY_RETRY_SLOW] = 3,
+		[REMEDY_WAIT_WAN] = 3,
+		[REMEDY_OTHER_PORT] = 4,
+		[REMEDY_SAME_PORT] = 4,
+	};
+
+	return rank[remedy];
+}
+
 void
 lease_set_problem(struct lease *l, int code, const struct verdict *v)
 {
 	const struct lease_problem was = l->problem;
 	enum method method = service_method(l->router, l->service);
 
-	/* "No" tells more than another service's silence. */
-	if (code == 0 && was.code != 0 && was.method != method && !l->is_held)
+	/* Each service that was asked has its problem: the most telling one is named.
+	 */
+	if (was.present && was.method != method && !l->is_held &&
+	    telling(v->remedy) < telling(was.remedy))
 		return;
 	l->problem = (struct lease_problem) {
 		.present = true,

@@ -354,13 +354,15 @@ def test_monitor_ends_when_natd_does(fake, natctl):
 def test_wait(fake, natctl):
     natd = fake(Monitor=Turns(
         [r.snapshot()],
-        [r.snapshot(state="offline"), r.event(1, "state_changed", state="degraded"),
+        [r.snapshot(state="starting"), r.event(1, "state_changed", state="offline"),
          r.event(2, "state_changed", state="online")],
+        [r.snapshot(state="degraded")],
         [r.snapshot(state="offline")]))
     assert natctl("wait") == ""
     assert natctl("wait") == ""
+    assert natctl("wait") == ""
     assert natd.requests[0][1] == {"events": ["snapshot", "state_changed"]}
-    natctl("wait", "--timeout", "200ms", code=7, err="in time")
+    natctl("wait", "--timeout", "200ms", code=7, err="natctl: natd is offline\n")
 
 
 def test_wait_for_a_mapping(fake, natctl):

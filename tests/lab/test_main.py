@@ -340,6 +340,9 @@ def test_errors_name_what_is_wrong(place, router, run):
             (dict(protocols=["udp"], internalPort=-1), "internalPort"),
             (dict(protocols=["udp"], internalPort=40000, lifetimeSeconds=-1), "lifetimeSeconds"),
             (dict(protocols=["udp"], internalPort=40000, internalAddress="x"), "internalAddress"),
+            *((dict(protocols=["udp"], internalPort=40000, internalAddress=a), "internalAddress")
+              for a in ("127.0.0.1", "0.0.0.0", "224.0.0.1", "::", "::1", "fe80::1", "ff02::1")),
+            (dict(protocols=["udp"], internalPort=40000, gateway="0.0.0.0"), "gateway"),
             (dict(protocols=["udp"], internalPort=40000, preferFailur=True), "preferFailur"),
             (dict(internalPort=40000), "protocols")]:
         assert error_of(natd, "RequestMapping", **parameters) == (invalid, {"parameter": wrong})

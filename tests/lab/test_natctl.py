@@ -25,6 +25,11 @@ def place():
         yield place
 
 
+def on_router(place, rules):
+    """miniupnpd renews by deleting and adding, and for a moment the rule is not there."""
+    wait_until(lambda: place.router.rules() == rules, 2, f"{rules} on the router")
+
+
 def test_a_port_from_map_to_unmap(place):
     natctl = place.natctl
     assert natctl("map", "-q", "tcp", "8080", "--name", "web") == "11.22.33.44:8080\n"
@@ -38,7 +43,7 @@ def test_a_port_from_map_to_unmap(place):
     assert natctl("renew") == "1 mapping renewed\n"
     assert natctl("wait", fields[0], "--timeout", "5") == ""
     assert natctl("unmap", "tcp", "8080") == f"released {fields[0]}\n"
-    assert place.router.rules() == set()
+    on_router(place, set())
     assert natctl("list") == "No mappings.\n"
 
 
@@ -124,10 +129,44 @@ def test_a_mapping_that_is_asked_for_differently_moves(place):
     natctl("map", "tcp", "8080", "--name", "web")
     ident = natctl("list", "-q")
     assert natctl("map", "-q", "tcp", "8080", "--external", "9090") == "11.22.33.44:9090\n"
-    assert place.router.rules() == rules
+    on_router(place, rules)
     assert natctl("map", "-q", "tcp", "8080", "--external", "9090") == "11.22.33.44:9090\n"
     assert natctl("list", "-q") == ident
-    # miniupnpd renews by deleting and adding, and for a moment the rule is not there.
-    wait_until(lambda: place.router.rules() == rules, 2, "the renewal")
+    on_router(place, rules)
     assert ", NAT-PMP, " in natctl("map", "tcp", "8080", "--method", "nat-pmp")
-    assert place.router.rules() == rules
+    on_router(place, rules)
+
+
+def test_another_lifetime_is_told_as_the_router_gave_it(place):
+    for words, told in [("1h", "1h"), ("10min", "10min"), ("20min", "20min")]:
+        assert f", PCP, {told}, " in place.natctl("map", "tcp", "9200", "--for", words)
+
+
+def test_a_port_that_the_router_keeps_is_named(place):
+    # It lets 1024 and above through; the other services deny the host as such.
+    error = place.natctl("map", "tcp", "443", "--exact", code=6)
+    assert "port 443 is taken on the gateway" in error
+
+
+def test_a_request_that_failed_says_nothing_of_this_host(place):
+    natctl = place.natctl
+    with place.natd.connect() as c:
+        events = c.more("org.natd.NAT.Monitor")
+        assert next(events)["state"] == "online"
+        natctl("map", "tcp", "443", "--exact", code=6)
+        natctl("map", "-q", "tcp", "9000")
+        natctl("unmap", "tcp", "9000")
+        seen = []
+        while "mapping_removed" not in [e["event"] for e in seen[-1:]] or len(
+                [e for e in seen if e["event"] == "mapping_removed"]) < 2:
+            seen.append(next(events))
+    assert "state_changed" not in [e["event"] for e in seen]
+    last = [e["mapping"]["runtime"]["state"] for e in seen
+            if e["event"].startswith("mapping_") and e["mapping"]["id"] == seen[-1]["mapping"]["id"]]
+    assert last[-2:] == ["releasing", "releasing"] and last[-3] == "active"
+
+
+def test_waiting_offline(place):
+    place.client.ip("link set eth0 down")
+    wait_until(lambda: place.natctl("-q") == "offline\n", 5, "offline")
+    assert place.natctl("wait", "--timeout", "1", code=7) == "natctl: natd is offline\n"

@@ -285,6 +285,37 @@ test_bytes(void **state)
 	assert_int_equal(addr_len(ADDR_NONE), 0);
 }
 
+static void
+test_hosts(void **state)
+{
+	static const struct {
+		const char *text;
+		bool host, mappable;
+	} rows[] = {
+		{ "192.168.1.1", true, true },
+		{ "169.254.1.1", true, true },
+		{ "203.0.113.1", true, true },
+		{ "0.0.0.0", false, false },
+		{ "127.0.0.1", false, false },
+		{ "224.0.0.1", false, false },
+		{ "255.255.255.255", false, false },
+		{ "2001:db8::1", true, true },
+		{ "fe80::1", true, false },
+		{ "::", false, false },
+		{ "::1", false, false },
+		{ "ff02::1", false, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct addr a = parse(rows[i].text);
+
+		if (addr_is_host(&a) != rows[i].host ||
+		    addr_is_mappable(&a) != rows[i].mappable)
+			fail_msg("%s", rows[i].text);
+	}
+}
+
 static const struct {
 	const char *a, *b;
 	unsigned len;
@@ -352,6 +383,7 @@ main(void)
 		cmocka_unit_test(test_classes),
 		cmocka_unit_test(test_equal),
 		cmocka_unit_test(test_bytes),
+		cmocka_unit_test(test_hosts),
 		cmocka_unit_test(test_prefixes),
 		cmocka_unit_test(test_endpoint_text),
 	};

@@ -155,6 +155,8 @@ static const struct value {
 	{ M(internal), ADDR, "InternalAddress=192.168.1.7", "192.168.1.7", NULL },
 	{ M(internal), ADDR, "InternalAddress=nas", NULL, ADDRESS },
 	{ M(internal), ADDR, "InternalAddress=::1", NULL, HOST },
+	{ M(internal), ADDR, "InternalAddress=fe80::1", NULL,
+	    "a link-local address, which no router maps to" },
 	{ M(family), ENUM, "Family=ipv4", "4", NULL },
 	{ M(family), ENUM, "Family=ipv6", "6", NULL },
 	{ M(family), ENUM, "Family=inet", NULL, "not ipv4 or ipv6" },

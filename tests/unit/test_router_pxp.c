@@ -239,6 +239,41 @@ test_error_lifetime(void **state)
 	sim_done(&s);
 }
 
+/* What is wrong with the port is said, whichever of the services said it. */
+static void
+test_most_telling(void **state)
+{
+	static const struct {
+		int pcp, natpmp;
+		const char *name;
+	} rows[] = {
+		{ PCP_CANNOT_PROVIDE_EXTERNAL, NATPMP_NOT_AUTHORIZED,
+		    "CANNOT_PROVIDE_EXTERNAL" },
+		{ PCP_NOT_AUTHORIZED, NATPMP_UNSUPP_OPCODE, "NOT_AUTHORIZED" },
+		{ PCP_UNSUPP_PROTOCOL, NATPMP_NOT_AUTHORIZED, "NOT_AUTHORIZED" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct sim s;
+		struct lease_want w = sim_want(443, TCP);
+		struct lease_status st;
+		struct lease *l;
+
+		w.prefer_failure = true;
+		sim_init(&s, 23);
+		s.pcp = s.natpmp = true;
+		s.pcp_result = rows[i].pcp;
+		s.natpmp_result = rows[i].natpmp;
+		l = lease_new(s.router, &w, NULL, &s, s.now);
+		sim_pass(&s, 5000);
+		st = sim_status(l);
+		assert_int_equal(st.state, MAPPING_FAILED);
+		assert_string_equal(st.problem.name, rows[i].name);
+		sim_done(&s);
+	}
+}
+
 /* A VPN that has one number for this client, whatever is asked; some say internal port
  * 0 for "the same". */
 static void
@@ -361,6 +396,7 @@ main(void)
 		cmocka_unit_test(test_only_port),
 		cmocka_unit_test(test_grants_nothing),
 		cmocka_unit_test(test_third_party),
+		cmocka_unit_test(test_most_telling),
 		cmocka_unit_test(test_renewal_refused),
 	};
 
