@@ -40,7 +40,7 @@ static const struct error_row {
 	{ OWN "NoSuchMapping", CTL_FAILED, false,
 	    "there is no mapping {id}. Try: natctl list" },
 	{ OWN "NoMethodAvailable", CTL_NO_GATEWAY, true,
-	    "no gateway here opens ports for its hosts.{tried} Is UPnP or NAT-PMP "
+	    "no gateway here opens this port.{tried} Is UPnP or NAT-PMP "
 	    "switched on in the router?" },
 	{ OWN "GatewayTimeout", CTL_TIMEOUT, true,
 	    "gateway {gateway} did not answer {method} within {elapsedUSec}. Is it "
@@ -65,7 +65,7 @@ static const struct error_row {
 	{ OWN "StunFailed", CTL_FAILED, true,
 	    "STUN failed[ with {server}]: {reason}. Try another server" },
 	{ OWN "ConfigurationInvalid", CTL_FAILED, false,
-	    "{file}[:{line}]: {message}. natd keeps the configuration it has" },
+	    "{file}[:{line}]: {message}\nnatd keeps the configuration it has" },
 	{ OWN "ShuttingDown", CTL_UNREACHABLE, true,
 	    "natd is shutting down. Try again in a moment" },
 	{ VARLINK "PermissionDenied", CTL_DENIED, false,
@@ -81,7 +81,7 @@ static const struct error_row {
 	{ VARLINK "MethodNotFound", CTL_FAILED, false,
 	    "natd does not know the method {method}. Is natd older than natctl?" },
 	{ VARLINK "MethodNotImplemented", CTL_FAILED, false,
-	    "natd does not offer the method {method}. Is natd older than natctl?" },
+	    "this natd has no {method}" },
 };
 
 static const struct error_row *
@@ -134,7 +134,9 @@ write_field(FILE *out, const cJSON *parameters, const char *name)
 	char buf[HUMAN_MAX];
 
 	if (cJSON_IsString(item)) {
-		const char *text = field_string(&f, name);
+		const char *text = strcmp(name, "message") == 0
+				       ? field_text(&f, name)
+				       : field_string(&f, name);
 
 		fputs(strcmp(name, "method") == 0 ? method_label(text) : text, out);
 	} else if (cJSON_IsNumber(item)) {

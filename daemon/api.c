@@ -278,7 +278,7 @@ reload(struct varlink_call *call, const struct varlink_value *values, void *ctx)
 {
 	struct api *a = ctx;
 	cJSON *changed = NULL, *restart = NULL, *o = cJSON_CreateObject();
-	char file[256], message[256];
+	char file[256], message[RELOAD_MESSAGE_MAX];
 	unsigned line = 0;
 
 	(void)values;
@@ -380,7 +380,7 @@ service_reload(struct varlink_call *call, const struct varlink_value *values, vo
 {
 	struct api *a = ctx;
 	cJSON *changed = NULL, *restart = NULL;
-	char file[256], message[256];
+	char file[256], message[RELOAD_MESSAGE_MAX];
 	unsigned line = 0;
 
 	(void)values;

@@ -9,13 +9,17 @@
 
 struct api; /* opaque */
 
+#define RELOAD_MESSAGE_MAX 2048
+
 /* What Reload does, given by main. */
 struct api_hooks {
 	/* Reads the configuration again.  0 with the names that changed in *ret_changed
 	 * and those that need a restart in *ret_restart (arrays, taken); -EINVAL with
-	 * the first error in file, line, message. */
+	 * the first error in file, line, message, which goes on with the others, one
+	 * per line: "FILE:LINE: MESSAGE". */
 	int (*reload)(void *ctx, cJSON **ret_changed, cJSON **ret_restart,
-	    char file[static 256], unsigned *ret_line, char message[static 256]);
+	    char file[static 256], unsigned *ret_line,
+	    char message[static RELOAD_MESSAGE_MAX]);
 	void *ctx;
 };
 

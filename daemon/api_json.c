@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/tried.h"
 #include "proto/json.h"
 
 cJSON *
@@ -325,15 +326,6 @@ service_json(const struct gateway *g, enum router_service s)
 	return o;
 }
 
-/* Services that cannot be on this family are left out. */
-static bool
-service_shown(const struct gateway *g, enum router_service s)
-{
-	bool ipv4 = gateway_uplink(g)->family == AF_INET;
-
-	return s == ROUTER_PCP || (s == ROUTER_PINHOLE) != ipv4;
-}
-
 cJSON *
 api_gateway(const struct gateway *g)
 {
@@ -353,7 +345,7 @@ api_gateway(const struct gateway *g)
 	add_addr(o, "externalAddress", router_external(r));
 	services = json_add_array(o, "services");
 	for (enum router_service s = 0; s < ROUTER_SERVICES; s++)
-		if (service_shown(g, s))
+		if (gateway_may_offer(g, s))
 			json_append_item(services, service_json(g, s));
 	return o;
 }
@@ -437,52 +429,20 @@ api_external_addresses(struct engine *e)
 	return list;
 }
 
-static bool
-method_allowed(const struct lease_want *want, enum method m)
-{
-	/* Until it is found, an IGD counts as version 1. */
-	unsigned also = m == METHOD_IGD1 ? METHOD_BIT(METHOD_IGD2) : 0;
-
-	return want->methods & (METHOD_BIT(m) | also);
-}
-
-static void
-add_tried(cJSON *list, const struct mapping *m, const struct gateway *g)
-{
-	const struct lease_want *want = lease_wanted(m->lease);
-	const struct netmon_uplink *u = gateway_uplink(g);
-	struct addr gateway = gateway_addr(&u->gateway, u->ifindex);
-	char text[ADDR_TEXT_MAX];
-
-	for (enum router_service s = 0; s < ROUTER_SERVICES; s++) {
-		struct service_status st;
-		cJSON *o;
-
-		router_service_status(gateway_router(g), s, &st);
-		if (!service_shown(g, s) || !method_allowed(want, st.method) ||
-		    (g == m->carrier && s != ROUTER_PCP))
-			continue;
-		o = cJSON_CreateObject();
-		json_add_string(o, "method", method_name(st.method));
-		if (gateway.family != ADDR_NONE)
-			json_add_string(o, "gateway", addr_format(&gateway, text));
-		json_add_string(o, "reason",
-		    st.reason[0]                  ? st.reason
-		    : st.state == SERVICE_PROBING ? "no answer yet"
-						  : "it does not serve this mapping");
-		json_append_item(list, o);
-	}
-}
-
 cJSON *
 api_tried(const struct mapping *m)
 {
+	struct tried tried[TRIED_MAX];
+	size_t count = tried_of(m, tried);
 	cJSON *list = cJSON_CreateArray();
 
-	if (!m->lease)
-		return list;
-	add_tried(list, m, m->gateway);
-	if (m->carrier)
-		add_tried(list, m, m->carrier);
+	for (size_t i = 0; i < count; i++) {
+		cJSON *o = cJSON_CreateObject();
+
+		json_add_string(o, "method", method_name(tried[i].method));
+		add_addr(o, "gateway", &tried[i].gateway);
+		json_add_string(o, "reason", tried[i].reason);
+		json_append_item(list, o);
+	}
 	return list;
 }

@@ -116,6 +116,9 @@ unsigned conf_methods_mask(const struct conf_methods *methods);
 /* [Uplink ifname], or NULL. */
 const struct conf_uplink *conf_find_uplink(const struct conf *c, const char *ifname);
 
+/* [Mapping name], or NULL. */
+const struct conf_mapping *conf_find_mapping(const struct conf *c, const char *name);
+
 struct conf_change {
 	char name[96]; /* "Daemon.LeaseSec", "Uplink wg0.Gateway"; "Mapping web" when
 			  the whole section came or went */

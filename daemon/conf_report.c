@@ -66,8 +66,8 @@ diff_whole(const struct conf *a, const struct conf *b, struct conf_changes *chan
 	return 0;
 }
 
-static const struct conf_mapping *
-find_mapping(const struct conf *c, const char *name)
+const struct conf_mapping *
+conf_find_mapping(const struct conf *c, const char *name)
 {
 	for (size_t i = 0; i < c->mappings_count; i++)
 		if (strcmp(c->mappings[i].name, name) == 0)
@@ -99,7 +99,7 @@ diff_mappings(const struct conf *a, const struct conf *b, struct conf_changes *c
 {
 	for (size_t i = 0; i < a->mappings_count; i++) {
 		const struct conf_mapping *old = &a->mappings[i];
-		const struct conf_mapping *new = find_mapping(b, old->name);
+		const struct conf_mapping *new = conf_find_mapping(b, old->name);
 		int err = new ? diff_object(changes, CONF_MAPPING, old->name, old, new)
 			      : add_change(changes, CONF_MAPPING, old->name, NULL);
 
@@ -107,7 +107,7 @@ diff_mappings(const struct conf *a, const struct conf *b, struct conf_changes *c
 			return err;
 	}
 	for (size_t i = 0; i < b->mappings_count; i++)
-		if (!find_mapping(a, b->mappings[i].name) &&
+		if (!conf_find_mapping(a, b->mappings[i].name) &&
 		    add_change(changes, CONF_MAPPING, b->mappings[i].name, NULL) < 0)
 			return -ENOMEM;
 	return 0;

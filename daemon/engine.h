@@ -60,6 +60,8 @@ struct engine *engine_free(struct engine *e);
  * may be freed afterwards. */
 void engine_set_conf(struct engine *e, const struct conf *conf);
 const struct conf *engine_conf(const struct engine *e);
+/* Whether the mapping of [Mapping name] is there: it may have been released. */
+bool engine_has_configured(struct engine *e, const char *name);
 
 /* ---- wishes ---- */
 

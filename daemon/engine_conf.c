@@ -56,6 +56,12 @@ find_configured(struct engine *e, const char *name)
 	return NULL;
 }
 
+bool
+engine_has_configured(struct engine *e, const char *name)
+{
+	return find_configured(e, name) != NULL;
+}
+
 static void
 follow_conf_mapping(struct engine *e, const struct conf_mapping *c)
 {

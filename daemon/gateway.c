@@ -423,6 +423,14 @@ gateway_update_uplink(struct gateway *g, const struct netmon_uplink *uplink)
 	g->uplink.mac_len = uplink->mac_len;
 }
 
+bool
+gateway_may_offer(const struct gateway *g, enum router_service s)
+{
+	bool ipv4 = g->uplink.family == AF_INET;
+
+	return s == ROUTER_PCP || (s == ROUTER_PINHOLE) != ipv4;
+}
+
 const char *
 gateway_name(const struct gateway *g)
 {

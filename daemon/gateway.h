@@ -39,6 +39,8 @@ const struct addr *gateway_local(const struct gateway *g);
 const struct netmon_uplink *gateway_uplink(const struct gateway *g);
 /* What changes without being another uplink: metric, is_default, running. */
 void gateway_update_uplink(struct gateway *g, const struct netmon_uplink *uplink);
+/* Whether the service can be on a router of this family at all. */
+bool gateway_may_offer(const struct gateway *g, enum router_service s);
 /* "192.168.1.1 on eth0". */
 const char *gateway_name(const struct gateway *g);
 

@@ -44,7 +44,7 @@ static struct {
 	struct log_place *owing; /* places with suppressed > 0 */
 } the_log = {
 	.level = LOG_LEVEL_INFO,
-	.target = LOG_TARGET_PREFIXED,
+	.target = LOG_TARGET_PLAIN,
 	.now = loop_now,
 };
 
@@ -99,11 +99,18 @@ log_open(void)
 {
 	if (is_journal_stream(STDERR_FILENO))
 		the_log.target = LOG_TARGET_JOURNAL;
-	else if (isatty(STDERR_FILENO))
-		the_log.target = LOG_TARGET_TERMINAL;
-	else
+	else if (!isatty(STDERR_FILENO) &&
+		 (getenv("JOURNAL_STREAM") || getenv("INVOCATION_ID")))
 		the_log.target = LOG_TARGET_PREFIXED;
+	else
+		the_log.target = LOG_TARGET_PLAIN;
 	return the_log.target;
+}
+
+void
+log_plain(void)
+{
+	the_log.target = LOG_TARGET_PLAIN;
 }
 
 void
@@ -160,7 +167,7 @@ send_entries(enum log_level level, const struct iovec *entries, size_t count)
 		if (sd_journal_sendv(entries, (int)count) < 0)
 			write_stderr(level, entries, true);
 		break;
-	case LOG_TARGET_TERMINAL:
+	case LOG_TARGET_PLAIN:
 		write_stderr(level, entries, false);
 		break;
 	case LOG_TARGET_PREFIXED:

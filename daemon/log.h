@@ -94,11 +94,14 @@ struct log_place {
 _printf_(4, 5) void log_line(struct log_place *place, enum log_level level,
     const struct log_field *fields, const char *format, ...);
 
-enum log_target { LOG_TARGET_TERMINAL, LOG_TARGET_PREFIXED, LOG_TARGET_JOURNAL };
+enum log_target { LOG_TARGET_PLAIN, LOG_TARGET_PREFIXED, LOG_TARGET_JOURNAL };
 
-/* Look at stderr (and $JOURNAL_STREAM) and choose.  Without it: LOG_TARGET_PREFIXED,
- * level info. */
+/* Look at stderr and choose: the journal, or "<4>..." where systemd started natd
+ * ($JOURNAL_STREAM, $INVOCATION_ID) and somebody else reads the stream, or the bare
+ * line.  Without it: LOG_TARGET_PLAIN, level info. */
 enum log_target log_open(void);
+/* The bare lines on stderr, wherever it leads. */
+void log_plain(void);
 
 /* Tell what is still owed of suppressed lines. */
 void log_close(void);

@@ -79,23 +79,36 @@ check_config(const struct natd *n)
 {
 	struct conf *conf = NULL;
 	struct conf_errors errors;
-	int r = load_conf(n, &conf, &errors);
+	int r;
 
+	log_plain();
+	r = load_conf(n, &conf, &errors);
 	conf_errors_done(&errors);
 	conf_free(conf);
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+/* The first with its file and line; the message goes on with the others. */
 static void
-first_error(const struct natd *n, const struct conf_errors *errors,
-    char file[static 256], unsigned *ret_line, char message[static 256])
+tell_errors(const struct natd *n, const struct conf_errors *errors,
+    char file[static 256], unsigned *ret_line, char message[static RELOAD_MESSAGE_MAX])
 {
 	bool any = errors->count > 0;
+	size_t used;
 
 	snprintf(file, 256, "%.255s", any ? errors->list[0].file : n->paths.config);
-	snprintf(message, 256, "%s",
+	used = (size_t)snprintf(message, RELOAD_MESSAGE_MAX, "%s",
 	    any ? errors->list[0].message : "the file cannot be read");
 	*ret_line = any ? errors->list[0].line : 0;
+	for (size_t i = 1; i < errors->count && used < RELOAD_MESSAGE_MAX; i++) {
+		const struct conf_error *e = &errors->list[i];
+		char line[16] = "";
+
+		if (e->line)
+			snprintf(line, sizeof(line), ":%u", e->line);
+		used += (size_t)snprintf(message + used, RELOAD_MESSAGE_MAX - used,
+		    "\n%s%s: %s", e->file, line, e->message);
+	}
 }
 
 static void
@@ -113,10 +126,26 @@ list_changes(
 	}
 }
 
+/* What was released although it is configured comes back. */
+static void
+list_returning(const struct natd *n, const struct conf *conf, cJSON *changed)
+{
+	for (size_t i = 0; i < n->conf->mappings_count; i++) {
+		const char *name = n->conf->mappings[i].name;
+		char text[96];
+
+		if (!conf_find_mapping(conf, name) ||
+		    engine_has_configured(n->engine, name))
+			continue;
+		snprintf(text, sizeof(text), "Mapping %s", name);
+		json_append_string(changed, text);
+	}
+}
+
 /* A configuration with any error changes nothing. */
 static int
 reload(void *ctx, cJSON **ret_changed, cJSON **ret_restart, char file[static 256],
-    unsigned *ret_line, char message[static 256])
+    unsigned *ret_line, char message[static RELOAD_MESSAGE_MAX])
 {
 	struct natd *n = ctx;
 	struct conf *conf = NULL;
@@ -129,20 +158,22 @@ reload(void *ctx, cJSON **ret_changed, cJSON **ret_restart, char file[static 256
 	if (r == 0)
 		r = conf_diff(n->conf, conf, &changes);
 	if (r < 0) {
-		first_error(n, &errors, file, ret_line, message);
+		tell_errors(n, &errors, file, ret_line, message);
 		log_warning("the configuration stays as it was");
 		conf_free(conf);
 	} else {
 		struct conf *old = n->conf;
 
 		list_changes(&changes, ret_changed, ret_restart);
+		list_returning(n, conf, *ret_changed);
 		n->conf = conf;
 		if (!n->options.has_log_level)
 			log_set_level(conf->log_level);
 		engine_set_conf(n->engine, conf);
 		stun_set_conf(n->stun, conf);
 		conf_free(old);
-		log_notice("configuration read, %zu changes", changes.count);
+		log_notice(
+		    "configuration read, %d changes", cJSON_GetArraySize(*ret_changed));
 	}
 	conf_changes_done(&changes);
 	conf_errors_done(&errors);
@@ -176,7 +207,7 @@ static void
 on_reload_signal(evutil_socket_t sig, short what, void *ctx)
 {
 	cJSON *changed = NULL, *restart = NULL;
-	char file[256], message[256];
+	char file[256], message[RELOAD_MESSAGE_MAX];
 	unsigned line;
 
 	(void)sig;
@@ -339,7 +370,7 @@ start(struct natd *n)
 		.vendor = "natd",
 		.product = "natd",
 		.version = NATD_VERSION,
-		.url = "https://natd.example/",
+		.url = "man:natd(8)",
 		.connections_max = n->conf->connections_max,
 		.connections_per_uid_max = n->conf->connections_per_user,
 		.own_uid = getuid(),

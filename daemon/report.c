@@ -9,6 +9,7 @@
 
 #include "daemon/log.h"
 #include "daemon/message.h"
+#include "daemon/tried.h"
 
 /* ---- mappings ---- */
 
@@ -63,20 +64,38 @@ report_open(const struct mapping *m, const struct lease_status *st, bool changed
 	    t.internal, method_title(st->held.method), changed ? ", changed" : "");
 }
 
+#define TRIED_TEXT_MAX 320
+
+/* "; PCP: no answer; NAT-PMP: no answer" */
+static void
+write_tried(const struct mapping *m, char ret[static TRIED_TEXT_MAX])
+{
+	struct tried tried[TRIED_MAX];
+	size_t count = tried_of(m, tried), n = 0;
+
+	for (size_t i = 0; i < count && n < TRIED_TEXT_MAX; i++)
+		n += (size_t)snprintf(ret + n, TRIED_TEXT_MAX - n, "; %s: %s",
+		    method_title(tried[i].method), tried[i].reason);
+}
+
 static void
 report_problem(const struct mapping *m, const struct lease_status *st)
 {
 	const bool no_method = strcmp(st->problem.name, "NO_SERVICE") == 0;
 	const char *hint = st->problem.hint;
+	char tried[TRIED_TEXT_MAX] = "";
 	struct texts t;
 
 	texts_of(m, st, &t);
+	if (no_method)
+		write_tried(m, tried);
 	log_warning_with(MAPPING_FIELDS(m, st, &t,
 			     st->is_held ? MESSAGE_MAPPING_DEGRADED
 			     : no_method ? MESSAGE_NO_METHOD
 					 : MESSAGE_MAPPING_FAILED),
-	    "mapping %s: %s %s %s: %s%s%s", m->id, t.protocol, t.internal,
-	    st->is_held ? "is not renewed" : "failed", st->problem.name,
+	    "mapping %s: %s %s %s: %s%s%s%s", m->id, t.protocol, t.internal,
+	    st->is_held ? "is not renewed" : "failed",
+	    no_method ? "no router opens the port" : st->problem.name, tried,
 	    hint ? ", " : "", hint ? hint : "");
 }
 
@@ -89,8 +108,9 @@ report_mapping(struct mapping *m, const struct lease_status *st)
 	bool moved;
 
 	/* On the way: what comes of it is told. */
-	if (st->state != MAPPING_ACTIVE && st->state != MAPPING_FAILED &&
-	    st->state != MAPPING_DEGRADED)
+	if (!st->verdict ||
+	    (st->state != MAPPING_ACTIVE && st->state != MAPPING_FAILED &&
+		st->state != MAPPING_DEGRADED))
 		return;
 	if (!st->is_held)
 		now.external = said.external;

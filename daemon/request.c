@@ -549,6 +549,10 @@ release_mapping(
 		varlink_error_permission_denied(call);
 		return;
 	}
+	if (m->origin == MAPPING_BY_CONFIG)
+		log_notice("mapping %s is released until the next start or reload: it "
+			   "is configured as [Mapping %s]",
+		    m->id, m->name);
 	engine_release(a->engine, m);
 	w = waiter_new(a, call, &no_timeout);
 	if (!w) {

@@ -23,11 +23,11 @@ ERRORS = [
     ("NoSuchInterface", {"interface": "eth7"}, 1, "there is no interface eth7. Try: ip link"),
     ("NoSuchMapping", {"id": "m9"}, 1, "there is no mapping m9. Try: natctl list"),
     ("NoMethodAvailable", {"tried": []}, 5,
-     "no gateway here opens ports for its hosts. Is UPnP"),
+     "no gateway here opens this port. Is UPnP"),
     ("NoMethodAvailable", {"tried": [
         {"method": "pcp", "gateway": "192.168.1.1", "reason": "no answer"},
         {"method": "igd1", "reason": "not found"}]}, 5,
-     "no gateway here opens ports for its hosts. PCP at 192.168.1.1: no answer; UPnP IGD:1: "
+     "no gateway here opens this port. PCP at 192.168.1.1: no answer; UPnP IGD:1: "
      "not found. Is UPnP"),
     ("GatewayTimeout", {**GATEWAY, "elapsedUSec": 3_000_000}, 7,
      "gateway 192.168.1.1 did not answer NAT-PMP within 3s. "),
@@ -45,9 +45,9 @@ ERRORS = [
     ("StunFailed", {"server": "stun.example", "reason": "x"}, 1,
      "STUN failed with stun.example: x. "),
     ("ConfigurationInvalid", {"file": "/etc/natd.conf", "line": 3, "message": "what?"}, 1,
-     "/etc/natd.conf:3: what?. natd keeps"),
+     "/etc/natd.conf:3: what?\nnatd keeps"),
     ("ConfigurationInvalid", {"file": "/etc/natd.conf", "message": "what?"}, 1,
-     "/etc/natd.conf: what?. natd keeps"),
+     "/etc/natd.conf: what?\nnatd keeps"),
     ("ShuttingDown", {}, 3, "natd is shutting down"),
     ("org.varlink.service.PermissionDenied", {}, 4, "permission denied: reload, ports below 1024"),
     ("org.varlink.service.InvalidParameter", {"parameter": "id"}, 2,
@@ -58,7 +58,7 @@ ERRORS = [
     ("org.varlink.service.MethodNotFound", {"method": "org.natd.NAT.Status"}, 1,
      "natd does not know the method org.natd.NAT.Status. "),
     ("org.varlink.service.MethodNotImplemented", {"method": "M"}, 1,
-     "natd does not offer the method M. "),
+     "this natd has no M\n"),
 ]
 
 

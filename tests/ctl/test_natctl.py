@@ -406,8 +406,8 @@ def test_reload(fake, natctl):
     assert natctl("reload") == ("changed: log-level, lifetime\n"
                                 "in effect after a restart of natd only: socket\n")
     assert natctl("reload") == "nothing changed\n"
-    natctl("reload", code=1, err="natctl: /etc/natd/natd.conf:7: unknown key 'prot'. ")
-    natctl("reload", code=1, err="natctl: /etc/natd: no such file. ")
+    natctl("reload", code=1, err="natctl: /etc/natd/natd.conf:7: unknown key 'prot'\nnatd keeps")
+    natctl("reload", code=1, err="natctl: /etc/natd: no such file\nnatd keeps")
 
 
 def test_call(fake, natctl):

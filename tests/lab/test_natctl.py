@@ -148,6 +148,38 @@ def test_a_port_that_the_router_keeps_is_named(place):
     assert "port 443 is taken on the gateway" in error
 
 
+@pytest.mark.parametrize("method, reason", [
+    ("igd1", "UPnP IGD:1 at 192.168.1.1: not offered by this router"),
+    ("direct", "direct at 192.168.1.1: this host's address is not a global one"),
+    ("igd-pinhole", "UPnP pinhole at 192.168.1.1: not on IPv4")])
+def test_each_method_that_was_asked_for_is_named(place, method, reason):
+    error = place.natctl("map", "tcp", "9300", "--method", method, code=5)
+    assert f"opens this port. {reason}. Is " in error
+    lines = [line for line in place.natd.log().splitlines() if "9300" in line and "failed" in line]
+    assert len(lines) == 1 and f"tcp 192.168.1.20:9300 failed: no router opens the port; " in lines[0]
+    assert reason.split(": ")[1] in lines[0]
+
+
+def test_a_configured_mapping_that_was_released_comes_back(place):
+    place.natd.configure("[Mapping web]\nProtocols=tcp\nInternalPort=8085\n")
+    assert place.natctl("reload") == "changed: Mapping web\n"
+    on_router(place, {h.Rule("tcp", 8085, "192.168.1.20", 8085)})
+    place.natctl("unmap", "tcp", "8085")
+    on_router(place, set())
+    assert "until the next start or reload: it is configured as [Mapping web]" in place.natd.log()
+    assert place.natctl("reload") == "changed: Mapping web\n"
+    on_router(place, {h.Rule("tcp", 8085, "192.168.1.20", 8085)})
+    assert place.natctl("reload") == "nothing changed\n"
+
+
+def test_reload_names_every_mistake(place):
+    place.natd.configure("[Daemon]\nLeaseSec=1\nNothing=1\n[Mapping x]\nProtocols=sctp\n")
+    lines = place.natctl("reload", code=1).splitlines()
+    assert [line.split(": ")[0] for line in [lines[0].removeprefix("natctl: ")] + lines[1:3]] == [
+        f"{place.natd.conf}:{n}" for n in (2, 3, 5)]
+    assert lines[-1] == "natd keeps the configuration it has"
+
+
 def test_a_request_that_failed_says_nothing_of_this_host(place):
     natctl = place.natctl
     with place.natd.connect() as c:

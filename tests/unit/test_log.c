@@ -284,9 +284,15 @@ test_prefixed(void **state)
 	(void)state;
 	unsetenv("JOURNAL_STREAM");
 	assert_int_equal(pipe2(fds, O_NONBLOCK | O_CLOEXEC), 0);
+	/* A pipe of a shell is read by people. */
+	unsetenv("INVOCATION_ID");
+	assert_int_equal(log_to(fds[1], fds[0], text, sizeof(text)), LOG_TARGET_PLAIN);
+	assert_string_equal(text, "to stderr\n");
+	setenv("INVOCATION_ID", "b0b0", 1);
 	assert_int_equal(
 	    log_to(fds[1], fds[0], text, sizeof(text)), LOG_TARGET_PREFIXED);
 	assert_string_equal(text, "<4>to stderr\n");
+	unsetenv("INVOCATION_ID");
 	/* The stream of another process, or of before a redirection. */
 	setenv("JOURNAL_STREAM", "1:1", 1);
 	assert_int_equal(
@@ -310,8 +316,7 @@ test_terminal(void **state)
 	assert_int_equal(unlockpt(master), 0);
 	slave = open(ptsname(master), O_RDWR | O_NOCTTY);
 	assert_true(slave >= 0);
-	assert_int_equal(
-	    log_to(slave, master, text, sizeof(text)), LOG_TARGET_TERMINAL);
+	assert_int_equal(log_to(slave, master, text, sizeof(text)), LOG_TARGET_PLAIN);
 	assert_string_equal(text, "to stderr\r\n");
 	close(slave);
 	close(master);
