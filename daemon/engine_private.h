@@ -14,6 +14,9 @@
 #define LEAVING_MAX 16
 #define SAVE_DELAY_MS 100
 #define SAVE_RETRY_MS (60 * MSEC_PER_SEC)
+/* Who released a mapping is not kept waiting longer for a router that does not answer.
+ */
+#define RELEASE_MS (3 * MSEC_PER_SEC)
 /* What could not be done for lack of memory is tried again after this. */
 #define NO_MEMORY_MS 100
 

@@ -71,8 +71,10 @@ struct mapping {
 	uid_t uid;
 	pid_t pid;
 	uint8_t nonce[PCP_NONCE_LEN];
-	msec_t wanted_until; /* persistence lease; MSEC_NEVER: until released */
-	unsigned holders;    /* connections that keep a connection mapping alive */
+	/* persistence lease; MSEC_NEVER: until released; releasing: until it is gone,
+	 * confirmed or not */
+	msec_t wanted_until;
+	unsigned holders; /* connections that keep a connection mapping alive */
 	bool releasing;
 	bool waits;     /* until what its router deletes of the same port is gone */
 	bool abandoned; /* its router went away, nobody was told yet */

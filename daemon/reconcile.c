@@ -266,6 +266,9 @@ follow_mapping(struct engine *e, struct mapping *m, msec_t now)
 		log_info("mapping %s: its lifetime ended", m->id);
 		engine_release(e, m);
 	}
+	/* The deletion goes on without it. */
+	if (m->wanted_until <= now && m->releasing && m->lease)
+		holding_release(e, m, now);
 	m->waits = m->abandoned = false;
 	if (m->releasing || e->stopping)
 		return;
@@ -291,11 +294,18 @@ follow_mapping(struct engine *e, struct mapping *m, msec_t now)
 static void
 drop_released(struct engine *e)
 {
+	bool permanent = false;
+
 	for (struct mapping *m = e->mappings, *next; m; m = next) {
 		next = m->next;
-		if (m->releasing && !m->lease)
-			engine_drop_mapping(e, m);
+		if (!m->releasing || m->lease)
+			continue;
+		permanent |= m->context.persistence == PERSISTENCE_PERMANENT;
+		engine_drop_mapping(e, m);
 	}
+	/* Before anybody is told: it must not come back with the next start. */
+	if (permanent)
+		persist_now(e);
 }
 
 static void
@@ -417,7 +427,7 @@ reconcile(struct engine *e, msec_t now)
 	drop_released(e);
 	end_leaving(e, NULL);
 	for (const struct mapping *m = e->mappings; m; m = m->next)
-		if (m->holders == 0)
+		if (m->holders == 0 || m->releasing)
 			next = MIN(next, m->wanted_until);
 	follow_listeners(e);
 	follow_events(e);

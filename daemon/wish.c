@@ -184,7 +184,7 @@ engine_release(struct engine *e, struct mapping *m)
 	if (m->releasing)
 		return;
 	m->releasing = true;
-	m->wanted_until = MSEC_NEVER;
+	m->wanted_until = loop_now() + RELEASE_MS;
 	if (m->lease) {
 		lease_release(m->lease, loop_now());
 		gateway_kick(m->gateway);

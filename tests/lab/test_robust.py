@@ -345,3 +345,36 @@ def test_the_circuit_closes_after_a_probe(place, pcp):
     all_active(natd, 25, 20)
     assert circuit(natd) == "closed"
     assert metric(natd, "natd_gateway_circuit_open", method="pcp") == 0
+
+
+# ---- releases
+
+
+def test_release_is_answered_although_the_router_is_not_there(place):
+    """After 3 s at the latest, however many others wait for it; and it is not forgotten."""
+    gw = scripted.Scripted(place.router, "[upnp]\non = true\n[pxp]\nlisten = false\n")
+    natd = Natd(place.client)
+    idents = request_many(natd, 8, persistence="permanent")
+    all_active(natd, 8)
+    gw.order("silent", on=True)
+    natd.call("RenewMapping")
+    asked = time.monotonic()
+    natd.call("ReleaseMapping", id=idents[5])
+    assert time.monotonic() - asked < 3.3
+    natd.kill()
+    gw.order("silent", on=False)
+    natd.start()
+    all_active(natd, 7)
+    assert idents[5] not in {m["id"] for m in natd.mappings()}
+    wait_until(lambda: len(gw.table()) == 7, 5, "the entry that was released gone, too")
+    gw.stop()
+
+
+def test_a_release_that_was_answered_survives_a_crash(place, pcp):
+    natd = Natd(place.client)
+    for port in range(40000, 40010):
+        ident = natd.map(port=port, persistence="permanent")["id"]
+        natd.call("ReleaseMapping", id=ident)
+        natd.kill()
+        natd.start()
+        assert natd.mappings() == []
