@@ -95,7 +95,8 @@ pc_packages = $(foreach row,$(1),$(lastword $(subst :, ,$(row))))
 
 APT_BUILD = gcc libc6-dev make pkg-config $(call pc_packages,$(LIB_ROWS) $(HEADER_ROWS))
 APT_TEST = $(call pc_packages,$(UNIT_ROWS)) python3 python3-pytest iproute2 nftables procps \
-	strace systemd git debootstrap miniupnpd-nftables miniupnpc natpmpc python3-prometheus-client
+	strace systemd git debootstrap miniupnpd-nftables miniupnpc natpmpc python3-prometheus-client \
+	stun-client
 APT_LINT = clang clang-format clang-tidy libclang-rt-dev mandoc autoconf
 
 deps: ## apt-get install everything: to build, to test, to check style (root or sudo)

@@ -52,17 +52,6 @@ struct loader {
 	int err;        /* -ENOMEM, sticky */
 };
 
-void
-conf_errors_done(struct conf_errors *errors)
-{
-	for (size_t i = 0; i < errors->count; i++) {
-		free(errors->list[i].file);
-		free(errors->list[i].message);
-	}
-	free(errors->list);
-	*errors = (struct conf_errors) { 0 };
-}
-
 struct conf *
 conf_free(struct conf *c)
 {
@@ -122,6 +111,7 @@ object_of(struct loader *l, const struct place *p)
 	switch (p->section) {
 	case CONF_DAEMON:
 	case CONF_STUN:
+	case CONF_STUN_SERVER:
 	case CONF_SECTION_MAX:
 		break;
 	case CONF_UPLINK:
@@ -138,6 +128,7 @@ argument_of(struct loader *l, const struct place *p)
 	switch (p->section) {
 	case CONF_DAEMON:
 	case CONF_STUN:
+	case CONF_STUN_SERVER:
 	case CONF_SECTION_MAX:
 		break;
 	case CONF_UPLINK:
@@ -215,6 +206,7 @@ argument_fits(enum conf_section section, const char *argument)
 	switch (section) {
 	case CONF_DAEMON:
 	case CONF_STUN:
+	case CONF_STUN_SERVER:
 	case CONF_SECTION_MAX:
 		break;
 	case CONF_UPLINK:
@@ -531,7 +523,10 @@ static void
 check_whole(struct loader *l)
 {
 	struct conf *c = l->conf;
+	char why[CONF_WHY_MAX];
 
+	if (conf_check_stun_server(&c->stun_server, why) < 0)
+		complain(l, l->places[0].file, 0, "[StunServer]: %s", why);
 	if (c->methods.count == 0)
 		complain(l, l->places[0].file, 0,
 		    "[Daemon]: Methods= is empty, nothing could be mapped");

@@ -27,6 +27,8 @@
 #define CONF_NAME_MAX 64         /* of a mapping, with NUL */
 #define CONF_DESCRIPTION_MAX 128 /* with NUL */
 #define CONF_GROUP_MAX 33        /* with NUL */
+#define CONF_PATH_MAX 200        /* with NUL */
+#define CONF_REALM_MAX 128       /* with NUL */
 #define CONF_PCP_SERVERS_MAX 8
 #define CONF_OBJECTS_MAX 1024 /* [Uplink] and [Mapping] sections */
 
@@ -44,6 +46,22 @@ struct conf_addrs {
 struct conf_stun_servers {
 	unsigned count;
 	struct stun_uri list[STUN_POOL_MAX];
+};
+
+/* At most one of each family. */
+struct conf_listen {
+	unsigned count;
+	struct endpoint list[2];
+};
+
+/* [StunServer] */
+struct conf_stun_server {
+	struct conf_listen listen;       /* count 0: no server */
+	struct conf_listen alternate;    /* count 0: RFC 8489 only */
+	char credentials[CONF_PATH_MAX]; /* "": everybody is answered */
+	char realm[CONF_REALM_MAX];      /* "": short-term credentials */
+	uint32_t rate_limit;             /* requests per second and source; 0: none */
+	bool software;
 };
 
 /* [Uplink IFNAME] */
@@ -83,6 +101,7 @@ struct conf {
 	struct conf_addrs pcp_servers;
 	char admin_group[CONF_GROUP_MAX];
 	struct conf_stun_servers stun_servers; /* [Stun] */
+	struct conf_stun_server stun_server;
 	size_t uplinks_count, mappings_count;
 	struct conf_uplink *uplinks;   /* in the order they were read */
 	struct conf_mapping *mappings; /* the same */

@@ -1,5 +1,6 @@
 /*
- * conf_report.c - what differs between two configurations, and what the defaults are.
+ * conf_report.c - what differs between two configurations, what the defaults are; and
+ * the end of a list of errors.
  */
 #include "daemon/conf.h"
 
@@ -11,6 +12,17 @@
 #include "proto/util.h"
 
 #define WIDTH 78
+
+void
+conf_errors_done(struct conf_errors *errors)
+{
+	for (size_t i = 0; i < errors->count; i++) {
+		free(errors->list[i].file);
+		free(errors->list[i].message);
+	}
+	free(errors->list);
+	*errors = (struct conf_errors) { 0 };
+}
 
 void
 conf_changes_done(struct conf_changes *changes)

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "proto/stun.h"
 #include "proto/text.h"
 #include "proto/util.h"
 
@@ -324,6 +325,72 @@ parse_stun_servers(const struct conf_key *key, const char *value, void *field,
 	return for_words_between(" \t,", value, field, why, add_stun_server);
 }
 
+/* An address of this host, and the port, or 3478. */
+static int
+add_listen(const char *word, void *field, char why[static CONF_WHY_MAX])
+{
+	struct conf_listen *listen = field;
+	struct stun_uri u;
+	struct addr a;
+
+	if (stun_uri_parse(word, strlen(word), &u) < 0 || u.secure ||
+	    addr_parse(u.host, &a) < 0 || addr_is_unspecified(&a) ||
+	    addr_classify(&a) == ADDR_CLASS_MULTICAST) {
+		snprintf(why, CONF_WHY_MAX,
+		    "\"%.60s\" is not an address of this host, with or without port",
+		    word);
+		return -EINVAL;
+	}
+	if (listen->count == ARRAY_SIZE(listen->list) ||
+	    (listen->count == 1 && listen->list[0].addr.family == a.family))
+		return refuse(why, "more than one address of a family");
+	listen->list[listen->count].addr = a;
+	listen->list[listen->count].port = u.port ? u.port : STUN_PORT;
+	listen->count++;
+	return 0;
+}
+
+static int
+parse_listen(const struct conf_key *key, const char *value, void *field,
+    char why[static CONF_WHY_MAX])
+{
+	(void)key;
+	return for_words_between(" \t,", value, field, why, add_listen);
+}
+
+static int
+parse_path(const struct conf_key *key, const char *value, void *field,
+    char why[static CONF_WHY_MAX])
+{
+	if (value[0] != '/')
+		return refuse(why, "not a path that begins with /");
+	return parse_text(key, value, field, why);
+}
+
+/* RFC 5780: the other address has another port, too. */
+int
+conf_check_stun_server(const struct conf_stun_server *c, char why[static CONF_WHY_MAX])
+{
+	if (c->realm[0] && !c->credentials[0])
+		return refuse(why, "Realm= without Credentials=");
+	for (unsigned i = 0; i < c->alternate.count; i++) {
+		const struct endpoint *e = &c->alternate.list[i];
+		const struct endpoint *first = NULL;
+
+		for (unsigned k = 0; k < c->listen.count; k++)
+			if (c->listen.list[k].addr.family == e->addr.family)
+				first = &c->listen.list[k];
+		if (!first)
+			return refuse(
+			    why, "AlternateListen= without Listen= of its family");
+		if (addr_equal(&first->addr, &e->addr) || first->port == e->port)
+			return refuse(why,
+			    "AlternateListen= must have another address and another "
+			    "port than Listen=");
+	}
+	return 0;
+}
+
 static const struct conf_type u32 = { parse_u32, sizeof(uint32_t), false };
 static const struct conf_type port = { parse_port, sizeof(uint16_t), false };
 static const struct conf_type seconds = { parse_time, sizeof(uint32_t), false };
@@ -341,12 +408,18 @@ static const struct conf_type stun_servers = { parse_stun_servers,
 static const struct conf_type methods = { parse_methods, sizeof(struct conf_methods),
 	true };
 static const struct conf_type transports = { parse_transports, sizeof(unsigned), true };
+static const struct conf_type listen_on = { parse_listen, sizeof(struct conf_listen),
+	true };
+static const struct conf_type path = { parse_path, CONF_PATH_MAX, false };
+static const struct conf_type realm = { parse_text, CONF_REALM_MAX, false };
 static const struct conf_type ifname = { parse_ifname, IF_NAMESIZE, false };
 static const struct conf_type group = { parse_text, CONF_GROUP_MAX, false };
 static const struct conf_type description = { parse_text, CONF_DESCRIPTION_MAX, false };
 
 #define DAEMON(name, type, field) CONF_DAEMON, name, &type, offsetof(struct conf, field)
 #define STUN(name, type, field) CONF_STUN, name, &type, offsetof(struct conf, field)
+#define STUNSERVER(name, type, field) \
+	CONF_STUN_SERVER, name, &type, offsetof(struct conf, stun_server.field)
 #define UPLINK(name, type, field) \
 	CONF_UPLINK, name, &type, offsetof(struct conf_uplink, field)
 #define MAPPING(name, type, field) \
@@ -395,6 +468,28 @@ const struct conf_key conf_keys[] = {
 	    "operators: no single one is believed. They are asked only when a program "
 	    "wants to know its address outside. Empty: none." },
 
+	{ STUNSERVER("Listen", listen_on, listen), "", 0, 0, NULL, 0,
+	    "Be a STUN server (RFC 8489) for others, over UDP and TCP, at this address "
+	    "of the host, as address or address:port (3478); at most one IPv4 and one "
+	    "IPv6 address. Empty: no server." },
+	{ STUNSERVER("AlternateListen", listen_on, alternate), "", 0, 0, NULL, 0,
+	    "A second address, on another port: clients can then find out how their "
+	    "NAT "
+	    "behaves (RFC 5780)." },
+	{ STUNSERVER("Credentials", path, credentials), "", 1, CONF_PATH_MAX - 1, NULL,
+	    0,
+	    "A file with a name and a password per line, separated by a blank, that "
+	    "nobody but natd can read. Only who has one of them is answered. Default: "
+	    "everybody is." },
+	{ STUNSERVER("Realm", realm, realm), "", 1, CONF_REALM_MAX - 1, NULL, 0,
+	    "The realm of long-term credentials. Default: they are short-term ones." },
+	{ STUNSERVER("RateLimit", u32, rate_limit), "10", 0, 100000, NULL, 0,
+	    "How many requests of one address, or IPv6 /64, are answered per second. "
+	    "0: "
+	    "no limit." },
+	{ STUNSERVER("Software", boolean, software), "no", 0, 0, NULL, 0,
+	    "Say in every answer that this is natd." },
+
 	{ UPLINK("Gateway", address, gateway), "", 0, 0, NULL, 0,
 	    "The gateway's address. Default: the default route's, or the first address "
 	    "of the interface's network." },
@@ -434,6 +529,7 @@ const size_t conf_keys_count = ARRAY_SIZE(conf_keys);
 const struct conf_section_row conf_sections[] = {
 	[CONF_DAEMON] = { "Daemon", NULL, sizeof(struct conf), NULL },
 	[CONF_STUN] = { "Stun", NULL, sizeof(struct conf), NULL },
+	[CONF_STUN_SERVER] = { "StunServer", NULL, sizeof(struct conf), NULL },
 	[CONF_UPLINK] = { "Uplink", "IFNAME", sizeof(struct conf_uplink),
 	    "One section per interface that needs settings of its own. A VPN interface "
 	    "without a default route is an uplink when it is named here." },

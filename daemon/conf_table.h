@@ -8,6 +8,7 @@
 enum conf_section {
 	CONF_DAEMON,
 	CONF_STUN,
+	CONF_STUN_SERVER,
 	CONF_UPLINK,
 	CONF_MAPPING,
 	CONF_SECTION_MAX
@@ -54,6 +55,10 @@ struct conf_section_row {
 };
 
 extern const struct conf_section_row conf_sections[CONF_SECTION_MAX];
+
+/* What must fit together in [StunServer]: 0, or -EINVAL with the reason. */
+int
+conf_check_stun_server(const struct conf_stun_server *c, char why[static CONF_WHY_MAX]);
 
 /* Set the field to its default. */
 void conf_key_reset(const struct conf_key *key, void *object);

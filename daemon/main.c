@@ -20,6 +20,7 @@
 #include "daemon/options.h"
 #include "daemon/state.h"
 #include "daemon/stun.h"
+#include "daemon/stun_server.h"
 #include "daemon/varlink.h"
 #include "netmon/netmon.h"
 #include "proto/json.h"
@@ -34,6 +35,7 @@ struct natd {
 	struct netmon *net;
 	struct engine *engine;
 	struct stun *stun;
+	struct stund *stund;
 	struct varlink_server *server;
 	struct api *api;
 	struct metrics_http *metrics;
@@ -171,6 +173,7 @@ reload(void *ctx, cJSON **ret_changed, cJSON **ret_restart, char file[static 256
 			log_set_level(conf->log_level);
 		engine_set_conf(n->engine, conf);
 		stun_set_conf(n->stun, conf);
+		stund_set_conf(n->stund, conf);
 		conf_free(old);
 		log_notice(
 		    "configuration read, %d changes", cJSON_GetArraySize(*ret_changed));
@@ -406,6 +409,8 @@ start(struct natd *n)
 	if (r == 0)
 		r = stun_new(n->loop, n->conf, n->engine, &n->stun);
 	if (r == 0)
+		r = stund_new(n->loop, n->conf, &n->stund);
+	if (r == 0)
 		r = api_new(n->loop, n->engine, n->stun, n->server, &hooks, &n->api);
 	if (r < 0) {
 		log_error_with(
@@ -425,6 +430,7 @@ natd_done(struct natd *n)
 	n->server = varlink_server_free(n->server);
 	n->metrics = metrics_http_free(n->metrics);
 	n->api = api_free(n->api);
+	n->stund = stund_free(n->stund);
 	n->stun = stun_free(n->stun);
 	n->engine = engine_free(n->engine);
 	n->net = netmon_free(n->net);

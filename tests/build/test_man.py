@@ -5,10 +5,10 @@ import shutil
 
 import pytest
 
-SECTIONS = {"DAEMON": "[Daemon]", "STUN": "[Stun]",
+SECTIONS = {"DAEMON": "[Daemon]", "STUN": "[Stun]", "STUNSERVER": "[StunServer]",
             "UPLINK": "[Uplink IFNAME]", "MAPPING": "[Mapping NAME]"}
 # { SECTION("Name", type, field), "default", min, max, unit, flags,
-ROW = re.compile(r'\{\s*(DAEMON|STUN|UPLINK|MAPPING)\("(\w+)",\s*(\w+),\s*\w+\),\s*"([^"]*)",\s*'
+ROW = re.compile(r'\{\s*(DAEMON|STUN|STUNSERVER|UPLINK|MAPPING)\("(\w+)",\s*(\w+),\s*\w+\),\s*"([^"]*)",\s*'
                  r'(\w+)[^,]*,\s*([^,]+),\s*([^,]+),\s*([^,]+),', re.S)
 ENTRY = re.compile(r"^\.It Cm (\w+) Ns = Ns Ar .*\n((?:(?!\.It|\.El).*\n)*)", re.M)
 

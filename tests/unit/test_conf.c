@@ -136,6 +136,17 @@ static const struct {
 	    "address family\n" },
 	{ "[Mapping a]\nProtocols=tcp\nInternalPort=0\nPreferFailure=yes\n",
 	    "natd.conf:1: [Mapping a]: PreferFailure= without a port to insist on\n" },
+	{ "[StunServer]\nRealm=a\n",
+	    "natd.conf:0: [StunServer]: Realm= without Credentials=\n" },
+	{ "[StunServer]\nListen=192.0.2.1\nAlternateListen=[2001:db8::1]:2\n",
+	    "natd.conf:0: [StunServer]: AlternateListen= without Listen= of its "
+	    "family\n" },
+	{ "[StunServer]\nListen=192.0.2.1:1\nAlternateListen=192.0.2.1:2\n",
+	    "natd.conf:0: [StunServer]: AlternateListen= must have another address and "
+	    "another port than Listen=\n" },
+	{ "[StunServer]\nListen=192.0.2.1:1\nAlternateListen=192.0.2.2:1\n",
+	    "natd.conf:0: [StunServer]: AlternateListen= must have another address and "
+	    "another port than Listen=\n" },
 	{ "[Daemon]\nMethods=\n",
 	    "natd.conf:0: [Daemon]: Methods= is empty, nothing could be mapped\n" },
 	{ "[Daemon]\nConnectionsMax=20\nConnectionsPerUser=21\n",

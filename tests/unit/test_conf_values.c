@@ -4,13 +4,15 @@
 #include "daemon/conf_table.h"
 #include "tests/unit/conf_files.h"
 
-enum kind { U32, U16, BOOL, ENUM, TEXT, ADDR, METHODS, ADDRS, SERVERS };
+enum kind { U32, U16, BOOL, ENUM, TEXT, ADDR, METHODS, ADDRS, SERVERS, LISTEN };
 
 #define D(field) CONF_DAEMON, offsetof(struct conf, field)
 #define S(field) CONF_STUN, offsetof(struct conf, field)
+#define V(field) CONF_STUN_SERVER, offsetof(struct conf, stun_server.field)
 #define U(field) CONF_UPLINK, offsetof(struct conf_uplink, field)
 #define M(field) CONF_MAPPING, offsetof(struct conf_mapping, field)
 
+#define HERE " is not an address of this host, with or without port"
 #define HOST "not the address of another host or a router"
 
 static const struct value {
@@ -128,6 +130,35 @@ static const struct value {
 	{ S(stun_servers), SERVERS, "Servers=stuns:a", NULL,
 	    "\"stuns:a\": bindings are asked for over plain UDP, stun: only" },
 
+	{ V(listen), LISTEN, "Listen=", "", NULL },
+	{ V(listen), LISTEN, "Listen=192.0.2.1", "192.0.2.1:3478", NULL },
+	{ V(listen), LISTEN, "Listen=192.0.2.1:1,[2001:db8::1]:99",
+	    "192.0.2.1:1 [2001:db8::1]:99", NULL },
+	{ V(listen), LISTEN, "Listen=fe80::1%2", "[fe80::1%2]:3478", NULL },
+	{ V(listen), LISTEN, "Listen=192.0.2.1 192.0.2.2", NULL,
+	    "more than one address of a family" },
+	{ V(listen), LISTEN, "Listen=192.0.2.1 2001:db8::1 2001:db8::2", NULL,
+	    "more than one address of a family" },
+	{ V(listen), LISTEN, "Listen=0.0.0.0", NULL, "\"0.0.0.0\"" HERE },
+	{ V(listen), LISTEN, "Listen=224.0.0.1", NULL, "\"224.0.0.1\"" HERE },
+	{ V(listen), LISTEN, "Listen=host.example", NULL, "\"host.example\"" HERE },
+	{ V(listen), LISTEN, "Listen=stuns:192.0.2.1", NULL,
+	    "\"stuns:192.0.2.1\"" HERE },
+	{ V(alternate), LISTEN, "AlternateListen=", "", NULL },
+	{ V(alternate), LISTEN, "AlternateListen=[::]:3479", NULL,
+	    "\"[::]:3479\"" HERE },
+	{ V(credentials), TEXT, "Credentials=/etc/natd/stun", "/etc/natd/stun", NULL },
+	{ V(credentials), TEXT, "Credentials=stun", NULL,
+	    "not a path that begins with /" },
+	{ V(realm), TEXT, "Realm=", "", NULL },
+	{ V(realm), TEXT, "Realm=" X63 X63 "xx", NULL, "longer than 127 bytes" },
+	{ V(rate_limit), U32, "RateLimit=0", "0", NULL },
+	{ V(rate_limit), U32, "RateLimit=100000", "100000", NULL },
+	{ V(rate_limit), U32, "RateLimit=", "10", NULL },
+	{ V(rate_limit), U32, "RateLimit=100001", NULL, NUMBER(0, 100000) },
+	{ V(software), BOOL, "Software=yes", "1", NULL },
+	{ V(software), BOOL, "Software=natd", NULL, "not yes or no" },
+
 	{ U(gateway), ADDR, "Gateway=10.2.0.1", "10.2.0.1", NULL },
 	{ U(gateway), ADDR, "Gateway=fe80::1%3", "fe80::1%3", NULL },
 	{ U(gateway), ADDR, "Gateway=", "-", NULL },
@@ -192,7 +223,8 @@ text_of(const struct value *v, const void *field, char *ret, size_t size)
 {
 	const struct conf_addrs *addrs = field;
 	const struct conf_stun_servers *servers = field;
-	char text[ADDR_TEXT_MAX], uri[STUN_URI_MAX];
+	const struct conf_listen *listen = field;
+	char text[ADDR_TEXT_MAX], uri[STUN_URI_MAX], at[ENDPOINT_TEXT_MAX];
 
 	ret[0] = '\0';
 	switch (v->kind) {
@@ -221,6 +253,11 @@ text_of(const struct value *v, const void *field, char *ret, size_t size)
 			snprintf(ret + strlen(ret), size - strlen(ret), "%s%s",
 			    i ? " " : "", addr_format(&addrs->list[i], text));
 		break;
+	case LISTEN:
+		for (unsigned i = 0; i < listen->count; i++)
+			snprintf(ret + strlen(ret), size - strlen(ret), "%s%s",
+			    i ? " " : "", endpoint_format(&listen->list[i], at));
+		break;
 	case SERVERS:
 		for (unsigned i = 0; i < servers->count; i++)
 			snprintf(ret + strlen(ret), size - strlen(ret), "%s%s",
@@ -232,10 +269,11 @@ text_of(const struct value *v, const void *field, char *ret, size_t size)
 static const char *const frames[] = {
 	[CONF_DAEMON] = "[Daemon]\n",
 	[CONF_STUN] = "[Stun]\n",
+	[CONF_STUN_SERVER] = "[StunServer]\n",
 	[CONF_UPLINK] = "[Uplink wg0]\n",
 	[CONF_MAPPING] = "[Mapping m]\nInternalPort=80\nProtocols=tcp\n",
 };
-static const unsigned line_of_frame[] = { 2, 2, 2, 4 };
+static const unsigned line_of_frame[] = { 2, 2, 2, 2, 4 };
 
 static void
 check_good(const struct value *v, const char *text)

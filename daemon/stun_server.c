@@ -1,0 +1,483 @@
+/*
+ * stun_server.c - natd as a STUN server: requests are taken and answered in batches, a
+ * system call for many of them.
+ *
+ * What comes over UDP does not wait for anything: an answer that the kernel has no room
+ * for is lost, and the client asks again.
+ */
+#include "daemon/stun_server.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/log.h"
+#include "daemon/random.h"
+#include "daemon/sock.h"
+#include "daemon/stun_stream.h"
+#include "proto/stun_limit.h"
+#include "proto/stun_server.h"
+#include "proto/version.h"
+
+#define BATCH 32
+#define BATCHES 4 /* then the others of the loop have their turn */
+#define GROUPS 2  /* IPv4, IPv6 */
+#define BACKLOG 64
+#define PAUSE_MS MSEC_PER_SEC
+#define NONCE_LIFE_MS (600 * MSEC_PER_SEC)
+#define LINE_MAX_LEN 1024
+
+struct group;
+
+struct door {
+	struct group *group;
+	unsigned socket; /* of the responder */
+	int udp, tcp;    /* -1: not open */
+	struct event *udp_event, *tcp_event;
+};
+
+struct group {
+	struct stund *server;
+	struct stun_responder responder;
+	struct door doors[STUN_SERVER_SOCKETS];
+};
+
+struct batch {
+	struct mmsghdr in[BATCH], out[BATCH];
+	struct iovec in_iov[BATCH], out_iov[BATCH];
+	struct sockaddr_storage from[BATCH], to[BATCH];
+	uint8_t request[BATCH][STUN_SERVER_MESSAGE_MAX];
+	uint8_t answer[BATCH][STUN_SERVER_MESSAGE_MAX];
+};
+
+struct stund {
+	struct loop *loop;
+	struct conf_stun_server conf;
+	struct stun_server_auth *auth;
+	struct stun_limit *limit; /* NULL: none */
+	struct stun_streams *streams;
+	struct timer pause; /* no descriptors left for connections */
+	struct batch *batch;
+	struct group groups[GROUPS];
+};
+
+/* ---- requests ---- */
+
+/* Whether there is something to send. */
+static bool
+answer(struct door *d, const struct endpoint *from, bool stream, const uint8_t *buf,
+    size_t len, uint8_t *out, struct stun_reply *ret)
+{
+	struct stund *s = d->group->server;
+	const struct stun_arrival arrival = {
+		.socket = d->socket,
+		.from = *from,
+		.stream = stream,
+		.now = loop_now(),
+	};
+
+	return (!s->limit || stun_limit_take(s->limit, &from->addr, arrival.now)) &&
+	       stun_responder_answer(
+		   &d->group->responder, &arrival, buf, len, out, ret);
+}
+
+static size_t
+serve_stream(void *listener, const struct endpoint *from, const uint8_t *frame,
+    size_t len, uint8_t *out)
+{
+	struct stun_reply reply;
+
+	return answer(listener, from, true, frame, len, out, &reply) ? reply.len : 0;
+}
+
+/* A datagram that cannot be sent is left out. */
+static void
+send_all(int fd, struct mmsghdr *out, unsigned count)
+{
+	unsigned sent = 0;
+
+	while (sent < count) {
+		int n = sendmmsg(fd, out + sent, count - sent, MSG_DONTWAIT);
+
+		if (n < 0 && errno == EAGAIN)
+			return;
+		if (n < 0 && errno == EINTR)
+			continue;
+		sent += n > 0 ? (unsigned)n : 1;
+	}
+}
+
+/* Answers the i-th of the batch; those that leave by the socket they came to are
+ * gathered behind the ones that are already in out. */
+static void
+serve_datagram(struct door *d, unsigned i, unsigned *out_count)
+{
+	struct batch *b = d->group->server->batch;
+	struct mmsghdr *in = &b->in[i], *out = &b->out[*out_count];
+	struct endpoint from = sock_endpoint(&b->from[i]);
+	struct stun_reply reply;
+	uint8_t *bytes = b->answer[*out_count];
+
+	if (in->msg_hdr.msg_flags & MSG_TRUNC ||
+	    !answer(d, &from, false, b->request[i], in->msg_len, bytes, &reply))
+		return;
+	if (reply.socket != d->socket) {
+		(void)sock_send_to(
+		    d->group->doors[reply.socket].udp, bytes, reply.len, &reply.to);
+		return;
+	}
+	b->out_iov[*out_count].iov_len = reply.len;
+	out->msg_hdr.msg_namelen = sock_addr(&reply.to, &b->to[*out_count]);
+	++*out_count;
+}
+
+static void
+on_datagrams(evutil_socket_t fd, short what, void *ctx)
+{
+	struct door *d = ctx;
+	struct batch *b = d->group->server->batch;
+
+	(void)what;
+	for (unsigned k = 0; k < BATCHES; k++) {
+		unsigned out_count = 0;
+		int n;
+
+		for (unsigned i = 0; i < BATCH; i++)
+			b->in[i].msg_hdr.msg_namelen = sizeof(b->from[i]);
+		n = recvmmsg(fd, b->in, BATCH, MSG_DONTWAIT, NULL);
+		for (int i = 0; i < n; i++)
+			serve_datagram(d, (unsigned)i, &out_count);
+		send_all(fd, b->out, out_count);
+		if (n < BATCH)
+			return;
+	}
+}
+
+static void
+on_connections(evutil_socket_t fd, short what, void *ctx)
+{
+	struct door *d = ctx;
+	struct stund *s = d->group->server;
+
+	(void)what;
+	if (stun_streams_accept(s->streams, fd, d) == 0)
+		return;
+	/* Asking again at once would burn time. */
+	(void)event_del(d->tcp_event);
+	timer_set(&s->pause, loop_now() + PAUSE_MS);
+}
+
+static void
+on_pause_over(void *ctx)
+{
+	struct stund *s = ctx;
+
+	for (unsigned g = 0; g < GROUPS; g++)
+		for (unsigned i = 0; i < STUN_SERVER_SOCKETS; i++) {
+			struct event *e = s->groups[g].doors[i].tcp_event;
+
+			if (e && event_add(e, NULL) < 0)
+				timer_set(&s->pause, loop_now() + PAUSE_MS);
+		}
+}
+
+/* ---- sockets ---- */
+
+/* A bound socket, or -errno.  The address may come later than natd does, from DHCP. */
+static int
+open_bound(int type, const struct endpoint *at)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sock_addr(at, &ss);
+	int on = 1, fd, r;
+
+	fd = socket(ss.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (at->addr.family == ADDR_IPV6)
+		r = setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof(on));
+	else
+		r = setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on));
+	if (r == 0 && type == SOCK_STREAM)
+		r = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (r == 0)
+		r = bind(fd, (struct sockaddr *)&ss, len);
+	if (r == 0 && type == SOCK_STREAM)
+		r = listen(fd, BACKLOG);
+	if (r == 0)
+		return fd;
+	r = -errno;
+	close(fd);
+	return r;
+}
+
+static int
+watch(struct door *d, int fd, event_callback_fn handle, struct event **ret)
+{
+	*ret = event_new(
+	    loop_base(d->group->server->loop), fd, EV_READ | EV_PERSIST, handle, d);
+	return *ret && event_add(*ret, NULL) == 0 ? 0 : -ENOMEM;
+}
+
+static int
+open_door(struct door *d)
+{
+	const struct endpoint *at = &d->group->responder.local[d->socket];
+	char text[ENDPOINT_TEXT_MAX];
+	int r;
+
+	d->udp = open_bound(SOCK_DGRAM, at);
+	r = d->udp < 0 ? d->udp : watch(d, d->udp, on_datagrams, &d->udp_event);
+	if (r == 0) {
+		d->tcp = open_bound(SOCK_STREAM, at);
+		r = d->tcp < 0 ? d->tcp
+			       : watch(d, d->tcp, on_connections, &d->tcp_event);
+	}
+	if (r < 0)
+		log_error("no STUN server at %s: %s", endpoint_format(at, text),
+		    strerror(-r));
+	else
+		log_info("STUN server at %s", endpoint_format(at, text));
+	return r;
+}
+
+static const struct endpoint *
+find_family(const struct conf_listen *l, enum addr_family family)
+{
+	for (unsigned i = 0; i < l->count; i++)
+		if (l->list[i].addr.family == family)
+			return &l->list[i];
+	return NULL;
+}
+
+static int
+open_group(struct stund *s, struct group *g, const struct endpoint *at)
+{
+	const struct endpoint *alternate =
+	    find_family(&s->conf.alternate, at->addr.family);
+	int r = 0;
+
+	stun_responder_init(&g->responder, at, alternate);
+	g->responder.auth = s->auth;
+	g->responder.software = s->conf.software ? "natd " NATD_VERSION : NULL;
+	for (unsigned i = 0; i < (alternate ? STUN_SERVER_SOCKETS : 1) && r == 0; i++)
+		r = open_door(&g->doors[i]);
+	return r;
+}
+
+static void
+close_door(struct door *d)
+{
+	if (d->udp_event)
+		event_free(d->udp_event);
+	if (d->tcp_event)
+		event_free(d->tcp_event);
+	if (d->udp >= 0)
+		close(d->udp);
+	if (d->tcp >= 0)
+		close(d->tcp);
+	d->udp_event = d->tcp_event = NULL;
+	d->udp = d->tcp = -1;
+}
+
+/* ---- credentials ---- */
+
+static int
+add_account(struct stun_server_auth *auth, char *line)
+{
+	char *password;
+
+	line[strcspn(line, "\r\n")] = '\0';
+	if (line[0] == '\0' || line[0] == '#')
+		return 0;
+	password = line + strcspn(line, " \t");
+	if (*password == '\0')
+		return -EINVAL;
+	*password++ = '\0';
+	password += strspn(password, " \t");
+	return *password ? stun_server_auth_add(auth, line, password) : -EINVAL;
+}
+
+static int
+read_accounts(struct stun_server_auth *auth, FILE *f, const char *path)
+{
+	char line[LINE_MAX_LEN];
+	int r = 0;
+
+	for (unsigned number = 1; r == 0 && fgets(line, sizeof(line), f); number++) {
+		r = strlen(line) == sizeof(line) - 1 ? -ENOBUFS
+						     : add_account(auth, line);
+		if (r < 0)
+			log_error(
+			    "%s:%u: not a name, a blank and a password that are no "
+			    "other line's: %s",
+			    path, number, strerror(-r));
+	}
+	crypto_wipe(line, sizeof(line));
+	return r == 0 && ferror(f) ? -EIO : r;
+}
+
+static int
+new_auth(struct stund *s)
+{
+	uint8_t secret[STUN_NONCE_SECRET_LEN];
+	int r;
+
+	if (!s->conf.realm[0])
+		return stun_server_auth_new_short_term(&s->auth);
+	random_fill(secret, sizeof(secret));
+	r = stun_server_auth_new_long_term(
+	    s->conf.realm, secret, NONCE_LIFE_MS, &s->auth);
+	crypto_wipe(secret, sizeof(secret));
+	return r;
+}
+
+static int
+load_credentials(struct stund *s)
+{
+	const char *path = s->conf.credentials;
+	struct stat st;
+	FILE *f;
+	int r;
+
+	if (!path[0])
+		return 0;
+	f = fopen(path, "re");
+	if (!f || fstat(fileno(f), &st) < 0) {
+		r = -errno;
+		log_error("no STUN server: %s: %m", path);
+	} else if (!S_ISREG(st.st_mode) || st.st_mode & S_IRWXO) {
+		r = -EPERM;
+		log_error(
+		    "no STUN server: %s: not a file that others cannot read", path);
+	} else {
+		r = new_auth(s);
+		if (r == 0)
+			r = read_accounts(s->auth, f, path);
+		if (r < 0)
+			log_error("no STUN server: its credentials are not fit: %s",
+			    strerror(-r));
+	}
+	if (f)
+		fclose(f);
+	return r;
+}
+
+/* ---- start and stop ---- */
+
+static void
+prepare_batch(struct batch *b)
+{
+	for (unsigned i = 0; i < BATCH; i++) {
+		b->in_iov[i] = (struct iovec) { b->request[i], sizeof(b->request[i]) };
+		b->out_iov[i].iov_base = b->answer[i];
+		b->in[i].msg_hdr = (struct msghdr) { .msg_name = &b->from[i],
+			.msg_iov = &b->in_iov[i],
+			.msg_iovlen = 1 };
+		b->out[i].msg_hdr = (struct msghdr) { .msg_name = &b->to[i],
+			.msg_iov = &b->out_iov[i],
+			.msg_iovlen = 1 };
+	}
+}
+
+static void
+stop(struct stund *s)
+{
+	timer_clear(&s->pause);
+	s->streams = stun_streams_free(s->streams);
+	for (unsigned g = 0; g < GROUPS; g++)
+		for (unsigned i = 0; i < STUN_SERVER_SOCKETS; i++)
+			close_door(&s->groups[g].doors[i]);
+	s->auth = stun_server_auth_free(s->auth);
+	s->limit = stun_limit_free(s->limit);
+	free(s->batch);
+	s->batch = NULL;
+}
+
+static int
+start(struct stund *s)
+{
+	uint64_t secret[2] = { random_u64(), random_u64() };
+	int r = load_credentials(s);
+
+	if (r < 0)
+		return r;
+	s->batch = calloc(1, sizeof(*s->batch));
+	if (!s->batch)
+		return -ENOMEM;
+	prepare_batch(s->batch);
+	if (s->conf.rate_limit > 0)
+		r = stun_limit_new(s->conf.rate_limit, secret, &s->limit);
+	if (r == 0)
+		r = stun_streams_new(s->loop, serve_stream, &s->streams);
+	for (unsigned i = 0; i < s->conf.listen.count && r == 0; i++)
+		r = open_group(s, &s->groups[i], &s->conf.listen.list[i]);
+	return r;
+}
+
+static void
+apply(struct stund *s, const struct conf *conf)
+{
+	/* With its padding: it is compared. */
+	memcpy(&s->conf, &conf->stun_server, sizeof(s->conf));
+	if (s->conf.listen.count == 0)
+		return;
+	if (start(s) == 0)
+		return;
+	log_warning("natd is no STUN server");
+	stop(s);
+}
+
+int
+stund_new(struct loop *loop, const struct conf *conf, struct stund **ret)
+{
+	struct stund *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	s->loop = loop;
+	for (unsigned g = 0; g < GROUPS; g++) {
+		s->groups[g].server = s;
+		for (unsigned i = 0; i < STUN_SERVER_SOCKETS; i++)
+			s->groups[g].doors[i] = (struct door) {
+				.group = &s->groups[g],
+				.socket = i,
+				.udp = -1,
+				.tcp = -1,
+			};
+	}
+	if (timer_init(&s->pause, loop, on_pause_over, s) < 0) {
+		free(s);
+		return -ENOMEM;
+	}
+	apply(s, conf);
+	*ret = s;
+	return 0;
+}
+
+struct stund *
+stund_free(struct stund *s)
+{
+	if (!s)
+		return NULL;
+	stop(s);
+	timer_done(&s->pause);
+	free(s);
+	return NULL;
+}
+
+/* The file of credentials may have other contents than before, under the same name. */
+void
+stund_set_conf(struct stund *s, const struct conf *conf)
+{
+	if (!conf->stun_server.credentials[0] &&
+	    memcmp(&conf->stun_server, &s->conf, sizeof(s->conf)) == 0)
+		return;
+	stop(s);
+	apply(s, conf);
+}
