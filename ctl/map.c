@@ -86,7 +86,9 @@ map_parameters(struct ctl *ctl, char **argv, char *ret, size_t size)
 		return CTL_USAGE;
 	}
 	if (options_port(argv[1], &port) < 0) {
-		complain("'%s' is not a port number, 1 to 65535, or auto", argv[1]);
+		complain("'%s' is not a port number, 1 to 65535, or auto (or 0: the "
+			 "router chooses)",
+		    argv[1]);
 		return CTL_USAGE;
 	}
 	if (port == 0 && ctl->opt.exact && ctl->opt.external < 0) {

@@ -225,12 +225,18 @@ set_permanent(struct options *o, const char *value)
 	return 0;
 }
 
+/* As natd takes it. */
+#define NAME_MAX_BYTES 127
+
 static int
 set_name(struct options *o, const char *value)
 {
 	size_t len = strlen(value);
-	_cleanup_(freep) char *copy = malloc(len + 1);
+	_cleanup_(freep) char *copy = NULL;
 
+	if (len > NAME_MAX_BYTES)
+		return -EINVAL;
+	copy = malloc(len + 1);
 	if (!copy)
 		return -ENOMEM;
 	text_copy_printable(copy, len + 1, value, len);
@@ -350,8 +356,8 @@ const struct option_row option_rows[] = {
 	    "how long the mapping is wanted" },
 	{ "permanent", 0, NULL, "map", set_permanent, NULL,
 	    "until unmapped, across restarts (privileged)" },
-	{ "name", 0, "TEXT", "map", set_name, "text without control characters",
-	    "a description" },
+	{ "name", 0, "TEXT", "map", set_name,
+	    "at most 127 bytes of text without control characters", "a description" },
 	{ "internal-address", 0, "ADDRESS", "map", set_internal_address,
 	    "an IP address", "map to another host (privileged)" },
 	{ "gateway", 0, "ADDRESS", "map", set_gateway, "an IP address",

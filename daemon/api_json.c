@@ -109,29 +109,6 @@ context_json(const struct mapping_context *c)
 	return o;
 }
 
-/* What a lease's problem is called for scripts. */
-static const char *
-problem_code(const struct lease_problem *p)
-{
-	static const struct {
-		const char *name, *code;
-	} rows[] = {
-		{ "TIMEOUT", "gateway_timeout" },
-		{ "PORT_UNREACHABLE", "gateway_timeout" },
-		{ "CONNECTION_REFUSED", "gateway_timeout" },
-		{ "BAD_ANSWER", "gateway_bad_answer" },
-		{ "NO_SERVICE", "no_method" },
-		{ "PORT_TAKEN", "external_port_unavailable" },
-		{ "VANISHED", "mapping_vanished" },
-		{ "NOTHING_GRANTED", "gateway_refused" },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		if (strcmp(rows[i].name, p->name) == 0)
-			return rows[i].code;
-	return p->remedy == REMEDY_RETRY_HOURLY ? "not_authorized" : "gateway_refused";
-}
-
 #define OUTER_TEXT_MAX 256
 
 /* What became of it at the carrier's server. */
@@ -185,7 +162,8 @@ problem_json(const struct mapping *m, const struct lease_status *st)
 	else
 		snprintf(text, sizeof(text), "%s, %s: %s", where,
 		    method_title(p->method), p->name);
-	return api_finding(st->is_held ? "warning" : "error", problem_code(p), text,
+	return api_finding(st->is_held ? "warning" : "error",
+	    problem_code_name(problem_code(p)), text,
 	    p->hint ? p->hint
 		    : "look for UPnP, NAT-PMP or PCP in the router's settings and "
 		      "switch it on");

@@ -15,6 +15,7 @@
 #include "daemon/gateway.h"
 #include "daemon/loop.h"
 #include "daemon/mapping.h"
+#include "daemon/tried.h"
 #include "netmon/netmon.h"
 
 struct engine; /* opaque */
@@ -42,9 +43,10 @@ enum engine_state { ENGINE_STARTING, ENGINE_OFFLINE, ENGINE_DEGRADED, ENGINE_ONL
 
 /* Counters for metrics, since the start. */
 struct engine_counters {
-	uint64_t requests[METHOD_MAX], failures[METHOD_MAX];
+	uint64_t requests[METHOD_MAX], failures[METHOD_MAX][PROBLEM_CODES];
 	uint64_t renewals[METHOD_MAX], renewal_failures[METHOD_MAX];
-	uint64_t external_changes, gateway_restarts, netlink_errors;
+	uint64_t external_changes[2]; /* IPv4, IPv6 */
+	uint64_t gateway_restarts, netlink_errors;
 };
 
 /*

@@ -42,6 +42,8 @@ struct gateway {
 	bool want_events;
 	struct callback *callback; /* while the router may send events */
 	msec_t hint_at;
+	struct addr external; /* known last */
+	uint64_t soap_requests;
 };
 
 struct addr
@@ -218,6 +220,7 @@ start_fetch(struct gateway *g, const struct router_action *a)
 
 	g->fetch = fetch_cancel(g->fetch);
 	g->fetch_id = a->id;
+	g->soap_requests += a->len > 5 && memcmp(a->buf, "POST ", 5) == 0;
 	r = fetch_start(g->loop, &g->from, &to, a->buf, a->len, HTTP_BODY_MAX,
 	    on_fetched, g, &g->fetch);
 	if (r < 0)
@@ -421,6 +424,23 @@ gateway_update_uplink(struct gateway *g, const struct netmon_uplink *uplink)
 	g->uplink.running = uplink->running;
 	memcpy(g->uplink.mac, uplink->mac, sizeof(g->uplink.mac));
 	g->uplink.mac_len = uplink->mac_len;
+}
+
+bool
+gateway_external_moved(struct gateway *g)
+{
+	const struct addr was = g->external, *now = router_external(g->router);
+
+	if (now->family == ADDR_NONE)
+		return false;
+	g->external = *now;
+	return was.family != ADDR_NONE && !addr_equal(&was, now);
+}
+
+uint64_t
+gateway_soap_requests(const struct gateway *g)
+{
+	return g->soap_requests;
 }
 
 bool

@@ -39,6 +39,12 @@ const struct addr *gateway_local(const struct gateway *g);
 const struct netmon_uplink *gateway_uplink(const struct gateway *g);
 /* What changes without being another uplink: metric, is_default, running. */
 void gateway_update_uplink(struct gateway *g, const struct netmon_uplink *uplink);
+/* Whether the external address is another one than the one known before; to be asked
+ * once per change. */
+bool gateway_external_moved(struct gateway *g);
+/* SOAP requests sent. */
+uint64_t gateway_soap_requests(const struct gateway *g);
+
 /* Whether the service can be on a router of this family at all. */
 bool gateway_may_offer(const struct gateway *g, enum router_service s);
 /* "192.168.1.1 on eth0". */

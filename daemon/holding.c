@@ -405,7 +405,7 @@ count_change(struct engine *e, const struct lease_status *st, unsigned renewals_
 	else if (st->state == MAPPING_ACTIVE && st->renewals > renewals_before)
 		c->renewals[st->held.method]++;
 	else if (st->state == MAPPING_FAILED)
-		c->failures[st->problem.method]++;
+		c->failures[st->problem.method][problem_code(&st->problem)]++;
 	else if (st->state == MAPPING_DEGRADED)
 		c->renewal_failures[st->problem.method]++;
 }
@@ -508,7 +508,8 @@ external_changed(struct gateway *g, void *ctx)
 	struct engine *e = ctx;
 	const struct addr *external = router_external(gateway_router(g));
 
-	e->counters.external_changes++;
+	if (gateway_external_moved(g))
+		e->counters.external_changes[external->family == ADDR_IPV6]++;
 	report_external(g, external);
 	engine_tell(e, ENGINE_EXTERNAL_CHANGED, NULL, g);
 	engine_tell(e, ENGINE_GATEWAY_CHANGED, NULL, g);

@@ -104,18 +104,36 @@ counter(FILE *f, const char *name, const char *help, uint64_t value)
 }
 
 static void
+failures(FILE *f, const struct engine_counters *c)
+{
+	const char *name = "natd_mapping_request_failures_total";
+
+	family(f, name, "counter",
+	    "Requests that were refused or not answered, by the problem's code.");
+	for (enum method m = 0; m < METHOD_MAX; m++)
+		for (enum problem_code p = 0; p < PROBLEM_CODES; p++)
+			fprintf(f, "%s{method=\"%s\",reason=\"%s\"} %" PRIu64 "\n",
+			    name, method_name(m), problem_code_name(p),
+			    c->failures[m][p]);
+}
+
+static void
 events(struct api *a, FILE *f)
 {
 	const struct engine_counters *c = engine_get_counters(a->engine);
 
-	per_method(f, "natd_mapping_requests_total", "Mappings granted.", c->requests);
-	per_method(f, "natd_mapping_request_failures_total",
-	    "Requests that were refused or not answered.", c->failures);
+	per_method(f, "natd_mapping_requests_total", "Requests that a router granted.",
+	    c->requests);
+	failures(f, c);
 	per_method(f, "natd_mapping_renewals_total", "Renewals granted.", c->renewals);
 	per_method(f, "natd_mapping_renewal_failures_total",
 	    "Renewals that were refused or not answered.", c->renewal_failures);
-	counter(f, "natd_external_address_changes_total",
-	    "Changes of a router's external address.", c->external_changes);
+	family(f, "natd_external_address_changes_total", "counter",
+	    "Changes of a router's external address, after it was first known.");
+	for (unsigned v6 = 0; v6 < 2; v6++)
+		fprintf(f,
+		    "natd_external_address_changes_total{family=\"%s\"} %" PRIu64 "\n",
+		    v6 ? "ipv6" : "ipv4", c->external_changes[v6]);
 	counter(f, "natd_gateway_restarts_total",
 	    "Restarts of routers that lost their mappings.", c->gateway_restarts);
 	counter(f, "natd_netlink_errors_total",
@@ -182,6 +200,18 @@ gateways(struct api *a, FILE *f)
 		    gateway_uplink(g)->name,
 		    gateway_uplink(g)->family == AF_INET6 ? "ipv6" : "ipv4",
 		    router_exchanges(gateway_router(g)));
+	}
+	family(f, "natd_gateway_soap_requests_total", "counter",
+	    "SOAP requests sent to the router, at most 5 in any second.");
+	for (size_t i = 0; i < engine_gateways(a->engine); i++) {
+		const struct gateway *g = engine_gateway(a->engine, i);
+
+		fprintf(f,
+		    "natd_gateway_soap_requests_total{interface=\"%s\",family=\"%s\"} "
+		    "%" PRIu64 "\n",
+		    gateway_uplink(g)->name,
+		    gateway_uplink(g)->family == AF_INET6 ? "ipv6" : "ipv4",
+		    gateway_soap_requests(g));
 	}
 	family(f, "natd_gateway_circuit_open", "gauge",
 	    "Whether the circuit breaker of a service is open or half open.");

@@ -1,12 +1,54 @@
 /*
- * tried.c - what was tried to open a port, and why it did not work.
+ * tried.c - what was tried to open a port, why it did not work, and what that is
+ * called.
  */
 #include "daemon/tried.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "daemon/gateway.h"
+
+enum problem_code
+problem_code(const struct lease_problem *p)
+{
+	static const struct {
+		const char *name;
+		enum problem_code code;
+	} rows[] = {
+		{ "TIMEOUT", PROBLEM_TIMEOUT },
+		{ "PORT_UNREACHABLE", PROBLEM_TIMEOUT },
+		{ "CONNECTION_REFUSED", PROBLEM_TIMEOUT },
+		{ "BAD_ANSWER", PROBLEM_BAD_ANSWER },
+		{ "NO_SERVICE", PROBLEM_NO_METHOD },
+		{ "PORT_TAKEN", PROBLEM_PORT },
+		{ "VANISHED", PROBLEM_VANISHED },
+		{ "NOTHING_GRANTED", PROBLEM_REFUSED },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (strcmp(rows[i].name, p->name) == 0)
+			return rows[i].code;
+	return p->remedy == REMEDY_RETRY_HOURLY ? PROBLEM_NOT_AUTHORIZED
+						: PROBLEM_REFUSED;
+}
+
+const char *
+problem_code_name(enum problem_code code)
+{
+	static const char *const names[PROBLEM_CODES] = {
+		[PROBLEM_TIMEOUT] = "gateway_timeout",
+		[PROBLEM_BAD_ANSWER] = "gateway_bad_answer",
+		[PROBLEM_NO_METHOD] = "no_method",
+		[PROBLEM_PORT] = "external_port_unavailable",
+		[PROBLEM_VANISHED] = "mapping_vanished",
+		[PROBLEM_NOT_AUTHORIZED] = "not_authorized",
+		[PROBLEM_REFUSED] = "gateway_refused",
+	};
+
+	return names[code];
+}
 
 struct list {
 	struct tried *rows;

@@ -5,6 +5,21 @@
 
 #include "daemon/mapping.h"
 
+/* What a lease's problem is called for scripts and metrics. */
+enum problem_code {
+	PROBLEM_TIMEOUT,
+	PROBLEM_BAD_ANSWER,
+	PROBLEM_NO_METHOD,
+	PROBLEM_PORT,
+	PROBLEM_VANISHED,
+	PROBLEM_NOT_AUTHORIZED,
+	PROBLEM_REFUSED,
+	PROBLEM_CODES
+};
+
+enum problem_code problem_code(const struct lease_problem *p);
+const char *problem_code_name(enum problem_code code); /* "gateway_timeout" */
+
 #define TRIED_MAX 16
 
 struct tried {

@@ -568,7 +568,7 @@ router_service_status(
 		.has_epoch = svc->epoch.known,
 		.epoch_s = svc->epoch.epoch_s,
 		.round_trip_us =
-		    svc->round_trip_ms < 0 ? -1 : svc->round_trip_ms * 1000,
+		    svc->round_trip_ms <= 1 ? -1 : svc->round_trip_ms * 1000,
 	};
 	memcpy(ret->version, svc->version, sizeof(ret->version));
 	memcpy(ret->reason, svc->reason, sizeof(ret->reason));

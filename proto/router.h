@@ -136,7 +136,8 @@ struct service_status {
 	char reason[ROUTER_TEXT_MAX]; /* why it is absent, "" */
 	bool has_epoch;
 	uint32_t epoch_s;
-	msec_t round_trip_us; /* of the last probe; -1: none; microseconds when known */
+	msec_t round_trip_us; /* of the last probe; -1: none, or too short for a clock
+			 of milliseconds */
 };
 
 enum router_service {

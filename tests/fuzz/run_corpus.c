@@ -1,7 +1,7 @@
 /*
  * run_corpus.c - main() for a fuzz harness without libFuzzer: eats files and folders.
  *
- *     fuzz_natpmp FILE|FOLDER...
+ *     fuzz_pxp FILE|FOLDER...
  *
  * Each file is given whole, then cut short at a few places: a peer may stop sending
  * anywhere.  Every input is a heap block of its exact size, so that the address

@@ -85,7 +85,9 @@ def test_sigkill_loses_and_leaks_nothing(gw, run):
 
 @pytest.mark.long
 def test_sigkill_a_thousand_times(gw, run):
-    kill_again_and_again(run(), gw, 1000, int(time.time()))
+    seed = int(time.time())
+    print(f"seed {seed}")
+    kill_again_and_again(run(), gw, 1000, seed)
 
 
 def state_files(natd):

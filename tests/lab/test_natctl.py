@@ -180,6 +180,20 @@ def test_reload_names_every_mistake(place):
     assert lines[-1] == "natd keeps the configuration it has"
 
 
+def test_failures_are_counted_by_their_reason(place):
+    natctl = place.natctl
+    natctl("map", "tcp", "443", "--exact", code=6)
+    natctl("map", "tcp", "9300", "--method", "igd1", code=5)
+    counts = dict(line.rsplit(" ", 1) for line in natctl("metrics").splitlines() if line[0] != "#")
+    failed = {k: v for k, v in counts.items()
+              if k.startswith("natd_mapping_request_failures_total{") and v != "0"}
+    assert [v for k, v in failed.items() if 'reason="no_method"' in k] == ["1"]
+    assert len(failed) == 2
+    # That it was learnt is no change.
+    assert counts['natd_external_address_changes_total{family="ipv4"}'] == "0"
+    assert int(counts['natd_gateway_soap_requests_total{interface="eth0",family="ipv4"}']) >= 1
+
+
 def test_a_request_that_failed_says_nothing_of_this_host(place):
     natctl = place.natctl
     with place.natd.connect() as c:
