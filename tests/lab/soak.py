@@ -81,6 +81,7 @@ class Soak:
                 raise
             if stream:
                 stream.close()
+            self.left[self.port] = time.monotonic() + 0.5
             return
         ends = asked + parameters["lifetimeSeconds"] if "lifetimeSeconds" in parameters else 0
         ident = reply["mapping"]["id"]
@@ -104,14 +105,16 @@ class Soak:
         wish = self.wishes.pop(self.chance.choice(sorted(self.wishes)))
         if wish.stream:
             wish.stream.close()
-            return
-        if self.chance.random() < 0.3:
-            with contextlib.suppress(VarlinkError):
-                self.natd.call("ReleaseMapping", id=wish.ident)
-            return
-        with self.natd.connect() as c:  # who does not wait for the answer is promised nothing
-            c.send(INTERFACE + "ReleaseMapping", {"id": wish.ident}, oneway=True)
-        self.left[wish.ident] = time.monotonic()
+        elif self.chance.random() < 0.3:
+            asked = time.monotonic()
+            self.natd.call("ReleaseMapping", id=wish.ident)
+            assert time.monotonic() - asked < 4, "a release that waits"
+            if wish.persistence == "lease":
+                self.left[wish.port] = time.monotonic() + 0.5
+        else:
+            with self.natd.connect() as c:  # who does not wait is promised nothing
+                c.send(INTERFACE + "ReleaseMapping", {"id": wish.ident}, oneway=True)
+            self.left[wish.port] = time.monotonic() + 5
 
     def client_renews(self):
         self.natd.call("RenewMapping")
@@ -150,11 +153,11 @@ class Soak:
                       tell=self.chance.random() < 0.5)
 
     def natd_is_killed(self):
-        self.natd.kill()
         now = time.monotonic()
+        self.natd.kill()
         time.sleep(self.chance.choice((0, 0.1, 1)))
         self.natd.start()
-        listed = {m["id"] for m in self.natd.mappings()}
+        listed = {m["id"]: m["context"]["internalPort"] for m in self.natd.mappings()}
         for wish in list(self.wishes.values()):
             # What was asked for a lease only is on the disk a tenth of a second later.
             young = wish.persistence == "lease" and now - wish.asked < 0.5
@@ -162,14 +165,17 @@ class Soak:
                 del self.wishes[wish.ident]
             if wish.stream:
                 wish.stream.close()
-        for ident in listed & self.left.keys():
-            if now - self.left[ident] < 5:
-                self.natd.call("ReleaseMapping", id=ident)
         self.expire()
-        missing = set(self.wishes) - listed
+        for ident, port in listed.items():
+            if ident not in self.wishes:
+                assert self.left.get(port, 0) > now, f"{ident} came back"
+                self.natd.call("ReleaseMapping", id=ident)
+        missing = set(self.wishes) - set(listed)
         assert not missing, f"forgotten by SIGKILL: {[self.wishes[i] for i in missing]}"
 
     def natd_is_restarted(self):
+        # Who left without waiting is gone by now.
+        time.sleep(0.05)
         assert self.natd.stop() == 0, self.natd.log()[-3000:]
         for wish in list(self.wishes.values()):
             if wish.stream:
@@ -198,7 +204,7 @@ class Soak:
     def expire(self):
         for wish in list(self.wishes.values()):
             if wish.ends and wish.ends <= time.monotonic() + 1:
-                wish.ends = min(wish.ends, time.monotonic())  # about to end: not counted on
+                self.left[wish.port] = wish.ends + 1
                 del self.wishes[wish.ident]
 
     def run(self, seconds):
