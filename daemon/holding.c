@@ -77,6 +77,20 @@ description_of(const struct mapping *m, char *ret, size_t size)
 	ret[n] = '\0';
 }
 
+/* The same numbers are suggested after a restart, and others for each of several
+ * mappings that leave the number to the router. */
+static uint64_t
+port_seed_of(const struct engine *e, const struct mapping *m)
+{
+	uint64_t earlier = 0;
+
+	if (!m->context.router_chooses)
+		return random_derived(m->uid, m->context.internal_port);
+	for (const struct mapping *i = e->mappings; i && i != m; i = i->next)
+		earlier += i->uid == m->uid && i->context.router_chooses;
+	return random_derived(m->uid, earlier << 16);
+}
+
 void
 want_of(const struct engine *e, const struct mapping *m, const struct gateway *g,
     struct lease_want *ret)
@@ -96,7 +110,7 @@ want_of(const struct engine *e, const struct mapping *m, const struct gateway *g
 		.prefer_failure = c->prefer_failure,
 		/* A short wish is kept; a long one is held by renewing. */
 		.lifetime_s = c->lifetime_s ? MIN(c->lifetime_s, lease_s) : lease_s,
-		.port_seed = random_derived(m->uid, c->internal_port),
+		.port_seed = port_seed_of(e, m),
 	};
 	memcpy(ret->nonce, m->nonce, sizeof(ret->nonce));
 	methods_of(e, m, g, ret);

@@ -228,7 +228,8 @@ class Soak:
         held = {(m["id"], m["context"].get("internalPort"), tuple(sorted(m["context"]["protocols"])))
                 for m in mappings.values()}
         idle = {m["id"]: m["runtime"]["state"] for m in mappings.values()
-                if m["runtime"]["state"] not in ("active", "renewing")}
+                if m["runtime"]["state"] not in ("active", "renewing") or
+                "external" not in m["runtime"]}
         table = {(e["protocol"], e["internal_port"], e["external_port"]) for e in self.gw.table()}
         ours = {(p, m["context"]["internalPort"], m["runtime"]["external"]["port"])
                 for m in mappings.values() if m["id"] not in idle

@@ -92,3 +92,10 @@ def test_asking_for_one_protocol_keeps_the_other(place, run):
     assert external(one) == external(both)
     wait_until(lambda: place.router.rules() == {rule("tcp", 41007), rule("udp", 41007)}, 2,
                "both protocols")
+
+
+def test_numbers_left_to_the_router_are_different_ones(place, run):
+    natd = run()
+    made = [natd.map(["tcp", "udp"]) for _ in range(4)]
+    assert len({external(m) for m in made}) == 4
+    assert all(m["runtime"]["internal"]["port"] == external(m)[1] for m in made)
