@@ -63,9 +63,13 @@ class Life:
         return [e["internal_port"] for e in self.gw.table()] == [PORT]
 
     def renew(self, ident):
+        """Asked again where the one before is still under way, which is then the renewal."""
         since = scripted.now()
-        insist(lambda: self.call("RenewMapping", id=ident))
-        self.gw.wait_heard(self.asked, since=since, timeout_s=5)
+        for _ in range(15):
+            insist(lambda: self.call("RenewMapping", id=ident))
+            with contextlib.suppress(LabError):
+                return self.gw.wait_heard(self.asked, since=since, timeout_s=0.5)
+        raise LabError("never renewed")
 
     def released(self, ident):
         try:
@@ -105,7 +109,7 @@ def live(place, meddle, text, igd, numbers, more=0):
     natd.start(env=meddle.env)
     life, n = Life(natd, gw, igd), 0
     try:
-        for _ in range(3):
+        for _ in range(1 if igd else 3):
             life.run()
         meddle.refuse(0)
         life.run()
@@ -136,7 +140,7 @@ def some(count):
     return lambda total: sorted({1 + i * total // count for i in range(count)})
 
 
-@pytest.mark.parametrize("kind,count", [("pcp", 40), ("igd", 3)])
+@pytest.mark.parametrize("kind,count", [("pcp", 40), ("igd", 2)])
 def test_memory_refused_now_and_then(place, meddle, kind, count):
     live(place, meddle, IGD if kind == "igd" else PCP, kind == "igd", some(count))
 

@@ -105,7 +105,7 @@ def test_a_monitor_that_does_not_read_is_told_what_it_missed(place, pcp):
     idents = request_many(natd, 200)
     all_active(natd, 200)
     quick.drain()
-    for n in range(8):
+    for n in range(6):
         pcp.order("wan", address=f"11.22.33.{100 + n}")
         asked = time.monotonic()
         natd.call("RenewMapping", id=idents[0])
