@@ -3,7 +3,9 @@
 import itertools
 import os
 import pathlib
+import re
 import signal
+import subprocess
 
 import varlink
 from lab import TOP, wait_until
@@ -92,6 +94,20 @@ class Natd:
     def rss_kib(self):
         with open(f"/proc/{self.process.pid}/status") as f:
             return next(int(line.split()[1]) for line in f if line.startswith("VmRSS"))
+
+    def wakeups(self, seconds):
+        """How often natd wakes in that time though the kernel has no news for it; how often
+        with news (a neighbour entry that gets stale, say)."""
+        trace = subprocess.run(
+            ["timeout", "--signal=INT", str(seconds), "strace", "-y", "-e", "trace=epoll_wait,recvmsg",
+             "-p", str(self.process.pid)], capture_output=True, text=True).stderr
+        if "attached" not in trace:
+            raise RuntimeError(trace)
+        # What stands before the first epoll_wait ended before strace came.
+        turns = trace.split("epoll_wait(")[1:]
+        woken = [turn for turn in turns if re.search(r"\) += \d+$", turn.splitlines()[0])]
+        news = [turn for turn in woken if re.search(r"^recvmsg\(.*NETLINK.*\) += [1-9]", turn, re.M)]
+        return len(woken) - len(news), len(news)
 
 
 def external(mapping):
