@@ -97,10 +97,13 @@ APT_BUILD = gcc libc6-dev make pkg-config $(call pc_packages,$(LIB_ROWS) $(HEADE
 APT_TEST = $(call pc_packages,$(UNIT_ROWS)) python3 python3-pytest iproute2 nftables procps \
 	strace systemd git debootstrap miniupnpd-nftables miniupnpc natpmpc python3-prometheus-client \
 	stun-client
+# Installed they would be servers of this machine; the lab starts them by itself.
+UNPACKED = coturn
 APT_LINT = clang clang-format clang-tidy libclang-rt-dev mandoc autoconf
 
 deps: ## apt-get install everything: to build, to test, to check style (root or sudo)
 	@sh tests/tools/install_packages.sh $(sort $(APT_BUILD) $(APT_TEST) $(APT_LINT))
+	@sh tests/tools/unpack_packages.sh peers $(UNPACKED)
 
 # "make deps demo": what follows deps is made by another make, which finds the new libraries.
 AFTER_DEPS = $(if $(filter deps,$(MAKECMDGOALS)),$(filter-out deps,$(MAKECMDGOALS)))

@@ -1,6 +1,7 @@
-"""The installer of packages: asks apt-get for what is missing only, by sudo if need be."""
+"""The installers of packages: ask apt-get for what is missing only, by sudo if need be."""
 
 import os
+import shutil
 
 import pytest
 
@@ -57,3 +58,38 @@ def test_neither_root_nor_sudo_says_what_to_do(host):
     done, ran = host("clang", check=False)
     assert done.returncode == 1 and ran == []
     assert "apt-get install clang" in done.stdout
+
+
+# ---- what is unpacked, not installed ----
+
+UNPACK = "tests/tools/unpack_packages.sh"
+
+
+@pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="dpkg-deb is not here")
+def test_a_server_is_unpacked_and_only_its_libraries_are_installed(run, top, tmp_path):
+    made = tmp_path / "made"
+    (made / "DEBIAN").mkdir(parents=True)
+    (made / "usr/bin").mkdir(parents=True)
+    (made / "usr/bin/served").write_text("#!/bin/sh\n")
+    (made / "DEBIAN/control").write_text(
+        "Package: served\nVersion: 1\nArchitecture: all\nMaintainer: x <x@x>\nDescription: x\n"
+        "Depends: adduser, libone (>= 2), telnet | telnet-client, libtwo | libthree, libgot\n")
+    (made / "DEBIAN/postinst").write_text(f"#!/bin/sh\ntouch {tmp_path}/started\n")
+    (made / "DEBIAN/postinst").chmod(0o755)
+    run("dpkg-deb", "--build", "--root-owner-group", made, tmp_path / "served_1_all.deb")
+    bin_ = tmp_path / "bin"
+    bin_.mkdir()
+    for name, text in {"id": "echo 0", "dpkg-query": 'for l; do :; done; [ "$l" != libgot ] || printf installed',
+                       "apt-get": f'echo "$*" >>{tmp_path}/log.txt\n'
+                                  f'case "$*" in *download*) cp {tmp_path}/served_1_all.deb .;; esac'}.items():
+        (bin_ / name).write_text(f"#!/bin/sh\n{text}\n")
+        (bin_ / name).chmod(0o755)
+    where = tmp_path / "peers"
+    env = {"PATH": f"{bin_}:/usr/bin:/bin"}
+    for _ in range(2):
+        run("sh", top / UNPACK, where, "served", env=env)
+    assert (where / "served/usr/bin/served").exists()
+    assert not (tmp_path / "started").exists()
+    # The second time there is nothing to do.
+    assert (tmp_path / "log.txt").read_text().splitlines() == [
+        "-q download served", "-q install -y --no-install-recommends libone libtwo"]

@@ -49,7 +49,7 @@ def why_not():
 
 
 def search_path():
-    return os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+    return os.environ.get("PATH", "") + f":/usr/sbin:/sbin:{TOP}/peers/coturn/usr/bin"
 
 
 def wait_until(condition, timeout_s=5.0, what="", interval_s=0.002):

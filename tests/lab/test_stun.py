@@ -11,7 +11,7 @@ import pytest
 
 import home as h
 from daemon import INTERFACE, Natd
-from lab import wait_until
+from lab import search_path, wait_until
 from stun_server import Resolver, StunServer, use_resolver
 from varlink import VarlinkError
 
@@ -405,7 +405,7 @@ def test_a_thousand_bindings(place):
 
 # ---- somebody else's server ----
 
-@pytest.mark.skipif(not shutil.which("turnserver"), reason="coturn is not here")
+@pytest.mark.skipif(not shutil.which("turnserver", path=search_path()), reason="coturn is not here")
 def test_coturn():
     with h.home() as place:
         place.internet.spawn("turnserver", "-n", "--stun-only", "--no-cli", "--no-tls", "--no-dtls",

@@ -10,6 +10,7 @@ import pytest
 
 import home as h
 from daemon import Natd
+from lab import search_path
 
 ONE, TWO = "11.22.33.1", "11.22.33.2"
 WAN = "11.22.33.44"
@@ -19,7 +20,7 @@ REQUEST = struct.pack("!HHI", 1, 0, 0x2112A442) + ID
 
 
 def needs(program):
-    return pytest.mark.skipif(not shutil.which(program), reason=f"{program} is not here")
+    return pytest.mark.skipif(not shutil.which(program, path=search_path()), reason=f"{program} is not here")
 
 
 @pytest.fixture
