@@ -369,6 +369,11 @@ natpmp_mapped(struct router *r, const struct natpmp_response *resp, msec_t now)
 
 	if (!l)
 		return;
+	/* It tells the address to who asks for it only, and that answer is missing:
+	 * the router was silent while it was looked for. */
+	if (resp->result == NATPMP_SUCCESS && l->op == OP_ASK &&
+	    r->external.family == ADDR_NONE)
+		pxp_probe(r, ROUTER_NAT_PMP, now);
 	if (resp->result == NATPMP_SUCCESS)
 		map_succeeded(l, resp->map.internal_port, resp->map.external_port,
 		    resp->map.lifetime_s, now);

@@ -51,6 +51,7 @@ class Soak:
         self.gw = scripted.Scripted(place.router, text + COMMON.format(lease=self.lease))
         self.natd = Natd(place.client, level=level)
         self.wishes, self.left, self.port, self.done, self.heal_at = {}, {}, 20000, {}, 0
+        self.address = "192.168.1.20"
         self.descriptors = self.count_descriptors()
 
     def count_descriptors(self):
@@ -152,6 +153,12 @@ class Soak:
         self.gw.order("wan", address=f"11.22.33.{self.chance.randrange(50, 200)}",
                       tell=self.chance.random() < 0.5)
 
+    def host_is_renumbered(self):
+        was, self.address = self.address, self.chance.choice(("192.168.1.20", "192.168.1.77"))
+        if self.address != was:
+            self.place.client.ip(f"addr del {was}/24 dev eth0", f"addr add {self.address}/24 dev eth0",
+                                 "route replace default via 192.168.1.1")
+
     def natd_is_killed(self):
         now = time.monotonic()
         self.natd.kill()
@@ -198,7 +205,7 @@ class Soak:
         client_connection: 14, client_lease: 10, client_short_lease: 6, client_permanent: 12,
         client_leaves: 12, client_renews: 3, client_looks: 4, router_restarts: 3,
         router_forgets: 2, router_is_silent: 2, packets_are_lost: 3, link_flaps: 2,
-        address_changes: 3, natd_is_killed: 2, natd_is_restarted: 1, natd_is_reloaded: 1,
+        address_changes: 3, host_is_renumbered: 2, natd_is_killed: 2, natd_is_restarted: 1, natd_is_reloaded: 1,
     }
 
     def expire(self):

@@ -381,6 +381,45 @@ test_renewal_refused(void **state)
 	sim_done(&s);
 }
 
+/* Silent while it was looked for, then it renews: its address is asked for at once, and
+ * not again and again while it has none. */
+static void
+test_address_after_silence(void **state)
+{
+	(void)state;
+	for (int offline = 0; offline < 2; offline++) {
+		struct lease_want w = sim_want(8080, UDP | TCP);
+		struct lease_held held = { .method = METHOD_NAT_PMP,
+			.external_port = 8080,
+			.internal_port = 8080,
+			.lifetime_s = 7200 };
+		struct lease_status st;
+		struct lease *l;
+		struct sim s;
+		unsigned probes;
+
+		sim_init(&s, 90);
+		s.natpmp = s.silent = true;
+		if (offline)
+			s.external = addr_ipv4(0, 0, 0, 0);
+		held.expires_at = s.now + 7200 * MSEC_PER_SEC;
+		l = lease_new(s.router, &w, &held, &s, s.now);
+		sim_pass(&s, 5000);
+		s.silent = false;
+		sim_pass(&s, 10000);
+		st = sim_status(l);
+		assert_int_equal(st.state, MAPPING_ACTIVE);
+		if (offline)
+			assert_int_equal(st.held.external.family, ADDR_NONE);
+		else
+			assert_true(addr_equal(&st.held.external, &s.external));
+		probes = s.probes;
+		sim_pass(&s, 30000);
+		assert_in_range(s.probes, probes, probes + 1);
+		sim_done(&s);
+	}
+}
+
 int
 main(void)
 {
@@ -390,6 +429,7 @@ main(void)
 		cmocka_unit_test(test_denied_hourly),
 		cmocka_unit_test(test_forged),
 		cmocka_unit_test(test_natpmp_in_turn),
+		cmocka_unit_test(test_address_after_silence),
 		cmocka_unit_test(test_copies),
 		cmocka_unit_test(test_unsupported_opcode),
 		cmocka_unit_test(test_error_lifetime),
