@@ -72,7 +72,7 @@ struct sim {
 
 	/* What was seen. */
 	unsigned third_parties;
-	unsigned datagrams, maps, deletes, probes, searches, https;
+	unsigned datagrams, lost, maps, deletes, probes, searches, https;
 	unsigned restarts, changes, gone, unconfirmed, externals, services;
 	msec_t last_map;
 };
@@ -80,7 +80,10 @@ struct sim {
 static inline bool
 sim_lost(struct sim *s)
 {
-	return rng_below(&s->rng, 100) < s->loss_percent;
+	bool lost = rng_below(&s->rng, 100) < s->loss_percent;
+
+	s->lost += lost;
+	return lost;
 }
 
 static inline uint32_t

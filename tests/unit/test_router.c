@@ -291,46 +291,6 @@ test_epoch_stands_still(void **state)
 	}
 }
 
-/* 30 days, drift of 5 %, loss, suspend: no false alarm, no request too many. */
-static void
-test_month(void **state)
-{
-	static const double drifts[] = { 0, 0.05, -0.05 };
-	const msec_t month = INT64_C(30) * 24 * 3600 * 1000;
-
-	(void)state;
-	for (unsigned i = 0; i < 6; i++) {
-		struct sim s;
-		struct lease_want w = sim_want(8080, TCP);
-		struct lease *l;
-
-		sim_init(&s, 100 + i);
-		s.boot = s.now - 3600000;
-		s.pcp = i % 2;
-		s.natpmp = true;
-		s.drift = drifts[i / 2];
-		s.loss_percent = i == 5 ? 5 : 0;
-		l = lease_new(s.router, &w, NULL, &s, s.now);
-		for (msec_t at = s.now, end = s.now + month; at < end; at += 86400000) {
-			sim_until(&s, at + 80000000);
-			/* Suspended for the rest of the day. */
-			s.now += 6400000;
-		}
-		assert_int_equal(sim_status(l).state, MAPPING_ACTIVE);
-		assert_int_equal(s.restarts, 0);
-		/* Awake 80000 s of each day: a look a minute, a renewal each 1..1.25 h
-		 * (and those that sleep made late). */
-		if (!s.loss_percent) {
-			unsigned looks = 30 * 80000 / 60 * (s.pcp ? 2 : 1);
-
-			assert_in_range(s.probes, looks * 98 / 100, looks * 102 / 100);
-			assert_in_range(
-			    s.maps, 30 * 80000 / 4500, 30 * 80000 / 3600 + 90);
-		}
-		sim_done(&s);
-	}
-}
-
 /* Silence while a lease is held: degraded, then lost at its end, then back again. */
 static void
 test_silence_then_back(void **state)
@@ -376,7 +336,8 @@ test_external_change(void **state)
 		assert_int_equal(s.externals, 1);
 		unsigned changes = s.changes;
 		s.external = addr_ipv4(198, 0, 2, 99);
-		sim_pass(&s, 61000);
+		/* Told in the turn in which the answer is read. */
+		sim_pass(&s, 60000);
 		assert_int_equal(s.externals, 2);
 		assert_true(s.changes > changes);
 		struct addr external = sim_status(l).held.external;
@@ -548,7 +509,6 @@ main(void)
 		cmocka_unit_test(test_loss),
 		cmocka_unit_test(test_restart_epoch),
 		cmocka_unit_test(test_epoch_stands_still),
-		cmocka_unit_test(test_month),
 		cmocka_unit_test(test_silence_then_back),
 		cmocka_unit_test(test_external_change),
 		cmocka_unit_test(test_adopt),
