@@ -91,6 +91,9 @@ enum engine_refusal engine_request(struct engine *e,
 
 /* No longer wanted.  The mapping is removed when its router confirmed, or after 3 s. */
 void engine_release(struct engine *e, struct mapping *m);
+/* The router refuses what the last request wants: what was held before it is wanted
+ * again; nothing was: it is released. */
+void engine_withdraw(struct engine *e, struct mapping *m);
 /* Renew now. */
 void engine_renew(struct engine *e, struct mapping *m);
 

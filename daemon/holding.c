@@ -451,6 +451,7 @@ remember(struct holding *h, struct mapping *m, const struct lease_held *held)
 		m->outer_port = held->external_port;
 	} else {
 		m->was_held = true;
+		m->before.known = false;
 		m->last = *held;
 		identity_of(h->gateway, &m->last_on);
 		persist_learn(h->engine, h->gateway);

@@ -60,6 +60,13 @@ struct reported {
 	struct endpoint external;
 };
 
+/* What was wanted and held until a request changed it. */
+struct mapping_before {
+	bool known;
+	struct mapping_context context;
+	msec_t wanted_until;
+};
+
 enum mapping_origin { MAPPING_BY_CALL, MAPPING_BY_CONFIG };
 
 struct mapping {
@@ -68,6 +75,7 @@ struct mapping {
 	enum mapping_origin origin;
 	char name[64]; /* of the [Mapping] section */
 	struct mapping_context context;
+	struct mapping_before before; /* wanted again if the change is refused */
 	uid_t uid;
 	pid_t pid;
 	uint8_t nonce[PCP_NONCE_LEN];

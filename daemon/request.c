@@ -221,7 +221,7 @@ fail(struct waiter *w, const struct lease_status *st)
 		fail_refused(w, st);
 	/* w is gone by now. */
 	if (release)
-		engine_release(engine, m);
+		engine_withdraw(engine, m);
 }
 
 /* ---- answers ---- */

@@ -88,6 +88,18 @@ relied_upon(const struct mapping *m)
 	       m->context.persistence == PERSISTENCE_PERMANENT;
 }
 
+static void
+keep_before(struct mapping *m)
+{
+	struct lease_status st;
+
+	mapping_status(m, &st);
+	if (st.is_held)
+		m->before = (struct mapping_before) { .known = true,
+			.context = m->context,
+			.wanted_until = m->wanted_until };
+}
+
 /* The same user asked again: what may change changes, the number stays. */
 static void
 refresh(struct engine *e, struct mapping *m, const struct mapping_context *context)
@@ -101,6 +113,7 @@ refresh(struct engine *e, struct mapping *m, const struct mapping_context *conte
 	enum persistence kept = MAX(m->context.persistence, context->persistence);
 
 	if (!same && m->lease) {
+		keep_before(m);
 		holding_release(e, m, loop_now());
 		m->last.expires_at = 0; /* deleted: nothing to adopt */
 	}
@@ -190,6 +203,24 @@ engine_release(struct engine *e, struct mapping *m)
 		gateway_kick(m->gateway);
 		engine_tell(e, ENGINE_MAPPING_CHANGED, m, NULL);
 	}
+	persist_later(e);
+	engine_wake(e);
+}
+
+void
+engine_withdraw(struct engine *e, struct mapping *m)
+{
+	if (!m->before.known) {
+		engine_release(e, m);
+		return;
+	}
+	m->before.known = false;
+	m->context = m->before.context;
+	m->wanted_until = m->before.wanted_until;
+	if (m->lease)
+		holding_release(e, m, loop_now());
+	log_info("mapping %s: wanted again as it was before the last request", m->id);
+	engine_tell(e, ENGINE_MAPPING_CHANGED, m, NULL);
 	persist_later(e);
 	engine_wake(e);
 }

@@ -99,3 +99,31 @@ def test_numbers_left_to_the_router_are_different_ones(place, run):
     made = [natd.map(["tcp", "udp"]) for _ in range(4)]
     assert len({external(m) for m in made}) == 4
     assert all(m["runtime"]["internal"]["port"] == external(m)[1] for m in made)
+
+
+@pytest.fixture(scope="module")
+def neighbour(place):
+    return place.neighbour("192.168.1.77")
+
+
+@pytest.mark.parametrize("blocked", [["nat_pmp", "ssdp"], ["pcp", "ssdp"], ["pxp"]],
+                         ids=["pcp", "nat_pmp", "igd2"])
+def test_a_change_that_is_refused_leaves_what_was_there(place, run, neighbour, blocked):
+    """Another number and no other, but somebody has it: the old number stays this program's."""
+    assert h.nat_pmp(neighbour, "192.168.1.1", 2, 41443, 41443, 600)
+    place.router.block(*blocked, source=CLIENT)
+    try:
+        natd = run()
+        before = natd.map(["tcp"], 41010)
+        with pytest.raises(VarlinkError) as refused:
+            natd.map(["tcp"], 41010, suggestedExternalPort=41443, preferFailure=True)
+        assert refused.value.name == INTERFACE + "ExternalPortUnavailable"
+        after = natd.wait_state(before["id"], "active")
+        assert external(after) == external(before)
+        assert after["context"] == before["context"]
+        ours = {r for r in place.router.rules() if r.address == CLIENT}
+        assert ours == {rule("tcp", 41010)}
+        moved = natd.map(["tcp"], 41010, suggestedExternalPort=41444, preferFailure=True)
+        assert external(moved)[1] == 41444
+    finally:
+        place.router.block()
