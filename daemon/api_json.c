@@ -142,23 +142,50 @@ outer_text(const struct mapping *m, char ret[static OUTER_TEXT_MAX])
 	return ret;
 }
 
+#define WHERE_TEXT_MAX 160
+
+/* "FRITZ!Box 7590 (192.168.1.1 on eth0)": as people know it, if it told its name. */
+static const char *
+where_text(const struct mapping *m, char ret[static WHERE_TEXT_MAX])
+{
+	const char *name = m->gateway ? router_name(gateway_router(m->gateway)) : "";
+
+	snprintf(ret, WHERE_TEXT_MAX, name[0] ? "%s (%s)" : "%s%s", name,
+	    m->gateway ? gateway_name(m->gateway) : "the network");
+	return ret;
+}
+
+/* ": 192.168.1.77 has the port" */
+static const char *
+holder_text(const struct lease_problem *p, char ret[static WHERE_TEXT_MAX])
+{
+	char address[ADDR_TEXT_MAX];
+
+	ret[0] = '\0';
+	if (p->holder.family != ADDR_NONE)
+		snprintf(ret, WHERE_TEXT_MAX, ": %s has the port",
+		    addr_format(&p->holder, address));
+	return ret;
+}
+
 static cJSON *
 problem_json(const struct mapping *m, const struct lease_status *st)
 {
 	const struct lease_problem *p = &st->problem;
-	const char *where = m->gateway ? gateway_name(m->gateway) : "the network";
+	char where[WHERE_TEXT_MAX], holder[WHERE_TEXT_MAX];
 	char text[512], outer[OUTER_TEXT_MAX];
 
 	if (!p->present)
 		return NULL;
+	where_text(m, where);
 	if (strcmp(p->name, "NO_SERVICE") == 0 && m->outer && !m->behind)
 		snprintf(text, sizeof(text), "%s offers no way to map ports, and %s",
 		    where, outer_text(m, outer));
 	else if (strcmp(p->name, "NO_SERVICE") == 0)
 		snprintf(text, sizeof(text), "%s offers no way to map ports", where);
 	else if (p->code)
-		snprintf(text, sizeof(text), "%s refused by %s: %s (%d)", where,
-		    method_title(p->method), p->name, p->code);
+		snprintf(text, sizeof(text), "%s refused by %s: %s (%d)%s", where,
+		    method_title(p->method), p->name, p->code, holder_text(p, holder));
 	else
 		snprintf(text, sizeof(text), "%s, %s: %s", where,
 		    method_title(p->method), p->name);

@@ -83,20 +83,25 @@ report_problem(const struct mapping *m, const struct lease_status *st)
 {
 	const bool no_method = strcmp(st->problem.name, "NO_SERVICE") == 0;
 	const char *hint = st->problem.hint;
-	char tried[TRIED_TEXT_MAX] = "";
+	const char *router = m->gateway ? router_name(gateway_router(m->gateway)) : "";
+	char tried[TRIED_TEXT_MAX] = "", holder[ADDR_TEXT_MAX] = "";
 	struct texts t;
 
 	texts_of(m, st, &t);
 	if (no_method)
 		write_tried(m, tried);
+	if (st->problem.holder.family != ADDR_NONE)
+		addr_format(&st->problem.holder, holder);
 	log_warning_with(MAPPING_FIELDS(m, st, &t,
 			     st->is_held ? MESSAGE_MAPPING_DEGRADED
 			     : no_method ? MESSAGE_NO_METHOD
 					 : MESSAGE_MAPPING_FAILED),
-	    "mapping %s: %s %s %s: %s%s%s%s", m->id, t.protocol, t.internal,
+	    "mapping %s: %s %s %s: %s%s%s%s%s%s%s%s", m->id, t.protocol, t.internal,
 	    st->is_held ? "is not renewed" : "failed",
-	    no_method ? "no router opens the port" : st->problem.name, tried,
-	    hint ? ", " : "", hint ? hint : "");
+	    no_method ? "no router opens the port" : st->problem.name,
+	    no_method || !router[0] ? "" : " says ", no_method ? "" : router, tried,
+	    holder[0] ? ", the port belongs to " : "", holder, hint ? ", " : "",
+	    hint ? hint : "");
 }
 
 void

@@ -31,6 +31,7 @@ problem_code(const struct lease_problem *p)
 		if (strcmp(rows[i].name, p->name) == 0)
 			return rows[i].code;
 	return p->remedy == REMEDY_RETRY_HOURLY ? PROBLEM_NOT_AUTHORIZED
+	       : p->remedy == REMEDY_OTHER_PORT ? PROBLEM_PORT
 						: PROBLEM_REFUSED;
 }
 

@@ -106,6 +106,8 @@ struct lease_problem {
 	enum remedy remedy;
 	const char *hint;      /* static, or NULL */
 	uint16_t offered_port; /* with prefer_failure: what it would have given */
+	struct addr holder;    /* of the port, as the router's table says; ADDR_NONE: it
+				  does not say */
 	msec_t retry_at;       /* MSEC_NEVER: not by itself */
 };
 

@@ -8,6 +8,8 @@
 
 /* What a router says is left may be this much less than what we count. */
 #define LEFT_SLACK_MS (INT64_C(60) * MSEC_PER_SEC)
+/* What was made again and is there a moment later is read back once more after this. */
+#define SEEN_AGAIN_MS (INT64_C(90) * MSEC_PER_SEC)
 
 /* This service does not grant it: the next one, or the verdict.  What half a round
  * brought is not kept. */
@@ -323,10 +325,14 @@ lease_verified(struct lease *l, uint32_t left_s, msec_t now)
 		l->at = MIN(l->at, lease_renewal_at(l, now));
 	}
 	lease_end_exchange(l);
-	if (more)
+	if (more) {
 		lease_begin(l, OP_VERIFY, TRANSPORT_TCP);
-	else
-		l->healed = false;
+	} else if (l->heal == 1) {
+		l->heal = 2;
+		l->verify_at = MIN(l->verify_at, now + SEEN_AGAIN_MS);
+	} else {
+		l->heal = 0;
+	}
 }
 
 void
@@ -351,16 +357,16 @@ lease_vanished(struct lease *l, msec_t now)
 
 	clear_leg(l);
 	l->verify_at = MSEC_NEVER;
-	if (!l->healed) {
+	if (!l->heal) {
 		/* Made again once, with the other leg; then the router is named. */
-		l->healed = true;
+		l->heal = 1;
 		l->changed = true;
 		lease_wait(l, now);
 		lease_end_exchange(l);
 		router_verify_all(l->router, now);
 		return;
 	}
-	l->healed = false;
+	l->heal = 0;
 	l->op = OP_ASK;
 	lease_refused(l, 0, &drops, 0, now);
 }

@@ -16,6 +16,8 @@
 #define VERIFY_MS (INT64_C(290) * MSEC_PER_SEC)
 /* Quirk 29: with unequal numbers at once, the router may have made them equal. */
 #define VERIFY_UNEQUAL_MS (INT64_C(1) * MSEC_PER_SEC)
+/* It forgot this one before. */
+#define VERIFY_HEALED_MS (INT64_C(10) * MSEC_PER_SEC)
 
 /* How much a problem tells a person: silence and our own faults the least, then that a
  * service can't, then that the router won't, most what is wrong with the port. */
@@ -59,6 +61,8 @@ lease_set_problem(struct lease *l, int code, const struct verdict *v)
 		.remedy = v->remedy,
 		.hint = v->hint,
 		.offered_port = was.offered_port,
+		.holder =
+		    v->remedy == REMEDY_OTHER_PORT ? l->holder : (struct addr) { 0 },
 		.retry_at = MSEC_NEVER,
 	};
 	l->changed = true;
@@ -219,6 +223,7 @@ begin_round(struct lease *l, enum router_service s, msec_t now)
 	l->drop = 0;
 	l->rungs = 0;
 	l->replaced = false;
+	l->holder = (struct addr) { 0 };
 	lease_advance(l, now);
 }
 
@@ -405,12 +410,19 @@ lease_publish(struct lease *l)
 		      !addr_equal(&l->held.external, &was.external);
 }
 
+/* How long after the grant it is read back. */
+static msec_t
+first_look_ms(const struct lease *l)
+{
+	if (l->service == ROUTER_IGD && l->held.external_port != l->held.internal_port)
+		return VERIFY_UNEQUAL_MS;
+	return l->heal ? VERIFY_HEALED_MS : VERIFY_FIRST_MS;
+}
+
 /* All legs of the round are granted with one number. */
 static void
 lease_complete(struct lease *l, msec_t now)
 {
-	msec_t verify_at;
-
 	lease_publish(l);
 	l->renewals += l->is_held;
 	l->changed |= !l->quiet || !l->is_held || l->problem.present;
@@ -421,13 +433,8 @@ lease_complete(struct lease *l, msec_t now)
 	l->attempt = 0;
 	l->again[l->service] = 0;
 	l->at = lease_renewal_at(l, now);
-	if (pxp_is(l->service))
-		return;
-	verify_at = now + (l->service == ROUTER_IGD &&
-				      l->held.external_port != l->held.internal_port
-				  ? VERIFY_UNEQUAL_MS
-				  : VERIFY_FIRST_MS);
-	l->verify_at = MIN(l->verify_at, verify_at);
+	if (!pxp_is(l->service))
+		l->verify_at = MIN(l->verify_at, now + first_look_ms(l));
 }
 
 /* The numbers of the lease for all transports: drop what is held, ask anew. */

@@ -92,6 +92,7 @@ struct lease {
 	struct lease_held held;
 	struct lease_problem problem;
 	struct leg leg[TRANSPORT_MAX];
+	struct addr holder; /* of the entry at the number that was asked, if not we */
 
 	/* A refusal or silence of a service: not asked again before. */
 	msec_t again[ROUTER_SERVICES];
@@ -118,9 +119,10 @@ struct lease {
 	bool direct;    /* held without any router */
 	bool confirmed; /* GONE: nothing of ours is left on the router */
 	bool verdict, changed;
-	bool pending;  /* WAITING for services that are being looked for */
-	bool quiet;    /* this renewal only looks: no news unless something differs */
-	bool healed;   /* re-made once after it vanished by itself */
+	bool pending; /* WAITING for services that are being looked for */
+	bool quiet;   /* this renewal only looks: no news unless something differs */
+	unsigned
+	    heal; /* 1: made again after it vanished by itself; 2: and seen since */
 	bool replaced; /* our own stale entry was deleted in this round */
 	bool dropped;  /* deleted since the last grant: a late copy may still come */
 	bool started;  /* op is under way, not just next in line */
@@ -167,6 +169,7 @@ struct igd {
 	unsigned wan_version;
 	char name[64];
 	msec_t found_at;
+	msec_t moved_at;       /* last searched again right after it was found */
 	unsigned todo;         /* mask of 1 << enum igd_job, apart from leases */
 	unsigned status_tried; /* mask of WAN services asked for their status */
 	bool connected, has_uptime;
@@ -348,7 +351,7 @@ void igd_host(const struct router *r, uint16_t port, char ret[static IGD_HOST_MA
 /* Search for it; the service is PROBING until that ends. */
 void igd_search(struct router *r, msec_t now);
 /* Nobody serves at the known place any more: search anew.  False if it was found there
- * just now. */
+ * just now, once too often. */
 bool igd_moved(struct router *r, msec_t now);
 bool search_next(struct router *r, msec_t now, struct router_action *ret);
 msec_t search_deadline(const struct router *r);

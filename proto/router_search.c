@@ -19,8 +19,10 @@
 #define SEARCH_SLOTS (2 * SSDP_TARGETS)
 /* A storm of NOTIFY must not become a storm of ours. */
 #define HINT_MS (INT64_C(10) * MSEC_PER_SEC)
-/* Found at its place less than this ago, it did not move. */
+/* Found at its place less than this ago and refused there again, it may have moved at
+ * once, or what it says of itself is wrong: that is looked into so often. */
 #define MOVED_MS (INT64_C(5) * MSEC_PER_SEC)
+#define MOVED_AGAIN_MS (INT64_C(60) * MSEC_PER_SEC)
 
 enum router_service
 igd_service_of(const struct router *r)
@@ -91,8 +93,11 @@ igd_search(struct router *r, msec_t now)
 bool
 igd_moved(struct router *r, msec_t now)
 {
-	if (now - r->igd.found_at < MOVED_MS)
-		return false;
+	if (now - r->igd.found_at < MOVED_MS) {
+		if (r->igd.moved_at && now - r->igd.moved_at < MOVED_AGAIN_MS)
+			return false;
+		r->igd.moved_at = now;
+	}
 	r->igd.location.path[0] = '\0';
 	if (!r->igd.searching)
 		start_search(r, now);

@@ -234,6 +234,12 @@ ask_refused(struct router *r, struct lease *l, const struct igd_answer *ans, mse
 	} else if (ans->error == 718) {
 		service_alive(r, l->service, now);
 		lease_taken(l, now);
+	} else if (ans->error == 728 && !l->is_held && !l->port_tries &&
+		   choose_other_ports(l)) {
+		/* Some say "full" of a number that they do not open to anybody: one
+		 * other is tried before that is believed. */
+		service_alive(r, l->service, now);
+		lease_renumber(l, now);
 	} else if (v->remedy == REMEDY_GONE && l->is_held) {
 		service_alive(r, l->service, now);
 		lease_lost(l, now); /* UpdatePinhole of what is not there */
@@ -319,6 +325,17 @@ entry_was_ours(const struct lease *l, const struct igd_answer *ans, msec_t now)
 		   l->want.former_ends + FORMER_SLACK_MS;
 }
 
+/* Another host's: who that is, for people. */
+static void
+note_holder(struct lease *l, const struct igd_answer *ans)
+{
+	struct addr client;
+
+	if (ans->error == 0 && !entry_is_ours(l, ans) &&
+	    igd_answer_addr(ans, IGD_ARG_INTERNAL_CLIENT, &client) == 0)
+		l->holder = client;
+}
+
 static bool
 says_gone(const struct igd_answer *ans)
 {
@@ -333,6 +350,7 @@ owner_answered(struct lease *l, const struct igd_answer *ans, msec_t now)
 		lease_owned(l, now);
 		return;
 	}
+	note_holder(l, ans);
 	l->confirmed &= ans->error == 0 || says_gone(ans);
 	lease_not_owned(l, says_gone(ans), now);
 }
@@ -357,6 +375,7 @@ verify_answered(struct lease *l, const struct igd_answer *ans, msec_t now)
 		lease_verified(l, (uint32_t)left_s, now);
 	} else {
 		/* Another host has it now. */
+		note_holder(l, ans);
 		lease_not_owned(l, false, now);
 	}
 }

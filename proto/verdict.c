@@ -114,7 +114,9 @@ static const struct verdict upnp_table[] = {
 	{ 725, "OnlyPermanentLeasesSupported", REMEDY_NEXT_LEASE, NULL },
 	{ 726, "RemoteHostOnlySupportsWildcard", REMEDY_NEXT_METHOD, NULL },
 	{ 727, "ExternalPortOnlySupportsWildcard", REMEDY_NEXT_METHOD, NULL },
-	{ 728, "NoPortMapsAvailable", REMEDY_RETRY_SLOW, HINT_FULL },
+	{ 728, "NoPortMapsAvailable", REMEDY_RETRY_SLOW,
+	    "the router's table of port mappings is full, or it does not open this "
+	    "port: delete old ones in its settings, or ask for another port" },
 	{ 729, "ConflictWithOtherMechanisms", REMEDY_OTHER_PORT,
 	    "the external port is used by the router itself, a static rule or DMZ: ask "
 	    "for another port" },

@@ -75,6 +75,7 @@ struct sim_igd {
 	bool zero_lease_shown; /* GetSpecific says 0 of every entry */
 	uint32_t week;         /* what a lease of 0 becomes; 0: permanent */
 	unsigned room;         /* entries it keeps; more are dropped silently */
+	uint16_t closed_port;  /* 728 for it, whoever asks; 0: none */
 	uint16_t any_port;     /* AddAny gives this one and counts up; 0: as asked */
 
 	struct sim_mapping entry[SIM_IGD_ENTRIES];
@@ -228,6 +229,8 @@ sim_igd_add(struct sim_igd *g, const char *req, bool any, uint16_t *ret_port)
 	m = sim_igd_find(g, number, external);
 	if (m && m->by_hand)
 		return 729;
+	if (g->closed_port && external == g->closed_port)
+		return 728;
 	if (m && !g->overwrites &&
 	    (strcmp(m->client, client) != 0 || m->internal != internal ||
 		g->own_conflict))

@@ -316,6 +316,9 @@ test_foreign(void **state)
 	assert_problem(exact, "ConflictInMappingEntry", 718);
 	assert_int_equal(sim_status(exact).problem.remedy, REMEDY_OTHER_PORT);
 	assert_int_equal(sim_status(exact).problem.offered_port, 0);
+	const struct addr holder = addr_ipv4(192, 168, 1, 33);
+	struct lease_status st = sim_status(exact);
+	assert_true(addr_equal(&st.problem.holder, &holder));
 	assert_int_equal(g->count[IGD_DELETE_PORT_MAPPING], 0);
 	release_all(&s, 1);
 	sim_done(&s);
@@ -407,7 +410,7 @@ test_refusals(void **state)
 	} rows[] = {
 		{ 726, "RemoteHostOnlySupportsWildcard", 1, 0, 1 },
 		{ 727, "ExternalPortOnlySupportsWildcard", 1, 0, 1 },
-		{ 728, "NoPortMapsAvailable", 1, 11, 1 },
+		{ 728, "NoPortMapsAvailable", 2, 22, 2 },
 		{ 606, "ActionNotAuthorized", 1, 0, 1 },
 		{ 501, "ActionFailed", 1, 20, 40 },
 		{ 402, "InvalidArgs", 4, 0, 4 },
@@ -436,6 +439,35 @@ test_refusals(void **state)
 		g->fault[0] = (struct sim_fault) { 0 };
 		sim_pass(&s, 3700000);
 		assert_state(l, MAPPING_ACTIVE);
+		sim_done(&s);
+	}
+}
+
+/* 728 of a number that is opened to nobody: another one is, and a full table does not
+ * take away what is held. */
+static void
+test_closed_port(void **state)
+{
+	(void)state;
+	for (unsigned version = 1; version <= 2; version++) {
+		struct sim s;
+		struct sim_igd *g = sim_igd_init(&s, version, 47);
+		struct lease *l, *exact;
+
+		g->closed_port = 443;
+		l = want(&s, 443, TCP);
+		exact = want_exact(&s, 8443, 443);
+		sim_pass(&s, 5000);
+		assert_state(l, MAPPING_ACTIVE);
+		assert_int_not_equal(sim_status(l).held.external_port, 443);
+		assert_state(exact, MAPPING_FAILED);
+		assert_problem(exact, "NoPortMapsAvailable", 728);
+		g->closed_port = sim_status(l).held.external_port;
+		lease_renew(l, s.now);
+		sim_pass(&s, 5000);
+		assert_state(l, MAPPING_DEGRADED);
+		assert_port(l, g->closed_port);
+		assert_int_equal(sim_igd_entries(g), 1);
 		sim_done(&s);
 	}
 }
@@ -522,6 +554,7 @@ main(void)
 		cmocka_unit_test(test_same_port),
 		cmocka_unit_test(test_same_port_later),
 		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_closed_port),
 		cmocka_unit_test(test_wan_down),
 		cmocka_unit_test(test_no_add_any),
 	};

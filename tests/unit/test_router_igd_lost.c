@@ -52,7 +52,8 @@ test_vanishes(void **state)
 	l = want(&s, 8080, TCP);
 	sim_pass(&s, 5000);
 	assert_state(l, MAPPING_ACTIVE); /* so it says */
-	sim_pass(&s, 240000);
+	/* What was made again is looked at soon. */
+	sim_pass(&s, 100000);
 	assert_state(l, MAPPING_FAILED);
 	assert_problem(l, "VANISHED", 0);
 	assert_int_equal(g->count[IGD_ADD_PORT_MAPPING], 2);
@@ -65,6 +66,27 @@ test_vanishes(void **state)
 	sim_pass(&s, 600000);
 	assert_state(l, MAPPING_ACTIVE);
 	assert_int_equal(sim_igd_entries(g), 2);
+	sim_done(&s);
+}
+
+/* Made again and there a moment later, but not for long: that is no healing. */
+static void
+test_vanishes_slowly(void **state)
+{
+	struct sim s;
+	struct sim_igd *g = sim_igd_init(&s, 1, 48);
+	struct lease *l = want(&s, 8080, TCP);
+
+	(void)state;
+	for (unsigned i = 0; i < 11; i++) {
+		sim_pass(&s, 15000);
+		if (i % 2)
+			memset(g->entry, 0, sizeof(g->entry));
+	}
+	sim_pass(&s, 50000);
+	assert_state(l, MAPPING_FAILED);
+	assert_problem(l, "VANISHED", 0);
+	assert_int_equal(g->count[IGD_ADD_PORT_MAPPING], 2);
 	sim_done(&s);
 }
 
@@ -167,6 +189,13 @@ test_port_moved(void **state)
 	/* With an exchange of its own it is not even a minute. */
 	sim_pass(&s, 200000);
 	sim_igd_reboot(g, 5002);
+	lease_renew(l, s.now);
+	sim_pass(&s, 1000);
+	assert_state(l, MAPPING_ACTIVE);
+	assert_int_equal(sim_igd_entries(g), 2);
+	/* Again right after it was found: at once, too, if not again and again. */
+	sim_pass(&s, 1000);
+	sim_igd_reboot(g, 5004);
 	lease_renew(l, s.now);
 	sim_pass(&s, 1000);
 	assert_state(l, MAPPING_ACTIVE);
@@ -532,6 +561,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_readback),
 		cmocka_unit_test(test_vanishes),
+		cmocka_unit_test(test_vanishes_slowly),
 		cmocka_unit_test(test_purged),
 		cmocka_unit_test(test_stolen),
 		cmocka_unit_test(test_makes_same_port),
