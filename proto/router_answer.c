@@ -11,6 +11,55 @@
 /* What was made again and is there a moment later is read back once more after this. */
 #define SEEN_AGAIN_MS (INT64_C(90) * MSEC_PER_SEC)
 
+/* How much a problem tells a person: silence and our own faults the least, then that a
+ * service can't, then that the router won't, most what is wrong with the port. */
+static int
+telling(enum remedy remedy)
+{
+	static const int rank[] = {
+		[REMEDY_NONE] = 0,
+		[REMEDY_RETRY] = 1,
+		[REMEDY_REDISCOVER] = 1,
+		[REMEDY_GONE] = 1,
+		[REMEDY_NEXT_LEASE] = 2,
+		[REMEDY_NEXT_METHOD] = 2,
+		[REMEDY_GIVE_UP] = 2,
+		[REMEDY_RETRY_HOURLY] = 3,
+		[REMEDY_RETRY_SLOW] = 3,
+		[REMEDY_WAIT_WAN] = 3,
+		[REMEDY_OTHER_PORT] = 4,
+		[REMEDY_SAME_PORT] = 4,
+	};
+
+	return rank[remedy];
+}
+
+void
+lease_set_problem(struct lease *l, int code, const struct verdict *v)
+{
+	const struct lease_problem was = l->problem;
+	enum method method = service_method(l->router, l->service);
+
+	/* Each service that was asked has its problem: the most telling one is named.
+	 */
+	if (was.present && was.method != method && !l->is_held &&
+	    telling(v->remedy) < telling(was.remedy))
+		return;
+	l->problem = (struct lease_problem) {
+		.present = true,
+		.method = method,
+		.code = code,
+		.name = v->name,
+		.remedy = v->remedy,
+		.hint = v->hint,
+		.offered_port = was.offered_port,
+		.holder =
+		    v->remedy == REMEDY_OTHER_PORT ? l->holder : (struct addr) { 0 },
+		.retry_at = MSEC_NEVER,
+	};
+	l->changed = true;
+}
+
 /* This service does not grant it: the next one, or the verdict.  What half a round
  * brought is not kept. */
 static void

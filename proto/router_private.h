@@ -299,7 +299,6 @@ void lease_wait(struct lease *l, msec_t now);
 void lease_maybe_held(struct lease *l);
 /* What the legs hold becomes what the lease holds. */
 void lease_publish(struct lease *l);
-void lease_set_problem(struct lease *l, int code, const struct verdict *v);
 unsigned lease_held_legs(const struct lease *l);
 msec_t lease_ends(const struct lease *l);
 msec_t lease_renewal_at(struct lease *l, msec_t now);
@@ -311,6 +310,8 @@ void lease_service_news(struct lease *l, enum router_service s, bool found, msec
 void lease_granted(struct lease *l, uint16_t internal_port, uint16_t external_port,
     uint32_t lifetime_s, uint32_t pinhole_id, msec_t now);
 void lease_deleted(struct lease *l, msec_t now);
+/* Why it is not held, or not renewed; not if the problem it has tells more. */
+void lease_set_problem(struct lease *l, int code, const struct verdict *v);
 /* code with its verdict; hold_ms: the router's own wish when to ask again, 0: none. */
 void lease_refused(
     struct lease *l, int code, const struct verdict *v, msec_t hold_ms, msec_t now);
