@@ -158,7 +158,8 @@ endif
 CF_PROTECTION := $(if $(filter x86_64-% i386-% i686-%,$(shell $(CC) -dumpmachine)),-fcf-protection)
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(call pc_names,$(LIB_ROWS)))
 PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(call pc_names,$(LIB_ROWS))) \
-	$(shell $(PKG_CONFIG) --libs mbedcrypto 2>/dev/null || echo -lmbedcrypto) -lunistring -lm
+	$(shell $(PKG_CONFIG) --libs mbedtls mbedx509 mbedcrypto 2>/dev/null || \
+	echo -lmbedtls -lmbedx509 -lmbedcrypto) -lunistring -lresolv -lm
 
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -I. $(PKG_CFLAGS) -DNATD_SYSCONFDIR='"$(sysconfdir)"' \
 	-ffile-prefix-map=$(CURDIR)=. $(WARNINGS) $(HARDEN) $(CFLAGS)

@@ -41,6 +41,7 @@ struct options {
 	const char *name, *internal_address, *gateway, *methods, *port_file, *on_change;
 
 	const char *write; /* metrics */
+	int transport;     /* stun: enum stun_transport, -1: as SERVER says */
 
 	char **command; /* what follows "--"; NULL: nothing */
 };

@@ -13,6 +13,7 @@
 
 #include "ctl/human.h"
 #include "proto/addr.h"
+#include "proto/stun_uri.h"
 #include "proto/text.h"
 #include "proto/types.h"
 
@@ -316,6 +317,17 @@ set_write(struct options *o, const char *value)
 }
 
 static int
+set_transport(struct options *o, const char *value)
+{
+	for (int t = 0; t < STUN_TRANSPORT_MAX; t++)
+		if (strcmp(value, stun_transport_name((enum stun_transport)t)) == 0) {
+			o->transport = t;
+			return 0;
+		}
+	return -EINVAL;
+}
+
+static int
 set_more(struct options *o, const char *value)
 {
 	(void)value;
@@ -344,8 +356,8 @@ const struct option_row option_rows[] = {
 	{ "color", 0, "WHEN", NULL, set_color, "auto, always or never",
 	    "colours: auto, always, never" },
 	{ "timeout", 0, "TIME", NULL, set_timeout, SPAN, "how long to wait for natd" },
-	{ "ipv4", '4', NULL, "map gateways", set_ipv4, NULL, "IPv4 only" },
-	{ "ipv6", '6', NULL, "map gateways", set_ipv6, NULL, "IPv6 only" },
+	{ "ipv4", '4', NULL, "map gateways stun", set_ipv4, NULL, "IPv4 only" },
+	{ "ipv6", '6', NULL, "map gateways stun", set_ipv6, NULL, "IPv6 only" },
 	{ "interface", 'i', "IF", "map gateways", set_interface,
 	    "the name of an interface", "only this network interface" },
 	{ "external", 0, "PORT", "map", set_external, "a port number, 1 to 65535",
@@ -373,6 +385,8 @@ const struct option_row option_rows[] = {
 	    "hold, and run COMMAND at each change" },
 	{ "porcelain", 0, NULL, "list help", set_porcelain, NULL,
 	    "lines of tab separated fields that stay the same" },
+	{ "transport", 0, "TRANSPORT", "stun", set_transport, "udp, tcp, tls or dtls",
+	    "how to reach the server: udp, tcp, tls, dtls" },
 	{ "write", 0, "FILE", "metrics", set_write, "the name of a file",
 	    "replace FILE in one step (node_exporter)" },
 	{ "more", 0, NULL, "call", set_more, NULL, "print every reply of the method" },
@@ -545,6 +559,7 @@ options_default(void)
 		.fallback = given ? NULL : options_user_socket(),
 		.timeout_us = -1,
 		.external = -1,
+		.transport = -1,
 	};
 }
 

@@ -23,6 +23,8 @@ const struct verb verbs[] = {
 	    "print what happens until interrupted" },
 	{ "wait", "[ID]", 0, 1, false, verb_wait,
 	    "until this host is online, or until a mapping is active" },
+	{ "stun", "SERVER", 1, 1, false, verb_stun,
+	    "ask a STUN server how this host looks from outside (without natd)" },
 	{ "metrics", "", 0, 0, false, verb_metrics, "metrics for Prometheus" },
 	{ "reload", "", 0, 0, false, verb_reload, "let natd read its configuration" },
 	{ "call", "METHOD [JSON]", 1, 2, false, verb_call,

@@ -50,6 +50,7 @@ enum exit_code verb_unmap(struct ctl *ctl, int argc, char **argv);
 enum exit_code verb_renew(struct ctl *ctl, int argc, char **argv);
 enum exit_code verb_monitor(struct ctl *ctl, int argc, char **argv);
 enum exit_code verb_wait(struct ctl *ctl, int argc, char **argv);
+enum exit_code verb_stun(struct ctl *ctl, int argc, char **argv);
 enum exit_code verb_metrics(struct ctl *ctl, int argc, char **argv);
 enum exit_code verb_reload(struct ctl *ctl, int argc, char **argv);
 enum exit_code verb_call(struct ctl *ctl, int argc, char **argv);

@@ -36,6 +36,7 @@ _natctl()
 	-i | --interface) words=$(cd /sys/class/net 2>/dev/null && echo *) ;;
 	--json) words='pretty short off' ;;
 	--color) words='auto always never' ;;
+	--transport) words='udp tcp tls dtls' ;;
 	--method) words='pcp nat_pmp igd2 igd1 igd_pinhole direct' ;;
 	-H | --socket | --port-file | --write)
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")

@@ -122,6 +122,7 @@ def test_completion_of_values(fake, complete):
     assert complete("map", "t") == ["tcp", "tcp+udp"]
     assert complete("list", "--json", "s") == ["short"]
     assert complete("--color", "") == ["auto", "always", "never"]
+    assert complete("stun", "--transport", "t") == ["tcp", "tls"]
     assert complete("map", "--method", "i") == ["igd2", "igd1", "igd_pinhole"]
     assert "lo" in complete("gateways", "-i", "")
     assert complete("metrics", "--write", "/et") == ["/etc"]

@@ -1,6 +1,7 @@
 """GetReflexiveAddress: an application's own socket as the internet shows it."""
 
 import contextlib
+import json
 import os
 import shutil
 import socket
@@ -10,8 +11,8 @@ import time
 import pytest
 
 import home as h
-from daemon import INTERFACE, Natd
-from lab import search_path, wait_until
+from daemon import BUILD, INTERFACE, Natd
+from lab import TOP, search_path, wait_until
 from stun_server import Resolver, StunServer, use_resolver
 from varlink import VarlinkError
 
@@ -417,3 +418,27 @@ def test_coturn():
             assert pair(look(natd, s, timeoutUSec=5000000)["reflexive"]) == \
                 (WAN, s.getsockname()[1])
         wait_until(lambda: natd.call("Status")["externalAddresses"], what="agreement")
+
+
+@pytest.mark.skipif(not shutil.which("turnserver"), reason="coturn is not here")
+def test_natctl_by_every_transport():
+    tls = TOP / "tests/data/tls"
+    with h.home() as place:
+        place.internet.spawn("turnserver", "-n", "--stun-only", "--no-cli", "-L", "127.0.0.1",
+                             "--cert", tls / "right.pem", "--pkey", tls / "server.key",
+                             "--log-file=stdout", "--pidfile=/run/turnserver.pid", log="coturn")
+        wait_until(lambda: place.internet.listening(5349, "udp"), 10, "coturn")
+        for transport in ("udp", "tcp", "tls", "dtls"):
+            scheme = "stuns" if transport in ("tls", "dtls") else "stun"
+            port = 5349 if scheme == "stuns" else 3478
+            done = place.internet.run(
+                BUILD / "natctl", "stun", "--json=short", "-4", "--transport", transport,
+                f"{scheme}:localhost:{port}", env={"SSL_CERT_FILE": str(tls / "authority.pem")})
+            found = json.loads(done.stdout)
+            assert found["reflexive"] == found["local"]
+            assert found["transport"] == transport
+        # The authorities of the system have not signed this one.
+        for transport in ("tls", "dtls"):
+            done = place.internet.run(BUILD / "natctl", "stun", "-4", "--transport", transport,
+                                      "stuns:localhost:5349", check=False)
+            assert done.returncode == 1 and "certificate" in done.stderr

@@ -36,14 +36,16 @@ LIBRARIES = {
     "libnl": r"netlink/",
     "libsystemd": r"systemd/",
     "inih": r"ini\.h$|INIReader",
+    "c-ares": r"ares",
     "libsmartcols": r"libsmartcols",
 }
 MAY_USE = {
     "proto": {"libcjson", "expat", "mbedtls", "libunistring"},
     "netmon": {"libnl"},
-    "daemon": {"libevent", "libcjson", "expat", "mbedtls", "libsystemd", "inih"},
+    "daemon": {"libevent", "libcjson", "expat", "mbedtls", "libsystemd", "inih", "c-ares"},
     "lib": {"libcjson"},
-    "ctl": {"libcjson", "libsmartcols"},
+    # natctl asks STUN servers by TLS, without natd.
+    "ctl": {"libcjson", "libsmartcols", "mbedtls"},
 }
 
 PURE = set("""assert.h ctype.h endian.h errno.h inttypes.h limits.h math.h stdalign.h

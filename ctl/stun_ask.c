@@ -1,0 +1,403 @@
+/*
+ * stun_ask.c - one question to a STUN server from here.
+ *
+ * Addresses are tried 250 ms apart, families in turn (RFC 8305): over UDP each gets
+ * its request, over TCP its connect(), and the first that answers wins.
+ */
+#include "ctl/stun_ask.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "ctl/client.h"
+#include "ctl/stun_link.h"
+#include "ctl/stun_names.h"
+#include "proto/crypto.h"
+#include "proto/stun_attr.h"
+#include "proto/stun_binding.h"
+#include "proto/text.h"
+
+#define MESSAGE_MAX 2048
+
+struct ask {
+	const struct stun_question *q;
+	struct endpoint list[STUN_NAMES_MAX];
+	size_t count;
+	msec_t deadline;
+	struct crypto_rng *ids;
+	struct rng rng;
+	char *why;
+};
+
+static int
+fail(struct ask *a, int error, const char *why)
+{
+	snprintf(a->why, STUN_WHY_MAX, "%s", why);
+	return error;
+}
+
+static int
+fail_errno(struct ask *a, int error)
+{
+	const char *trouble = stun_link_trouble();
+
+	if (error == -ETIMEDOUT)
+		return fail(a, error, "no answer in time");
+	if (error == -ECONNREFUSED)
+		return fail(a, error, "nobody listens there");
+	if (error == -EBADMSG)
+		return fail(a, error, "what answers there does not speak STUN");
+	return fail(a, error, *trouble ? trouble : strerror(-error));
+}
+
+/* ---- connecting ---- */
+
+static void
+close_all(int *fds, size_t n, int but)
+{
+	for (size_t i = 0; i < n; i++)
+		if (fds[i] >= 0 && fds[i] != but)
+			close(fds[i]);
+}
+
+static int
+poll_until(struct pollfd *fds, size_t n, msec_t deadline)
+{
+	msec_t left = deadline - client_now();
+
+	return poll(fds, n, (int)MAX(0, MIN(left, 60 * MSEC_PER_SEC)));
+}
+
+/* The error of one that became writable: 0 is connected. */
+static int
+connected(int fd)
+{
+	int error = 0;
+	socklen_t len = sizeof(error);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+		return -errno;
+	return -error;
+}
+
+/* The first connection that stands, of connects 250 ms apart; -errno. */
+static int
+connect_first(struct ask *a, struct endpoint *ret_server)
+{
+	int fds[STUN_NAMES_MAX], error = -ETIMEDOUT;
+	size_t tried = 0, open = 0;
+	msec_t next = client_now();
+
+	for (;;) {
+		struct pollfd polls[STUN_NAMES_MAX];
+		msec_t now = client_now();
+
+		if (tried < a->count && (now >= next || open == 0)) {
+			fds[tried] = stun_link_socket(a->q->transport, &a->list[tried]);
+			if (fds[tried] >= 0)
+				open++;
+			else
+				error = fds[tried];
+			tried++;
+			next = now + STUN_JOIN_MS;
+			continue;
+		}
+		if (open == 0 || now >= a->deadline) {
+			close_all(fds, tried, -1);
+			return open ? -ETIMEDOUT : error;
+		}
+		for (size_t i = 0; i < tried; i++)
+			polls[i] = (struct pollfd) { .fd = fds[i], .events = POLLOUT };
+		poll_until(polls, tried,
+		    tried < a->count ? MIN(next, a->deadline) : a->deadline);
+		for (size_t i = 0; i < tried; i++) {
+			if (fds[i] < 0 || polls[i].revents == 0)
+				continue;
+			error = connected(fds[i]);
+			if (error == 0) {
+				close_all(fds, tried, fds[i]);
+				*ret_server = a->list[i];
+				return fds[i];
+			}
+			close(fds[i]);
+			fds[i] = error;
+			open--;
+		}
+	}
+}
+
+/* ---- one connection ---- */
+
+static void
+take(const struct stun_client_answer *answer, const struct endpoint *server,
+    const struct endpoint *local, struct stun_found *ret)
+{
+	const uint8_t *software;
+	size_t len;
+
+	*ret = (struct stun_found) {
+		.server = *server,
+		.local = *local,
+		.reflexive = answer->mapped,
+		.round_trip_ms = answer->round_trip_ms,
+		.rewritten = answer->rewritten,
+	};
+	if (stun_get_address(&answer->msg, STUN_OTHER_ADDRESS, &ret->other) < 0)
+		ret->other.addr.family = ADDR_NONE;
+	if (stun_get_bytes(&answer->msg, STUN_SOFTWARE, &software, &len) == 0)
+		text_copy_printable(
+		    ret->software, sizeof(ret->software), (const char *)software, len);
+}
+
+static int
+refused(struct ask *a, const struct stun_client_answer *answer)
+{
+	if (answer->code)
+		snprintf(a->why, STUN_WHY_MAX, "it answered with error %u %s",
+		    answer->code, answer->reason);
+	else
+		snprintf(a->why, STUN_WHY_MAX, "%s", answer->reason);
+	return -EPROTO;
+}
+
+/* 0; 1: asked to go to *ret_alternate; -errno. */
+static int
+exchange(struct ask *a, struct stun_link *l, const struct endpoint *server,
+    bool redirected, struct stun_found *ret, struct endpoint *ret_alternate)
+{
+	struct endpoint local = stun_link_local(l);
+	struct stun_client_answer answer;
+	struct stun_client c;
+	struct stun_id id;
+	uint8_t buf[MESSAGE_MAX];
+
+	if (crypto_rng_fill(a->ids, id.bytes, sizeof(id.bytes)) < 0)
+		return fail(a, -EIO, "no random numbers");
+	stun_client_begin(&c, &id, STUN_BINDING, server,
+	    stun_transport_is_stream(a->q->transport), NULL, client_now());
+	c.redirected = redirected;
+	for (;;) {
+		enum stun_client_act act = stun_client_poll(&c, &a->rng, client_now());
+		ssize_t n = 0;
+
+		if (act == STUN_CLIENT_TIMED_OUT || client_now() >= a->deadline)
+			return fail_errno(a, -ETIMEDOUT);
+		if (act == STUN_CLIENT_SEND) {
+			n = stun_client_binding(&c, buf, sizeof(buf));
+			n = stun_link_send(l, buf, (size_t)n);
+		}
+		if (n >= 0)
+			n = stun_link_receive(
+			    l, buf, sizeof(buf), MIN(c.due_at, a->deadline));
+		if (n == -ETIMEDOUT)
+			continue;
+		if (n < 0)
+			return fail_errno(a, (int)n);
+		switch (stun_client_receive(
+		    &c, buf, (size_t)n, NULL, client_now(), &answer)) {
+		case STUN_CLIENT_IGNORED:
+			break;
+		case STUN_CLIENT_ANSWERED:
+			take(&answer, server, &local, ret);
+			return 0;
+		case STUN_CLIENT_TRY_OTHER:
+			*ret_alternate = answer.alternate;
+			return 1;
+		case STUN_CLIENT_REFUSED:
+			return refused(a, &answer);
+		}
+	}
+}
+
+/* TCP, TLS and DTLS: connect, ask; sent elsewhere once at most. */
+static int
+ask_connected(struct ask *a, struct stun_found *ret)
+{
+	struct endpoint server, alternate;
+	int r = 1;
+
+	for (bool redirected = false; r == 1; redirected = true) {
+		_cleanup_(stun_link_closep) struct stun_link *l = NULL;
+		int fd = connect_first(a, &server);
+
+		r = fd < 0 ? fd
+			   : stun_link_open(fd, a->q->transport, a->q->server.host,
+				 a->deadline, &l);
+		if (r < 0)
+			return fail_errno(a, r);
+		r = exchange(a, l, &server, redirected, ret, &alternate);
+		a->list[0] = alternate;
+		a->count = 1;
+	}
+	return r;
+}
+
+/* ---- UDP ---- */
+
+struct udp {
+	struct stun_binding b;
+	struct stun_chance chance;
+	struct stun_link *links[STUN_BINDING_ATTEMPTS];
+	int fds[STUN_BINDING_ATTEMPTS];
+	size_t next;
+	int error;
+	struct stun_client_answer answer;
+	struct stun_found found;
+	bool has_found;
+};
+
+static void
+open_udp(struct ask *a, struct udp *u, unsigned slot, const struct endpoint *to)
+{
+	int fd = stun_link_socket(STUN_UDP, to), r = fd;
+
+	if (fd >= 0) {
+		r = stun_link_open(fd, STUN_UDP, "", a->deadline, &u->links[slot]);
+		u->fds[slot] = fd;
+	}
+	if (r >= 0)
+		r = stun_binding_opened(
+		    &u->b, &u->chance, slot, 0, to, NULL, client_now());
+	if (r < 0)
+		u->error = r;
+	if (r < 0)
+		u->links[slot] = stun_link_close(u->links[slot]);
+}
+
+/* What the machine says; true: the end. */
+static bool
+act_udp(struct ask *a, struct udp *u)
+{
+	struct stun_binding_step step;
+
+	switch (stun_binding_next(&u->b, &u->chance, client_now(), &step)) {
+	case STUN_BINDING_WAIT:
+		return true;
+	case STUN_BINDING_OPEN:
+		if (u->next < a->count)
+			open_udp(a, u, step.slot, &a->list[u->next++]);
+		else
+			stun_binding_none(&u->b, step.slot, client_now());
+		break;
+	case STUN_BINDING_REOPEN:
+		u->links[step.slot] = stun_link_close(u->links[step.slot]);
+		open_udp(a, u, step.slot, &step.to);
+		if (!u->links[step.slot])
+			stun_binding_none(&u->b, step.slot, client_now());
+		break;
+	case STUN_BINDING_SEND:
+		u->error =
+		    stun_link_send(u->links[step.slot], step.buf, sizeof(step.buf));
+		if (u->error < 0)
+			stun_binding_error(&u->b, step.slot, u->error, client_now());
+		break;
+	case STUN_BINDING_CLOSE:
+		u->links[step.slot] = stun_link_close(u->links[step.slot]);
+		break;
+	case STUN_BINDING_FOUND:
+		u->has_found = true;
+		return true;
+	case STUN_BINDING_LOST:
+		a->deadline = 0;
+		return true;
+	}
+	return false;
+}
+
+static void
+hear_udp(struct udp *u, unsigned slot)
+{
+	uint8_t buf[MESSAGE_MAX];
+	ssize_t n = stun_link_receive(u->links[slot], buf, sizeof(buf), client_now());
+	struct stun_client_answer answer;
+
+	if (n == -ETIMEDOUT)
+		return;
+	if (n < 0) {
+		u->error = (int)n;
+		stun_binding_error(&u->b, slot, (int)n, client_now());
+		return;
+	}
+	switch (stun_binding_receive(
+	    &u->b, slot, &u->chance, buf, (size_t)n, client_now(), &answer)) {
+	case STUN_CLIENT_IGNORED:
+	case STUN_CLIENT_TRY_OTHER:
+		break;
+	case STUN_CLIENT_ANSWERED: {
+		struct endpoint local = stun_link_local(u->links[slot]);
+
+		take(&answer, &u->b.server, &local, &u->found);
+		break;
+	}
+	case STUN_CLIENT_REFUSED:
+		u->answer = answer;
+		break;
+	}
+}
+
+static int
+run_udp(struct ask *a, struct udp *u)
+{
+	while (!u->has_found && client_now() < a->deadline) {
+		struct pollfd polls[STUN_BINDING_ATTEMPTS];
+
+		while (!act_udp(a, u))
+			;
+		if (u->has_found || a->deadline == 0)
+			break;
+		for (unsigned i = 0; i < STUN_BINDING_ATTEMPTS; i++)
+			polls[i] = (struct pollfd) { .fd = u->links[i] ? u->fds[i] : -1,
+				.events = POLLIN };
+		poll_until(
+		    polls, STUN_BINDING_ATTEMPTS, MIN(u->b.wake_at, a->deadline));
+		for (unsigned i = 0; i < STUN_BINDING_ATTEMPTS; i++)
+			if (u->links[i] && polls[i].revents)
+				hear_udp(u, i);
+	}
+	if (u->has_found)
+		return 0;
+	if (u->answer.code || u->answer.reason[0])
+		return refused(a, &u->answer);
+	return fail_errno(a, u->error < 0 ? u->error : -ETIMEDOUT);
+}
+
+static int
+ask_udp(struct ask *a, struct stun_found *ret)
+{
+	struct udp u = { .chance = { a->ids, &a->rng } };
+	int r;
+
+	stun_binding_init(&u.b, STUN_KEEPALIVE_MS, client_now());
+	r = run_udp(a, &u);
+	for (unsigned i = 0; i < STUN_BINDING_ATTEMPTS; i++)
+		stun_link_close(u.links[i]);
+	if (r == 0)
+		*ret = u.found;
+	return r;
+}
+
+int
+stun_ask(const struct stun_question *q, struct stun_found *ret,
+    char why[static STUN_WHY_MAX])
+{
+	_cleanup_(crypto_rng_freep) struct crypto_rng *ids = NULL;
+	struct ask a = { .q = q, .why = why };
+	uint8_t seed[CRYPTO_RNG_SEED_LEN];
+	const char *reason;
+
+	if (getrandom(seed, sizeof(seed), 0) != sizeof(seed) ||
+	    crypto_rng_new(seed, &ids) < 0)
+		return fail(&a, -EIO, "no random numbers");
+	memcpy(&a.rng.state, seed, sizeof(a.rng.state));
+	a.ids = ids;
+	a.count = stun_names(&q->server, q->transport, q->family, a.list, &reason);
+	if (a.count == 0)
+		return fail(&a, -ENOENT, reason);
+	a.deadline = client_now() + q->patience_ms;
+	return q->transport == STUN_UDP ? ask_udp(&a, ret) : ask_connected(&a, ret);
+}
