@@ -9,14 +9,15 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "ctl/client.h"
-#include "ctl/stun_link.h"
 #include "ctl/stun_names.h"
+#include "ctl/stun_socket.h"
 #include "proto/crypto.h"
 #include "proto/stun_attr.h"
 #include "proto/stun_binding.h"
@@ -31,6 +32,8 @@ struct ask {
 	msec_t deadline;
 	struct crypto_rng *ids;
 	struct rng rng;
+	struct tls_trust *trust;
+	char trouble[STUN_TROUBLE_MAX]; /* of TLS, or "" */
 	char *why;
 };
 
@@ -44,15 +47,13 @@ fail(struct ask *a, int error, const char *why)
 static int
 fail_errno(struct ask *a, int error)
 {
-	const char *trouble = stun_link_trouble();
-
 	if (error == -ETIMEDOUT)
 		return fail(a, error, "no answer in time");
 	if (error == -ECONNREFUSED)
 		return fail(a, error, "nobody listens there");
 	if (error == -EBADMSG)
 		return fail(a, error, "what answers there does not speak STUN");
-	return fail(a, error, *trouble ? trouble : strerror(-error));
+	return fail(a, error, a->trouble[0] ? a->trouble : strerror(-error));
 }
 
 /* ---- connecting ---- */
@@ -98,7 +99,8 @@ connect_first(struct ask *a, struct endpoint *ret_server)
 		msec_t now = client_now();
 
 		if (tried < a->count && (now >= next || open == 0)) {
-			fds[tried] = stun_link_socket(a->q->transport, &a->list[tried]);
+			fds[tried] =
+			    stun_socket_connect(a->q->transport, &a->list[tried]);
 			if (fds[tried] >= 0)
 				open++;
 			else
@@ -165,12 +167,27 @@ refused(struct ask *a, const struct stun_client_answer *answer)
 	return -EPROTO;
 }
 
+/* Takes fd. */
+static int
+open_socket(
+    struct ask *a, int fd, enum stun_transport transport, struct stun_socket **ret)
+{
+	const struct stun_link_params p = {
+		.transport = transport,
+		.host = a->q->server.host,
+		.trust = a->trust,
+		.rng = a->ids,
+	};
+
+	return stun_socket_open(fd, &p, a->deadline, a->trouble, ret);
+}
+
 /* 0; 1: asked to go to *ret_alternate; -errno. */
 static int
-exchange(struct ask *a, struct stun_link *l, const struct endpoint *server,
+exchange(struct ask *a, struct stun_socket *l, const struct endpoint *server,
     bool redirected, struct stun_found *ret, struct endpoint *ret_alternate)
 {
-	struct endpoint local = stun_link_local(l);
+	struct endpoint local = stun_socket_local(l);
 	struct stun_client_answer answer;
 	struct stun_client c;
 	struct stun_id id;
@@ -189,10 +206,10 @@ exchange(struct ask *a, struct stun_link *l, const struct endpoint *server,
 			return fail_errno(a, -ETIMEDOUT);
 		if (act == STUN_CLIENT_SEND) {
 			n = stun_client_binding(&c, buf, sizeof(buf));
-			n = stun_link_send(l, buf, (size_t)n);
+			n = stun_socket_send(l, buf, (size_t)n);
 		}
 		if (n >= 0)
-			n = stun_link_receive(
+			n = stun_socket_receive(
 			    l, buf, sizeof(buf), MIN(c.due_at, a->deadline));
 		if (n == -ETIMEDOUT)
 			continue;
@@ -222,12 +239,10 @@ ask_connected(struct ask *a, struct stun_found *ret)
 	int r = 1;
 
 	for (bool redirected = false; r == 1; redirected = true) {
-		_cleanup_(stun_link_closep) struct stun_link *l = NULL;
+		_cleanup_(stun_socket_closep) struct stun_socket *l = NULL;
 		int fd = connect_first(a, &server);
 
-		r = fd < 0 ? fd
-			   : stun_link_open(fd, a->q->transport, a->q->server.host,
-				 a->deadline, &l);
+		r = fd < 0 ? fd : open_socket(a, fd, a->q->transport, &l);
 		if (r < 0)
 			return fail_errno(a, r);
 		r = exchange(a, l, &server, redirected, ret, &alternate);
@@ -242,7 +257,7 @@ ask_connected(struct ask *a, struct stun_found *ret)
 struct udp {
 	struct stun_binding b;
 	struct stun_chance chance;
-	struct stun_link *links[STUN_BINDING_ATTEMPTS];
+	struct stun_socket *links[STUN_BINDING_ATTEMPTS];
 	int fds[STUN_BINDING_ATTEMPTS];
 	size_t next;
 	int error;
@@ -254,10 +269,10 @@ struct udp {
 static void
 open_udp(struct ask *a, struct udp *u, unsigned slot, const struct endpoint *to)
 {
-	int fd = stun_link_socket(STUN_UDP, to), r = fd;
+	int fd = stun_socket_connect(STUN_UDP, to), r = fd;
 
 	if (fd >= 0) {
-		r = stun_link_open(fd, STUN_UDP, "", a->deadline, &u->links[slot]);
+		r = open_socket(a, fd, STUN_UDP, &u->links[slot]);
 		u->fds[slot] = fd;
 	}
 	if (r >= 0)
@@ -266,7 +281,7 @@ open_udp(struct ask *a, struct udp *u, unsigned slot, const struct endpoint *to)
 	if (r < 0)
 		u->error = r;
 	if (r < 0)
-		u->links[slot] = stun_link_close(u->links[slot]);
+		u->links[slot] = stun_socket_close(u->links[slot]);
 }
 
 /* What the machine says; true: the end. */
@@ -285,19 +300,19 @@ act_udp(struct ask *a, struct udp *u)
 			stun_binding_none(&u->b, step.slot, client_now());
 		break;
 	case STUN_BINDING_REOPEN:
-		u->links[step.slot] = stun_link_close(u->links[step.slot]);
+		u->links[step.slot] = stun_socket_close(u->links[step.slot]);
 		open_udp(a, u, step.slot, &step.to);
 		if (!u->links[step.slot])
 			stun_binding_none(&u->b, step.slot, client_now());
 		break;
 	case STUN_BINDING_SEND:
 		u->error =
-		    stun_link_send(u->links[step.slot], step.buf, sizeof(step.buf));
+		    stun_socket_send(u->links[step.slot], step.buf, sizeof(step.buf));
 		if (u->error < 0)
 			stun_binding_error(&u->b, step.slot, u->error, client_now());
 		break;
 	case STUN_BINDING_CLOSE:
-		u->links[step.slot] = stun_link_close(u->links[step.slot]);
+		u->links[step.slot] = stun_socket_close(u->links[step.slot]);
 		break;
 	case STUN_BINDING_FOUND:
 		u->has_found = true;
@@ -313,7 +328,7 @@ static void
 hear_udp(struct udp *u, unsigned slot)
 {
 	uint8_t buf[MESSAGE_MAX];
-	ssize_t n = stun_link_receive(u->links[slot], buf, sizeof(buf), client_now());
+	ssize_t n = stun_socket_receive(u->links[slot], buf, sizeof(buf), client_now());
 	struct stun_client_answer answer;
 
 	if (n == -ETIMEDOUT)
@@ -329,7 +344,7 @@ hear_udp(struct udp *u, unsigned slot)
 	case STUN_CLIENT_TRY_OTHER:
 		break;
 	case STUN_CLIENT_ANSWERED: {
-		struct endpoint local = stun_link_local(u->links[slot]);
+		struct endpoint local = stun_socket_local(u->links[slot]);
 
 		take(&answer, &u->b.server, &local, &u->found);
 		break;
@@ -375,10 +390,28 @@ ask_udp(struct ask *a, struct stun_found *ret)
 	stun_binding_init(&u.b, STUN_KEEPALIVE_MS, client_now());
 	r = run_udp(a, &u);
 	for (unsigned i = 0; i < STUN_BINDING_ATTEMPTS; i++)
-		stun_link_close(u.links[i]);
+		stun_socket_close(u.links[i]);
 	if (r == 0)
 		*ret = u.found;
 	return r;
+}
+
+static int
+load_trust(struct ask *a, struct tls_trust **ret)
+{
+	const char *file = getenv("SSL_CERT_FILE");
+
+	if (a->q->transport != STUN_TLS && a->q->transport != STUN_DTLS)
+		return 0;
+	if (!file || !*file)
+		file = TLS_AUTHORITIES;
+	if (tls_trust_load(file, ret) == 0) {
+		a->trust = *ret;
+		return 0;
+	}
+	snprintf(a->why, STUN_WHY_MAX,
+	    "there are no authorities to check its certificate with in %s", file);
+	return -ENOENT;
 }
 
 int
@@ -386,6 +419,7 @@ stun_ask(const struct stun_question *q, struct stun_found *ret,
     char why[static STUN_WHY_MAX])
 {
 	_cleanup_(crypto_rng_freep) struct crypto_rng *ids = NULL;
+	_cleanup_(tls_trust_freep) struct tls_trust *trust = NULL;
 	struct ask a = { .q = q, .why = why };
 	uint8_t seed[CRYPTO_RNG_SEED_LEN];
 	const char *reason;
@@ -395,6 +429,8 @@ stun_ask(const struct stun_question *q, struct stun_found *ret,
 		return fail(&a, -EIO, "no random numbers");
 	memcpy(&a.rng.state, seed, sizeof(a.rng.state));
 	a.ids = ids;
+	if (load_trust(&a, &trust) < 0)
+		return -ENOENT;
 	a.count = stun_names(&q->server, q->transport, q->family, a.list, &reason);
 	if (a.count == 0)
 		return fail(&a, -ENOENT, reason);
