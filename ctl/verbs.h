@@ -31,6 +31,7 @@ struct option_row {
 
 extern const struct verb verbs[];
 extern const size_t verbs_count;
+#define OPTION_ROWS_MAX 64
 extern const struct option_row option_rows[];
 extern const size_t option_rows_count;
 /* By exit code. */
