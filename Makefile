@@ -95,7 +95,7 @@ pc_packages = $(foreach row,$(1),$(lastword $(subst :, ,$(row))))
 
 APT_BUILD = gcc libc6-dev make pkg-config $(call pc_packages,$(LIB_ROWS) $(HEADER_ROWS))
 APT_TEST = $(call pc_packages,$(UNIT_ROWS)) python3 python3-pytest iproute2 nftables procps \
-	strace systemd git debootstrap miniupnpd-nftables miniupnpc natpmpc python3-prometheus-client \
+	strace curl systemd git debootstrap miniupnpd-nftables miniupnpc natpmpc python3-prometheus-client \
 	stun-client
 # Installed they would be servers of this machine; the lab starts them by itself.
 UNPACKED = coturn

@@ -126,6 +126,8 @@ class Pxp(asyncio.DatagramProtocol):
         # External port 0 or taken: the gateway chooses (RFC 6886, 3.3).
         entry = self.make(facts, do, prefer_failure=False)
         internal = do.get("answer_internal", facts["internal_port"])
+        if internal == 0:  # ProtonVPN: the same number inside as outside
+            entry.internal_port = entry.external_port
         return self.nat_pmp_error(op, 0) + struct.pack(
             "!HHI", internal, entry.external_port, do.get("answer_lease", entry.lease_s))
 

@@ -80,11 +80,13 @@ def kill_again_and_again(natd, gw, times, seed):
 
 
 def test_sigkill_loses_and_leaks_nothing(gw, run):
+    """F48: SIGKILL at random instants."""
     kill_again_and_again(run(), gw, 5, 1)
 
 
 @pytest.mark.long
 def test_sigkill_a_thousand_times(gw, run):
+    """F48: SIGKILL, a thousand times."""
     seed = int(time.time())
     print(f"seed {seed}")
     kill_again_and_again(run(), gw, 1000, seed)
@@ -96,6 +98,7 @@ def state_files(natd):
 
 @pytest.mark.parametrize("harm", ["truncated", "empty", "garbage", "newer", "flipped"])
 def test_a_broken_state_file_does_not_keep_natd_from_starting(gw, run, harm):
+    """F47: a damaged or newer state file."""
     natd = run()
     natd.map(port=40000, persistence="permanent")
     natd.map(port=40001, persistence="permanent")
@@ -116,6 +119,7 @@ def test_a_broken_state_file_does_not_keep_natd_from_starting(gw, run, harm):
 
 @pytest.mark.parametrize("trouble", ["full", "read-only"])
 def test_a_state_directory_that_cannot_be_written(gw, run, trouble):
+    """F46: the disk is full or read-only."""
     natd = run(start=False)
     options = "size=4k" if trouble == "full" else "ro"
     natd.lab.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", natd.state])
@@ -128,6 +132,7 @@ def test_a_state_directory_that_cannot_be_written(gw, run, trouble):
 
 
 def test_a_second_natd_says_so_and_leaves(gw, run):
+    """F51: natd started twice."""
     first = run()
     second = run(start=False)
     second.socket = first.socket
@@ -138,6 +143,7 @@ def test_a_second_natd_says_so_and_leaves(gw, run):
 
 
 def test_a_socket_file_left_behind_is_replaced(gw, run):
+    """F51: the socket of a dead natd."""
     natd = run()
     natd.kill()
     assert natd.lab.path(natd.socket).exists()
@@ -159,7 +165,7 @@ def test_a_socket_directory_that_is_missing(gw, run):
 
 
 def test_few_descriptors(gw, run):
-    """Fault 44: connections are refused before renewals suffer."""
+    """F44: no descriptors are left.  Connections are refused before renewals suffer."""
     natd = run(wrap=["prlimit", "--nofile=64"])
     natd.map(port=40000)
     connections = []
@@ -179,7 +185,7 @@ def test_few_descriptors(gw, run):
 
 
 def test_stopped_for_a_while(gw, run):
-    """Faults 29 and 68: SIGSTOP longer than the lease is as suspend: asked again at once."""
+    """F29, F68: a loop that stood still longer than the lease is as suspend: asked again at once."""
     gw.order("change", **{"with": {"lease": {"max": 2}}})
     natd = run()
     ident = natd.map(port=40000)["id"]
@@ -194,7 +200,7 @@ def test_stopped_for_a_while(gw, run):
 
 
 def test_hup_storm(gw, run):
-    """Fault 50: many SIGHUPs are one reload; a broken configuration keeps the old one."""
+    """F50: a SIGHUP storm.  Many SIGHUPs are one reload; a broken configuration keeps the old one."""
     natd = run("[Mapping web]\nProtocols=tcp\nInternalPort=8080\n")
     all_active(natd, 1)
     natd.configure("[Mapping web]\nProtocols=tcp\nInternalPort=99999\n")

@@ -178,7 +178,7 @@ def test_nothing_listens(place, gw):
 
 
 def test_a_search_is_never_answered(place, gw):
-    """Fault C11: natd is no reflector."""
+    """natd is no reflector."""
     natd = Natd(place.client)
     natd.map(port=40000)
     search = (b'M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nMAN: "ssdp:discover"\r\n'

@@ -115,6 +115,7 @@ def test_both_protocols_move_together_when_one_port_is_taken(place, router, run,
 
 
 def test_a_connection_takes_its_mapping_with_it(place, router, run):
+    """F43: a client ends that holds a mapping."""
     router.start()
     natd = run()
     c = natd.connect()
@@ -181,6 +182,7 @@ def test_renewal_is_asked_for_and_counted(place, router, run):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("mode", ["pcp", "nat_pmp", "igd2"])
 def test_stopping_releases(place, router, run, mode, number):
+    """F49: SIGTERM gives everything back."""
     only(router, mode)
     natd = run()
     for port in range(40010, 40015):
@@ -193,6 +195,7 @@ def test_stopping_releases(place, router, run, mode, number):
 
 
 def test_stopping_does_not_wait_for_a_dead_router(place, router, run):
+    """F49: SIGTERM while the router is dead."""
     router.start()
     natd = run()
     natd.map(port=40010)
@@ -236,6 +239,7 @@ def test_what_a_killed_natd_held_for_a_connection_is_cleaned_up(place, router, r
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_router_that_restarts_gets_its_mappings_again(place, router, run, mode):
+    """F01: the router reboots and forgets."""
     only(router, mode)
     natd = run()
     natd.map(["udp", "tcp"], 40030)
@@ -401,6 +405,7 @@ def test_nothing_there_is_said_within_three_seconds(place, router, run):
 
 
 def test_a_refused_port_rules_out_pcp_and_nat_pmp_at_once(place, router, run):
+    """F64: ICMP port unreachable is a quick no."""
     natd = run()
     started = time.monotonic()
     name, _ = error_of(natd, "RequestMapping", protocols=["udp"], internalPort=40043,
@@ -431,6 +436,7 @@ def granted_under_loss(place, runs):
 
 
 def test_loss(place, router):
+    """F08: 30 % of the packets are lost."""
     only(router, "nat_pmp")
     assert granted_under_loss(place, 30) >= 28
 

@@ -142,6 +142,7 @@ def some(count):
 
 @pytest.mark.parametrize("kind,count", [("pcp", 40), ("igd", 2)])
 def test_memory_refused_now_and_then(place, meddle, kind, count):
+    """F45: the n-th malloc of a mapping's life fails."""
     live(place, meddle, IGD if kind == "igd" else PCP, kind == "igd", some(count))
 
 
@@ -200,6 +201,7 @@ def starts(place, meddle, numbers, more=0):
 
 
 def test_starts_without_memory(place, meddle):
+    """F45: the n-th malloc of a start fails."""
     starts(place, meddle, some(120))
 
 

@@ -45,6 +45,7 @@ def test_carrier_loss_and_return(place, pcp):
 
 
 def test_a_flapping_link_is_not_a_storm(place, pcp):
+    """F23: an interface that flaps."""
     natd = Natd(place.client)
     ident = natd.map(port=40000)["id"]
     since = scripted.now()
@@ -59,6 +60,7 @@ def test_a_flapping_link_is_not_a_storm(place, pcp):
 
 
 def test_another_address_from_the_same_router(place, pcp):
+    """F25: renumbered by DHCP, same gateway."""
     natd = Natd(place.client)
     ident = natd.map(port=40000)["id"]
     assert clients(pcp) == {"192.168.1.20"}
@@ -74,6 +76,7 @@ def test_another_address_from_the_same_router(place, pcp):
 
 
 def test_the_default_route_moves_and_comes_back(place):
+    """F26: the default route switches and comes back."""
     second = h.add_uplink(place)
     place.router.start()
     second.start()
@@ -97,6 +100,7 @@ def test_the_default_route_moves_and_comes_back(place):
 
 
 def test_another_router_behind_the_same_address(place, pcp):
+    """F66: another MAC behind the gateway's address."""
     natd = Natd(place.client)
     natd.map(port=40000)
     time.sleep(0.5)  # the old router's MAC is known to natd after its debounce, and nowhere shown
@@ -118,6 +122,7 @@ def test_starts_before_there_is_a_network(place, pcp):
 
 
 def test_a_new_ipv6_prefix():
+    """F63: the IPv6 prefix is renumbered."""
     with h.home(ipv6=True) as p:
         gw = scripted.Scripted(p.router, "v02-ipv6-pcp", lan6=["fe80::1"])
         natd = Natd(p.client)
@@ -134,6 +139,7 @@ def test_a_new_ipv6_prefix():
 
 
 def test_a_temporary_ipv6_address_gets_no_pinhole():
+    """F63: temporary, deprecated and private IPv6 addresses."""
     with h.home(ipv6=True) as p:
         gw = scripted.Scripted(p.router, "v02-ipv6-pcp", lan6=["fe80::1"])
         p.client.ip("addr del 2a10:50::20/64 dev eth0",
@@ -146,7 +152,7 @@ def test_a_temporary_ipv6_address_gets_no_pinhole():
 
 
 def test_two_gateways_answer_and_only_the_own_is_asked(place):
-    """Fault 21: another IGD on the same network is not ours."""
+    """F21: two gateways answer.  Another IGD on the same network is not ours."""
     stranger = place.neighbour("192.168.1.99")
     other = scripted.Scripted(h.Router(stranger, "192.168.1.99", "11.9.9.9", lan="eth0"), "a03-igd1")
     own = scripted.Scripted(place.router, "a03-igd1")
@@ -161,7 +167,7 @@ def test_two_gateways_answer_and_only_the_own_is_asked(place):
 
 
 def test_searching_works_beside_a_program_that_holds_the_ports(place):
-    """Faults 32 and 33, quirk 43: ports 1900 and 5350 are taken by somebody who does not share."""
+    """F32, F33 (quirk 43): ports 1900 and 5350 are taken by somebody who does not share."""
     gw = scripted.Scripted(place.router, "a03-igd1")
     held = []
     with place.client.inside():

@@ -45,6 +45,7 @@ def entries(gw):
 @pytest.mark.parametrize("version", [1, 2])
 @pytest.mark.parametrize("delete_any", ["true", "false"])
 def test_the_same_number_from_another_address(place, version, delete_any):
+    """F25: renumbered by DHCP, the entry of the old address is ours."""
     gw = scripted.Scripted(place.router, ROUTER.format(version=version, delete_any=delete_any))
     natd = Natd(place.client)
     ident = natd.map(port=PORT, description="game")["id"]

@@ -99,7 +99,7 @@ class Reader:
 
 
 def test_a_monitor_that_does_not_read_is_told_what_it_missed(place, pcp):
-    """And nobody else waits for it."""
+    """F41: a client that never reads; nobody else waits for it."""
     natd = Natd(place.client, level="info")
     slow, quick = Reader(natd), Reader(natd)
     idents = request_many(natd, 200)
@@ -151,7 +151,7 @@ def overrun(natd, place):
 
 
 def test_overrun_of_the_kernels_news(place):
-    """Faults 10 and 30: the uplinks are right again at once, by reading everything anew."""
+    """F38: netlink overrun.  The uplinks are right again at once, by reading everything anew."""
     second = h.add_uplink(place)
     one, two = scripted.Scripted(place.router, PCP), scripted.Scripted(second, PCP, name="two")
     place.client.ip("route replace default via 192.168.1.1 dev eth0 metric 100",
@@ -174,6 +174,7 @@ def test_overrun_of_the_kernels_news(place):
 
 
 def test_status_stays_quick_in_a_netlink_storm(place, pcp):
+    """F39: a storm of netlink news."""
     natd = Natd(place.client, level="info")
     ident = natd.map(port=40000)["id"]
     place.client.ip("link add storm type veth peer name storm2", "link set storm up")
@@ -205,7 +206,8 @@ def test_status_stays_quick_in_a_netlink_storm(place, pcp):
 
 
 def test_the_wall_clock_jumps(place, pcp, tmp_path):
-    """NTP, a dead battery: only what is shown changes, deadlines are of another clock."""
+    """F30: the wall clock jumps by years (NTP, a dead battery): only what is shown changes,
+    deadlines are of another clock."""
     meddle = Meddle(tmp_path)
     natd = Natd(place.client, start=False)
     natd.start(env=meddle.env)
@@ -230,7 +232,8 @@ def test_the_wall_clock_jumps(place, pcp, tmp_path):
 
 
 def test_eight_hours_of_suspend(place, pcp):
-    """What lapsed meanwhile is asked again within a second, no packet flood, same numbers."""
+    """F29: suspended for 8 hours.  What lapsed meanwhile is asked again within a second, no packet
+    flood, same numbers."""
     natd = Natd(place.client)
     idents = [natd.map(port=40000 + n, persistence="permanent")["id"] for n in range(3)]
     before = {(e["internal_port"], e["external_port"], e["nonce"]) for e in pcp.table()}
@@ -248,7 +251,7 @@ def test_eight_hours_of_suspend(place, pcp):
 
 
 def test_waking_up_is_no_burst(place, pcp):
-    """Fault 29: 30 short leases slept through are asked at once, each by a packet or two."""
+    """F29: 30 short leases slept through are asked at once, each by a packet or two."""
     pcp.order("change", **{"with": {"lease": {"max": 2}}})
     natd = Natd(place.client, level="info")
     request_many(natd, 30)

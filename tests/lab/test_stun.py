@@ -104,6 +104,7 @@ def test_two_servers_agree(place):
 
 
 def test_two_servers_differ(place):
+    """F54: two STUN servers tell two addresses."""
     place.servers[1].manner = "lies"
     natd = Natd(place.client, SERVERS)
     with app_socket(place) as s:
@@ -176,6 +177,7 @@ def test_sockets_that_cannot_be_looked_at(place):
 
 
 def test_nobody_answers(place):
+    """F55: all STUN servers are dead."""
     for server in place.servers:
         server.manner = "silent"
     natd = Natd(place.client, SERVERS)
@@ -197,6 +199,7 @@ def test_nobody_answers(place):
 
 
 def test_resolvers(place):
+    """F53: DNS that is slow, broken or dead."""
     names = {"stun.example": ["11.22.33.1"]}
     with Resolver(place.internet, "11.22.33.2", names) as resolver:
         use_resolver(place.lab, "11.22.33.2")
@@ -265,6 +268,7 @@ def forget_bindings(router):
 
 
 def test_keepalives(place):
+    """F56: a NAT that forgets bindings quickly gets the keepalives asked for."""
     natd = Natd(place.client, SERVERS)
     with app_socket(place) as s, kept(natd, s, keepAliveUSec=1000000) as (c, _):
         port = s.getsockname()[1]
@@ -302,6 +306,7 @@ def test_another_network(place):
 
 
 def test_server_of_a_kept_binding_dies(place):
+    """F55: the STUN server of a binding dies."""
     natd = Natd(place.client, SERVERS)
     place.router.nat("random,fully-random")  # each server sees another port
     with app_socket(place) as s, kept(natd, s, keepAliveUSec=1000000) as (c, first):

@@ -96,6 +96,7 @@ def test_runs_without_any_privilege(natd):
 
 
 def test_first_connection_starts_natd(machine):
+    """F70: socket activation."""
     machine.systemctl("start", "natd.socket")
     assert machine.show("natd.service", "ActiveState") == "inactive"
     # A user who may nothing: the socket is for everybody.
@@ -113,6 +114,7 @@ def test_everybody_may_map_and_nobody_may_reload(natd, place):
 
 
 def test_hang_is_killed_and_restarted_by_the_watchdog(natd, place):
+    """F70: the watchdog of systemd."""
     kept = [mapped(natd, "tcp", "40002", "--external", "41002", "--permanent"),
             mapped(natd, "udp", "40003", "--external", "41003")]
     before = [external(natd, each) for each in kept]

@@ -175,6 +175,7 @@ feed_repeated(size_t body_max, const char *before, const char *repeated, size_t 
 	return feed_cut(r, text, a + b * n + c, next);
 }
 
+/* F36: endless headers and interim answers. */
 static void
 limits_are_exact_however_cut(void **state)
 {
@@ -219,6 +220,7 @@ limits_are_exact_however_cut(void **state)
 	}
 }
 
+/* F36: a description of megabytes. */
 static void
 a_body_of_megabytes_is_refused_early(void **state)
 {

@@ -383,6 +383,7 @@ recorded_descriptions(void **state)
 		check_row("tests/data/igd-desc", &descriptions[i]);
 }
 
+/* F72: TR-064 and other descriptions that are no IGD's. */
 static void
 foreign_documents(void **state)
 {

@@ -200,6 +200,7 @@ flood(unsigned n)
 		log_warning("refused %u", i);
 }
 
+/* F71: a flood of log lines. */
 static void
 test_rate_limit(void **state)
 {

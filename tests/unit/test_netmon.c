@@ -432,6 +432,7 @@ has_all(struct netmon *n)
 	"i=0; while [ $i -lt 2000 ]; do i=$((i+1));" \
 	"echo addr " verb " 10.99.$((i/256)).$((i%256))/32 dev vc; done | ip -batch -"
 
+/* F38: netlink ENOBUFS. */
 static void
 test_overrun(void **state)
 {

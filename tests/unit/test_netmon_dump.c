@@ -55,6 +55,7 @@ queue(int fd, uint32_t seq, uint16_t type, uint16_t flags, int body)
 	assert_int_equal(send(fd, &m, sizeof(m), 0), sizeof(m));
 }
 
+/* F40: a netlink dump is interrupted. */
 static void
 test_interrupted_dump(void **state)
 {

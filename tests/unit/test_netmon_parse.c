@@ -274,6 +274,7 @@ parse_any(const uint8_t *bytes, size_t len)
 	test_free(buf);
 }
 
+/* F40: netlink messages cut anywhere. */
 static void
 test_truncated(void **state)
 {

@@ -69,6 +69,7 @@ heard(void)
 	return text;
 }
 
+/* F70: no systemd at all. */
 static void
 test_without(void **state)
 {
@@ -161,6 +162,7 @@ test_manager_is_gone(void **state)
 	assert_true(notify_ready("x") < 0);
 }
 
+/* F70: the watchdog is served from the loop. */
 static void
 test_watchdog(void **state)
 {

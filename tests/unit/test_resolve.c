@@ -384,6 +384,7 @@ test_no_srv(void **state)
 	assert_string_equal(got(), "11.22.0.1:3478");
 }
 
+/* F53: NXDOMAIN. */
 static void
 test_no_such_name(void **state)
 {
@@ -410,6 +411,7 @@ test_one_family_is_swallowed(void **state)
 	assert_string_equal(got(), "11.22.0.1:1");
 }
 
+/* F53: a slow DNS. */
 static void
 test_slow(void **state)
 {
@@ -448,6 +450,7 @@ test_useless_answers(void **state)
 	assert_true(f.error < 0);
 }
 
+/* F53: an answer of very many addresses. */
 static void
 test_many_addresses(void **state)
 {

@@ -37,7 +37,8 @@ test_readback(void **state)
 	sim_done(&s);
 }
 
-/* Quirk 27: says yes to the 33rd and drops it: healed once, then named. */
+/* F12: success, but no rule (quirk 27: the 33rd is dropped): healed once, then named.
+ */
 static void
 test_vanishes(void **state)
 {
@@ -109,7 +110,8 @@ test_purged(void **state)
 	sim_done(&s);
 }
 
-/* Another host took the number: another one, and no fight. */
+/* F52: two hosts want one port.  Another host took the number: another one, and no
+ * fight. */
 static void
 test_stolen(void **state)
 {
@@ -170,8 +172,8 @@ test_makes_same_port(void **state)
 	}
 }
 
-/* Quirk 6: restarted on another port, silently: seen within a minute by the refused
- * connection; found at once, asked at once. */
+/* F03: rebooted, on another HTTP port.  Quirk 6: restarted on another port, silently:
+ * seen within a minute by the refused connection; found at once, asked at once. */
 static void
 test_port_moved(void **state)
 {

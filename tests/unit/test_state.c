@@ -114,6 +114,7 @@ test_refused_records(void **state)
 
 /* ---- the directory and its inhabitants ---- */
 
+/* F51: two daemons, one state directory. */
 static void
 test_second_opener(void **state)
 {
@@ -301,6 +302,7 @@ small_disk(void)
 	return 0;
 }
 
+/* F46: a disk that is full, read-only or gone. */
 static void
 test_disks(void **state)
 {
@@ -348,6 +350,7 @@ write_for_ever(int started)
 	}
 }
 
+/* F48: SIGKILL while the state file is written. */
 static void
 test_killed_writer(void **state)
 {

@@ -6,6 +6,7 @@
 
 /* ---- damage ---- */
 
+/* F47: the state file cut at every byte. */
 static void
 test_truncated_everywhere(void **state)
 {
@@ -42,6 +43,7 @@ expect_most(struct state *s, const struct sample *f, size_t lost_max)
 	assert_in_range(seen.numbers[seen.count - 1], 100, 100 + f->count - 1);
 }
 
+/* F47: each bit of the state file flipped. */
 static void
 test_flipped_everywhere(void **state)
 {
@@ -104,7 +106,8 @@ test_strange_files(void **state)
 	s = state_free(s);
 }
 
-/* A valid line of another version, as that version would write it. */
+/* F47: the state file of a newer version.  A valid line of another version, as that
+ * version would write it. */
 static void
 test_newer_version(void **state)
 {
@@ -129,6 +132,7 @@ test_newer_version(void **state)
 	s = state_free(s);
 }
 
+/* F47: a state file of 10 MiB. */
 static void
 test_too_large(void **state)
 {

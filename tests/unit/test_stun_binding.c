@@ -286,6 +286,7 @@ test_change_is_told_at_once(void **state)
 	world_done(&w);
 }
 
+/* F56: the keepalive of a binding is within its bounds. */
 static void
 test_interval(void **state)
 {
@@ -394,6 +395,7 @@ test_loss(void **state)
 	world_done(&w);
 }
 
+/* F55: all STUN servers are dead. */
 static void
 test_all_dead(void **state)
 {

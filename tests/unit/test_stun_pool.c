@@ -147,6 +147,7 @@ test_no_herd(void **state)
 		assert_in_range(chosen[i], 850, 1150);
 }
 
+/* F54: STUN servers that tell different addresses. */
 static void
 test_agreement(void **state)
 {

@@ -48,6 +48,7 @@ test_best_metric_per_link(void **state)
 	    "4 eth0 192.168.1.1 from 192.168.1.10 metric 100 mac 11");
 }
 
+/* F27: equal-cost default routes. */
 static void
 test_ecmp(void **state)
 {
@@ -62,6 +63,7 @@ test_ecmp(void **state)
 	    "4 eth0 192.168.1.1 from 192.168.1.10 metric 100 mac 11");
 }
 
+/* F27: a VPN's tunnel takes the default route by policy rules. */
 static void
 test_wg_quick(void **state)
 {
@@ -123,6 +125,7 @@ test_openvpn_halves(void **state)
 	    "4 wlan0 192.168.2.1 from 192.168.2.20 metric 600");
 }
 
+/* F27: default routes by policy. */
 static void
 test_policy_table_201(void **state)
 {

@@ -136,6 +136,7 @@ ipv6_host(struct host *h)
 	addr_add(h, 2, "fe80::5054:ff:fe12:3456", 64);
 }
 
+/* F63: deprecated, temporary, tentative and failed IPv6 addresses. */
 static void
 test_ipv6_source(void **state)
 {

@@ -153,6 +153,7 @@ living_socket_is_in_use(void **state)
 	client_free(c);
 }
 
+/* F51: the socket of a dead daemon. */
 static void
 stale_file_is_replaced_without_being_away(void **state)
 {
@@ -406,6 +407,7 @@ each_user_has_a_limit_and_all_together_have_one(void **state)
 	toy_turn_until_connections(0);
 }
 
+/* F42: clients that connect and leave in thousands. */
 static void
 connecting_and_leaving_in_thousands_leaves_nothing(void **state)
 {
@@ -450,7 +452,8 @@ on_enough(void *ctx)
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &usual_limit), 0);
 }
 
-/* Out of descriptors: accept() fails and the socket stays readable. */
+/* F44: no descriptor is left.  Out of descriptors: accept() fails and the socket stays
+ * readable. */
 static void
 running_out_of_descriptors_pauses_accepting_without_spinning(void **state)
 {
