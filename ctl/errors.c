@@ -53,9 +53,8 @@ static const struct error_row {
 	    "(use "
 	    "without --exact to accept another)" },
 	{ OWN "MappingConflict", CTL_FAILED, false,
-	    "another user maps this port already. Choose another, or as root: natctl "
-	    "unmap "
-	    "{id}" },
+	    "this port is mapped already, by another user or by natd.conf. Choose "
+	    "another, or as root: natctl unmap {id}" },
 	{ OWN "QuotaExceeded", CTL_FAILED, false,
 	    "you hold {current} mappings, natd allows a user {limit}. Give some up "
 	    "with: "

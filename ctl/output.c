@@ -78,6 +78,16 @@ next_column(const char *at, unsigned *column)
 	return at;
 }
 
+static unsigned
+text_width(const char *text)
+{
+	unsigned columns = 0;
+
+	while (*text)
+		text = next_column(text, &columns);
+	return columns;
+}
+
 /* As much of the line as fits: up to a space if there is one behind its first word. */
 static size_t
 fitting(const char *line, size_t len, unsigned columns)
@@ -202,7 +212,9 @@ struct table {
 	const struct ctl *ctl;
 	struct libscols_table *scols;
 	struct libscols_line *last;
+	const struct column *column;
 	size_t columns, lines;
+	size_t widest[TABLE_COLUMNS_MAX];
 	bool bad; /* out of memory on the way */
 };
 
@@ -229,6 +241,7 @@ table_new(const struct ctl *ctl, const struct column *columns, size_t count)
 	if (!t || !(t->scols = scols_new_table()))
 		return NULL;
 	t->ctl = ctl;
+	t->column = columns;
 	t->columns = count;
 	scols_table_enable_noheadings(t->scols, ctl->opt.no_legend);
 	scols_table_enable_colors(t->scols, ctl->term.colour);
@@ -240,11 +253,12 @@ table_new(const struct ctl *ctl, const struct column *columns, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		int flags = (columns[i].cut ? SCOLS_FL_TRUNC : 0) |
 			    (columns[i].right ? SCOLS_FL_RIGHT : 0);
-		struct libscols_column *c = scols_table_new_column(
-		    t->scols, columns[i].name, columns[i].width, flags);
+		struct libscols_column *c =
+		    scols_table_new_column(t->scols, columns[i].name, 0, flags);
 
 		if (!c)
 			return NULL;
+		t->widest[i] = ctl->opt.no_legend ? 0 : strlen(columns[i].name);
 		if (ctl->term.colour)
 			scols_cell_set_color(scols_column_get_header(c),
 			    term_paint(&ctl->term, PAINT_HEADER));
@@ -264,9 +278,32 @@ table_line(struct table *t, const char *const *cells, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		const char *text = cells[i] && *cells[i] ? cells[i] : "-";
 
+		t->widest[i] = MAX(t->widest[i], text_width(text));
 		if (scols_line_set_data(t->last, i, text) < 0)
 			t->bad = true;
 	}
+}
+
+/* Hides what can be spared until the rest fits the terminal. */
+static void
+table_fit(struct table *t)
+{
+	size_t needed = 0;
+
+	for (size_t i = 0; i < t->columns; i++)
+		needed += 1 + (t->column[i].cut ? MIN(t->widest[i], TABLE_CUT_MIN)
+						: t->widest[i]);
+	for (unsigned spare = TABLE_COLUMNS_MAX; spare > 0; spare--)
+		for (size_t i = 0; i < t->columns && needed > t->ctl->term.width + 1;
+		     i++)
+			if (t->column[i].spare == spare) {
+				struct libscols_column *c =
+				    scols_table_get_column(t->scols, i);
+
+				scols_column_set_flags(
+				    c, scols_column_get_flags(c) | SCOLS_FL_HIDDEN);
+				needed -= t->widest[i] + 1;
+			}
 }
 
 void
@@ -284,6 +321,8 @@ table_write(struct table *t, FILE *out, const char *thing)
 {
 	char *text = NULL;
 
+	if (t->ctl->term.width > 0)
+		table_fit(t);
 	if (t->bad ||
 	    (t->lines > 0 && scols_print_table_to_string(t->scols, &text) < 0)) {
 		complain("out of memory");

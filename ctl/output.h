@@ -47,10 +47,13 @@ void finding_write(FILE *out, const struct finding *finding);
 
 struct column {
 	const char *name;
-	double width; /* of the terminal: a fraction below 1, or columns */
-	bool cut;     /* may be cut when the terminal is narrow */
+	/* When the terminal is too narrow for all, the highest goes first; 0: never. */
+	unsigned spare;
+	bool cut; /* may be cut when the terminal is narrow, to TABLE_CUT_MIN columns */
 	bool right;
 };
+
+#define TABLE_CUT_MIN 10
 
 #define TABLE_COLUMNS_MAX 12
 

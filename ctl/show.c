@@ -157,10 +157,10 @@ static const struct column list_columns[] = {
 	{ "PROTO", 0, false, false },
 	{ "EXTERNAL", 0, false, false },
 	{ "INTERNAL", 0, false, false },
-	{ "METHOD", 0, false, false },
+	{ "METHOD", 2, false, false },
 	{ "STATE", 0, false, false },
-	{ "EXPIRES", 0, false, false },
-	{ "OWNER", 0, false, false },
+	{ "EXPIRES", 1, false, false },
+	{ "OWNER", 3, false, false },
 	{ "NAME", 0, true, false },
 };
 

@@ -257,10 +257,10 @@ verb_status(struct ctl *ctl, int argc, char **argv)
 static const struct column gateway_columns[] = {
 	{ "GATEWAY", 0, false, false },
 	{ "IF", 0, false, false },
-	{ "DEFAULT", 0, false, false },
+	{ "DEFAULT", 1, false, false },
 	{ "EXTERNAL", 0, false, false },
 	{ "SERVICES", 0, false, false },
-	{ "RTT", 0, false, true },
+	{ "RTT", 2, false, true },
 	{ "NAME", 0, true, false },
 };
 

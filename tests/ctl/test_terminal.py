@@ -58,6 +58,16 @@ def test_a_table_fits_the_terminal(fake, natctl, columns):
     assert "203.0.113.7:51820" in lines[2]
 
 
+@pytest.mark.parametrize("columns, gone", [
+    (140, []), (86, []), (81, ["OWNER"]), (72, ["METHOD", "OWNER"]),
+    (64, ["EXPIRES", "METHOD", "OWNER"])])
+def test_a_narrow_terminal_spares_columns(fake, natctl, columns, gone):
+    fake(ListMappings={"mappings": [r.mapping(name="a description that goes on")]})
+    head, line, *_ = natctl.on_tty("list", columns=columns, TERM="dumb").splitlines()
+    assert [name for name in ("EXPIRES", "METHOD", "OWNER") if name not in head] == gone
+    assert "203.0.113.7:8080" in line and "192.168.1.20:8080" in line and " a descript" in line
+
+
 def test_the_width_is_that_of_COLUMNS(fake, natctl):
     long = r.mapping(name="x" * 200)
     fake(ListMappings={"mappings": [long]})
