@@ -5,6 +5,7 @@
 
 #include "daemon/engine.h"
 #include "daemon/stun.h"
+#include "daemon/trace.h"
 #include "daemon/varlink.h"
 
 struct api; /* opaque */
@@ -21,6 +22,7 @@ struct api_hooks {
 	    char file[static 256], unsigned *ret_line,
 	    char message[static RELOAD_MESSAGE_MAX]);
 	void *ctx;
+	struct trace *trace; /* NULL: nobody traces */
 };
 
 int api_new(struct loop *loop, struct engine *engine, struct stun *stun,

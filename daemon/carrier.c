@@ -104,6 +104,7 @@ carrier_new(struct engine *e, struct gateway *inner, const struct addr *server,
 		free(c);
 		return NULL;
 	}
+	engine_trace_gateway(e, c->gateway);
 	c->inner = inner;
 	c->next = e->carriers;
 	e->carriers = c;

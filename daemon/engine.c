@@ -62,6 +62,37 @@ engine_unobserve(struct engine *e, struct engine_observer *o)
 		}
 }
 
+/* ---- traces ---- */
+
+static void
+on_step(struct gateway *g, const struct router_step *step, void *ctx)
+{
+	struct engine *e = ctx;
+	const struct holding *h = step->owner;
+
+	/* What nobody wants any more is deleted for nobody. */
+	if (!h || h->mapping)
+		e->tracer.step(h ? h->mapping : NULL, g, step, e->tracer.ctx);
+}
+
+/* A trace that memory is too short for is missed by nobody who needs a port. */
+void
+engine_trace_gateway(struct engine *e, struct gateway *g)
+{
+	if (e->tracer.step)
+		(void)gateway_trace(g, on_step, e);
+}
+
+void
+engine_trace(struct engine *e, const struct engine_tracer *tracer)
+{
+	e->tracer = *tracer;
+	for (size_t i = 0; i < e->gateways_count; i++)
+		engine_trace_gateway(e, e->gateways[i]);
+	for (struct carrier *c = e->carriers; c; c = c->next)
+		engine_trace_gateway(e, c->gateway);
+}
+
 /* ---- mappings ---- */
 
 struct mapping *

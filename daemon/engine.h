@@ -131,5 +131,14 @@ bool engine_has_address(const struct engine *e, const struct addr *a);
 void engine_observe(struct engine *e, struct engine_observer *o);
 void engine_unobserve(struct engine *e, struct engine_observer *o);
 
+/* Tell each step of every router from now on, with the mapping it is for (NULL: for
+ * none), for traces. */
+struct engine_tracer {
+	void (*step)(const struct mapping *m, const struct gateway *g,
+	    const struct router_step *step, void *ctx);
+	void *ctx;
+};
+void engine_trace(struct engine *e, const struct engine_tracer *tracer);
+
 /* Start discovery on all uplinks (someone wants to look). */
 void engine_discover(struct engine *e);

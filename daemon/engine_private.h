@@ -81,6 +81,7 @@ struct engine {
 	enum engine_state state_now;
 	struct engine_observer *observers;
 	struct engine_counters counters;
+	struct engine_tracer tracer; /* step NULL: none */
 
 	bool save_failed;
 	bool stopping;
@@ -94,6 +95,8 @@ void engine_tell(
 /* Compare wanted and held in the next turn. */
 void engine_wake(struct engine *e);
 struct mapping *engine_add_mapping(struct engine *e, const char *id);
+/* A new gateway tells its steps, if somebody traces. */
+void engine_trace_gateway(struct engine *e, struct gateway *g);
 /* Out of the list, told, freed. */
 void engine_drop_mapping(struct engine *e, struct mapping *m);
 

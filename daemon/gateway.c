@@ -44,6 +44,8 @@ struct gateway {
 	msec_t hint_at;
 	struct addr external; /* known last */
 	uint64_t soap_requests;
+	gateway_step step; /* NULL: nobody traces */
+	void *step_ctx;
 };
 
 struct addr
@@ -322,19 +324,44 @@ gateway_has_events(const struct gateway *g)
 }
 
 static void
+tell_steps(struct gateway *g)
+{
+	struct router_step step;
+
+	while (g->step && router_next_step(g->router, &step))
+		g->step(g, &step, g->step_ctx);
+}
+
+static void
 pump(struct gateway *g)
 {
 	struct router_action a;
 
 	do
-		while (router_next(g->router, loop_now(), &a))
+		while (router_next(g->router, loop_now(), &a)) {
+			/* Who is told of the outcome knows the way there. */
+			tell_steps(g);
 			act(g, &a);
+		}
 	while (follow_events(g));
+	tell_steps(g);
 	if (!router_expects_datagram(g->router))
 		channel_close(&g->pxp);
 	if (!router_expects_ssdp(g->router))
 		channel_close(&g->ssdp);
 	timer_set(&g->timer, router_deadline(g->router));
+}
+
+int
+gateway_trace(struct gateway *g, gateway_step step, void *ctx)
+{
+	int r = router_trace(g->router);
+
+	if (r < 0)
+		return r;
+	g->step = step;
+	g->step_ctx = ctx;
+	return 0;
 }
 
 void

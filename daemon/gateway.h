@@ -50,6 +50,12 @@ bool gateway_may_offer(const struct gateway *g, enum router_service s);
 /* "192.168.1.1 on eth0". */
 const char *gateway_name(const struct gateway *g);
 
+/* Tell each step of the router from now on, as it is taken, for traces.  0 or -ENOMEM.
+ */
+typedef void (*gateway_step)(
+    struct gateway *g, const struct router_step *step, void *ctx);
+int gateway_trace(struct gateway *g, gateway_step step, void *ctx);
+
 /* The router was given something to do: look at it in the next turn of the loop. */
 void gateway_kick(struct gateway *g);
 

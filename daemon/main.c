@@ -21,6 +21,7 @@
 #include "daemon/state.h"
 #include "daemon/stun.h"
 #include "daemon/stun_server.h"
+#include "daemon/trace.h"
 #include "daemon/varlink.h"
 #include "netmon/netmon.h"
 #include "proto/json.h"
@@ -38,6 +39,7 @@ struct natd {
 	struct stund *stund;
 	struct varlink_server *server;
 	struct api *api;
+	struct trace *trace;
 	struct metrics_http *metrics;
 	struct timer watchdog, status_timer;
 	struct event *signals[3];
@@ -187,11 +189,19 @@ reload(void *ctx, cJSON **ret_changed, cJSON **ret_restart, char file[static 256
 /* ---- signals ---- */
 
 static void
-on_stopped(void *ctx)
+on_flushed(void *ctx)
 {
 	struct natd *n = ctx;
 
 	loop_stop(n->loop);
+}
+
+static void
+on_stopped(void *ctx)
+{
+	struct natd *n = ctx;
+
+	trace_flush(n->trace, on_flushed, n);
 }
 
 static void
@@ -379,7 +389,7 @@ start(struct natd *n)
 		.own_uid = getuid(),
 		.admin_group = n->conf->admin_group,
 	};
-	const struct api_hooks hooks = { .reload = reload, .ctx = n };
+	struct api_hooks hooks = { .reload = reload, .ctx = n };
 	int r;
 
 	r = loop_new(&n->loop);
@@ -403,6 +413,8 @@ start(struct natd *n)
 		    "cannot read the kernel's network tables: %s", strerror(-r));
 		return r;
 	}
+	hooks.trace = n->trace = trace_new(n->loop);
+	settings.observer = trace_observer(n->trace);
 	r = varlink_server_new(n->loop, &settings, &n->server);
 	if (r == 0)
 		r = engine_new(n->loop, n->conf, n->net, n->state, &n->engine);
@@ -417,6 +429,7 @@ start(struct natd *n)
 		    MESSAGE(MESSAGE_CANNOT_START), "cannot start: %s", strerror(-r));
 		return r;
 	}
+	trace_engine(n->trace, n->engine);
 	n->observer.event = on_event;
 	engine_observe(n->engine, &n->observer);
 	listen_for_scrapes(n);
@@ -433,6 +446,7 @@ natd_done(struct natd *n)
 	n->stund = stund_free(n->stund);
 	n->stun = stun_free(n->stun);
 	n->engine = engine_free(n->engine);
+	n->trace = trace_free(n->trace);
 	n->net = netmon_free(n->net);
 	n->state = state_free(n->state);
 	for (size_t i = 0; i < ARRAY_SIZE(n->signals); i++)

@@ -232,6 +232,20 @@ gateways(struct api *a, FILE *f)
 	}
 }
 
+static void
+traces(struct api *a, FILE *f)
+{
+	const struct trace_counters c = trace_get_counters(a->hooks.trace);
+	const char *lost = "natd_trace_spans_dropped_total";
+
+	counter(f, "natd_trace_spans_total", "Spans that the trace collector took.",
+	    c.exported);
+	family(f, lost, "counter",
+	    "Spans lost: the queue was full, or the collector did not want them.");
+	fprintf(f, "%s{reason=\"queue_full\"} %" PRIu64 "\n", lost, c.overflowed);
+	fprintf(f, "%s{reason=\"refused\"} %" PRIu64 "\n", lost, c.refused);
+}
+
 struct each {
 	FILE *f;
 	const char *kind, *name, *label;
@@ -304,6 +318,7 @@ metrics_text(struct api *a)
 	gateways(a, f);
 	stun(a, f);
 	clients(a, f);
+	traces(a, f);
 	process(a, f);
 	if (fclose(f) != 0) {
 		free(text);

@@ -128,6 +128,7 @@ add_gateway(struct engine *e, const struct netmon_uplink *u)
 	settings.habits = persist_habits(e, &on);
 	router_set_habits(gateway_router(g), &settings.habits);
 	e->gateways[e->gateways_count++] = g;
+	engine_trace_gateway(e, g);
 	end_leaving(e, g);
 	log_info("uplink %s", gateway_name(g));
 	engine_tell(e, ENGINE_GATEWAY_CHANGED, NULL, g);

@@ -491,6 +491,7 @@ request_mapping(
 		refuse(call, refusal, &c, m, &refused);
 		return;
 	}
+	trace_mapping(a->hooks.trace, call, m);
 	w->mapping = m;
 	w->holds = c.persistence == PERSISTENCE_CONNECTION;
 	mapping_status(m, &st);
@@ -553,6 +554,7 @@ release_mapping(
 		log_notice("mapping %s is released until the next start or reload: it "
 			   "is configured as [Mapping %s]",
 		    m->id, m->name);
+	trace_mapping(a->hooks.trace, call, m);
 	engine_release(a->engine, m);
 	w = waiter_new(a, call, &no_timeout);
 	if (!w) {

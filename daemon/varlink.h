@@ -83,6 +83,16 @@ struct varlink_interface {
 	void *ctx;
 };
 
+/* Sees each call once when it came and once when it was answered, for traces. */
+struct varlink_observer {
+	/* method: as the caller wrote it; borrowed. */
+	void (*called)(const struct varlink_call *c, const char *method, void *ctx);
+	/* By its first reply, or by nothing: the connection ended.  error: full name,
+	 * NULL: a good reply. */
+	void (*answered)(const struct varlink_call *c, const char *error, void *ctx);
+	void *ctx;
+};
+
 struct varlink_settings {
 	const char *vendor, *product, *version, *url; /* GetInfo; borrowed */
 	unsigned connections_max; /* in all; privileged peers may have 16 more */
@@ -91,6 +101,7 @@ struct varlink_settings {
 	    half_message_ms; /* the rest of a message must come within; 0: 5 minutes */
 	uid_t own_uid;
 	const char *admin_group; /* members are privileged; may not exist */
+	const struct varlink_observer *observer; /* borrowed; NULL: none */
 };
 
 int varlink_server_new(struct loop *l, const struct varlink_settings *settings,

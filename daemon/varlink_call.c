@@ -272,14 +272,30 @@ call_receive(struct conn *c, const char *text, size_t len, int fd)
 		call->parameters =
 		    cJSON_DetachItemViaPointer(message, header.parameters);
 	c->call = call;
+	if (c->server->settings.observer != NULL)
+		c->server->settings.observer->called(
+		    call, header.method, c->server->settings.observer->ctx);
 	dispatch(call, &header);
 }
 
 /* ---- the life of a call ---- */
 
+static void
+tell_answered(struct varlink_call *call, const char *error)
+{
+	const struct varlink_observer *o = call->conn->server->settings.observer;
+
+	if (o == NULL || call->told)
+		return;
+	call->told = true;
+	o->answered(call, error, o->ctx);
+}
+
 void
 call_end(struct varlink_call *call)
 {
+	/* Nobody is there any more to hear the answer. */
+	tell_answered(call, SERVICE "Disconnected");
 	call->over = true;
 	call->conn->call = NULL;
 	if (call->on_end != NULL)
@@ -375,6 +391,7 @@ finish(struct varlink_call *call, const char *head, cJSON *parameters)
 		return;
 	if (!call->oneway && conn_put_message(c, head, owned, output_limit(c)) < 0)
 		c->broken = true;
+	tell_answered(call, NULL);
 	call_end(call);
 	server_queue_work(c->server, c);
 }
@@ -409,6 +426,7 @@ varlink_reply_continues(struct varlink_call *c, cJSON *parameters)
 		c->starved = !empty;
 		return empty ? -EMSGSIZE : -ENOBUFS;
 	}
+	tell_answered(c, NULL);
 	server_queue_work(conn->server, conn);
 	return 0;
 }
@@ -419,6 +437,8 @@ varlink_error(struct varlink_call *c, const char *error, cJSON *parameters)
 	char head[256];
 
 	server_count_error(c->conn->server, error);
+	if (!c->over)
+		tell_answered(c, error);
 	(void)snprintf(head, sizeof(head), "{\"error\":\"%s\",\"parameters\":", error);
 	finish(c, head, parameters != NULL ? parameters : cJSON_CreateObject());
 }

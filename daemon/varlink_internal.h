@@ -89,6 +89,7 @@ struct varlink_call {
 	bool more, oneway;
 	bool starved; /* got -ENOBUFS, waits for on_drain */
 	bool over;    /* on_end is running or has run */
+	bool told;    /* the observer knows that it was answered */
 	void (*on_end)(struct varlink_call *c, void *ctx);
 	void *on_end_ctx;
 	void (*on_drain)(struct varlink_call *c, void *ctx);

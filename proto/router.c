@@ -135,6 +135,7 @@ router_free(struct router *r)
 		free(l);
 	}
 	free(r->gone);
+	free(r->steps);
 	igd_free(r);
 	free(r);
 	return NULL;
@@ -229,6 +230,7 @@ service_absent(
 	va_start(ap, format);
 	vsnprintf(svc->reason, sizeof(svc->reason), format, ap);
 	va_end(ap);
+	step_failed(r, s, NULL, 0, svc->reason);
 	svc->probing = false;
 	svc->state = SERVICE_ABSENT;
 	svc->circuit = CIRCUIT_CLOSED;

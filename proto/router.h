@@ -254,6 +254,32 @@ bool router_next(struct router *r, msec_t now, struct router_action *ret);
 /* MSEC_NEVER: nothing is due. */
 msec_t router_deadline(const struct router *r);
 
+/* ---- steps, for traces ---- */
+
+enum router_step_kind {
+	STEP_SENT,  /* a question; sends > 1: the same once more */
+	STEP_ENDED, /* its answer, or the end of waiting for one */
+};
+
+/* What was asked of the router, for a lease or to find out what the router speaks. */
+struct router_step {
+	enum router_step_kind kind;
+	enum router_service service;
+	enum method method;
+	void *owner;                   /* of the lease; NULL: for none */
+	const char *question;          /* SENT: "MAP", "GetStatusInfo"; static */
+	unsigned sends;                /* SENT: which time, from 1 */
+	bool found;                    /* ENDED: the service is there, or said yes */
+	int code;                      /* ENDED: of the answer; 0: none, or yes */
+	char problem[ROUTER_TEXT_MAX]; /* ENDED, not found: its name or what it means */
+};
+
+/* Keep steps from now on.  0 or -ENOMEM. */
+int router_trace(struct router *r);
+/* The next one, oldest first; to be emptied before each action is carried out, else the
+ * oldest are lost.  False: there is none. */
+bool router_next_step(struct router *r, struct router_step *ret);
+
 /* ---- what is known ---- */
 
 /* True while an answer to ROUTER_SEND (or SSDP search) may come: keep the socket. */

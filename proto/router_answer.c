@@ -158,6 +158,7 @@ lease_granted(struct lease *l, uint16_t internal_port, uint16_t external_port,
 		.pinhole_id = pinhole_id };
 	l->todo &= ~(1u << l->leg_now);
 	l->dropped = false;
+	step_found(l->router, l->service, l);
 	service_alive(l->router, l->service, now);
 	if (l->phase == LEASE_RELEASING) {
 		lease_advance(l, now);
@@ -194,6 +195,7 @@ void
 lease_refused(
     struct lease *l, int code, const struct verdict *v, msec_t hold_ms, msec_t now)
 {
+	step_failed(l->router, l->service, l, code, v->name);
 	service_alive(l->router, l->service, now);
 	if (l->op == OP_DELETE) {
 		/* Whatever it says, asking again would not change it. */
@@ -254,6 +256,8 @@ ask_unanswered(struct lease *l, const char *name, msec_t now)
 void
 lease_no_answer(struct lease *l, const char *name, msec_t now)
 {
+	if (l->started)
+		step_failed(l->router, l->service, l, 0, name);
 	switch (l->op) {
 	case OP_NONE:
 		break;

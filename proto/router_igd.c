@@ -83,6 +83,7 @@ fetch_description(struct router *r, msec_t now, struct router_action *ret)
 	len = http_encode_get(r->out.text, sizeof(r->out.text), host, location->path);
 	if (len < 0)
 		return false;
+	step_sent(r, igd_service_of(r), NULL, "description", 1);
 	g->job = JOB_DESCRIPTION;
 	g->job_service = (int)i;
 	g->job_sent_at = now;
@@ -242,8 +243,11 @@ next_question(struct router *r, msec_t now, struct router_action *ret)
 			continue;
 		r->igd.todo &= ~(1u << job);
 		if (soap_send(r, job, job == JOB_FIREWALL ? r->igd.pinhole : r->igd.wan,
-			questions[k].action, &none, now, ret))
+			questions[k].action, &none, now, ret)) {
+			step_sent(r, igd_service_of(r), NULL,
+			    igd_action_name(questions[k].action), 1);
 			return true;
+		}
 	}
 	return false;
 }
@@ -302,6 +306,7 @@ control_answered(struct router *r, enum router_service s, msec_t now)
 	r->igd.searching = false;
 	r->igd.found_at = now;
 	r->service[s].round_trip_ms = now - r->igd.job_sent_at;
+	step_found(r, s, NULL);
 	service_found(r, s, now);
 }
 

@@ -87,6 +87,7 @@ lease_forget(struct lease *l)
 {
 	struct router *r = l->router;
 
+	steps_forget(r, l->owner);
 	lease_end_exchange(l);
 	*(l->prev ? &l->prev->next : &r->leases) = l->next;
 	*(l->next ? &l->next->prev : &r->last) = l->prev;

@@ -10,6 +10,7 @@
  *   router_igd.c    UPnP: descriptions, which service is connected, polls
  *   router_soap.c   leases as SOAP dialogues
  *   router_events.c the subscription to UPnP events
+ *   router_steps.c  what was asked and answered, for traces
  *
  * Nobody else includes this.
  */
@@ -227,6 +228,8 @@ struct router {
 	struct igd igd;
 	struct events events;
 
+	struct steps *steps; /* NULL: nobody traces */
+
 	struct addr external;
 	enum method external_source;
 	bool services_changed, external_changed, restarted;
@@ -389,3 +392,12 @@ void events_timer(struct router *r, msec_t now);
 msec_t events_deadline(const struct router *r);
 /* Renew now: a router that restarted does not know the subscription. */
 void events_check(struct router *r, msec_t now);
+
+/* router_steps.c; l NULL: for no lease */
+void step_sent(struct router *r, enum router_service s, const struct lease *l,
+    const char *question, unsigned sends);
+void step_found(struct router *r, enum router_service s, const struct lease *l);
+void step_failed(struct router *r, enum router_service s, const struct lease *l,
+    int code, const char *problem);
+/* The owner goes away. */
+void steps_forget(struct router *r, const void *owner);

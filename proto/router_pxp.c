@@ -80,8 +80,10 @@ probe_silent(struct router *r, enum router_service s, msec_t now)
 	if (svc->state == SERVICE_PROBING)
 		service_absent(r, s, now, "no answer within %.1f s",
 		    (double)RETRY_VERDICT_MS / 1000);
-	else
+	else {
+		step_failed(r, s, NULL, 0, "TIMEOUT");
 		service_silent(r, s, now);
+	}
 }
 
 static void
@@ -92,6 +94,7 @@ probe_answered(struct router *r, enum router_service s, msec_t now)
 	if (svc->probing)
 		svc->round_trip_ms = now - svc->sent_at;
 	svc->probing = false;
+	step_found(r, s, NULL);
 	service_found(r, s, now);
 }
 
@@ -182,6 +185,15 @@ interval(struct router *r, const struct lease *l, msec_t now)
 	return wait;
 }
 
+static const char *
+question_of(const struct lease *l)
+{
+	return l->op == OP_DELETE            ? "delete"
+	       : l->service == ROUTER_PCP    ? "MAP"
+	       : l->leg_now == TRANSPORT_TCP ? "map TCP"
+					     : "map UDP";
+}
+
 static bool
 send_lease(struct router *r, struct lease *l, msec_t now, struct router_action *ret)
 {
@@ -201,6 +213,7 @@ send_lease(struct router *r, struct lease *l, msec_t now, struct router_action *
 	len = l->service == ROUTER_PCP ? encode_pcp(r, l) : encode_natpmp(r, l);
 	l->sends++;
 	l->next_send = now + interval(r, l, now);
+	step_sent(r, l->service, l, question_of(l), l->sends);
 	*ret = (struct router_action) {
 		.kind = ROUTER_SEND,
 		.buf = r->out.datagram,
@@ -244,6 +257,8 @@ pxp_next(struct router *r, msec_t now, struct router_action *ret)
 		len = encode_probe(r, s);
 		if (len < 0)
 			continue;
+		step_sent(r, s, NULL, s == ROUTER_PCP ? "ANNOUNCE" : "external address",
+		    svc->sends);
 		*ret = (struct router_action) {
 			.kind = ROUTER_SEND,
 			.buf = r->out.datagram,
@@ -349,6 +364,7 @@ map_succeeded(struct lease *l, uint16_t internal_port, uint16_t external_port,
 		/* A late copy of the grant is no answer to the deletion, ... */
 		if (lifetime_s != 0)
 			return;
+		step_found(l->router, l->service, l);
 		service_alive(l->router, l->service, now);
 		lease_deleted(l, now);
 	} else if (lifetime_s == 0 && l->dropped) {

@@ -120,6 +120,8 @@ search_next(struct router *r, msec_t now, struct router_action *ret)
 		snprintf(host, sizeof(host), "%s",
 		    r->settings.local.family == ADDR_IPV6 ? "[ff02::c]:1900"
 							  : "239.255.255.250:1900");
+	if (g->search_slot == 0)
+		step_sent(r, igd_service_of(r), NULL, "M-SEARCH", g->search_rounds + 1);
 	len = ssdp_encode_search(r->out.text, sizeof(r->out.text), host,
 	    ssdp_target(g->search_slot / 2), SEARCH_MX_S);
 	g->search_slot++;

@@ -179,6 +179,7 @@ soap_next(struct router *r, struct lease *l, msec_t now, struct router_action *r
 	if (soap_send(r, JOB_LEASE, service, lease_action(r, l), &args, now, ret)) {
 		l->started = true;
 		r->igd.job_lease = l;
+		step_sent(r, l->service, l, igd_action_name(r->igd.job_action), 1);
 		return true;
 	}
 	lease_refused(l, 402, verdict_find(VERDICT_UPNP, 402), 0, now);
@@ -450,6 +451,7 @@ soap_answer(struct router *r, struct lease *l, int error,
 			    verdict_find(VERDICT_UPNP, ans.error), 0, now);
 			return;
 		}
+		step_found(r, l->service, l);
 		lease_deleted(l, now);
 		break;
 	case OP_VERIFY:
