@@ -94,9 +94,8 @@ renewal_failed(struct lease *l, msec_t hold_ms, msec_t now)
 
 /* ---- answers ---- */
 
-/* Take no number but the wanted one. */
-static void
-fail_exact(struct lease *l, uint16_t offered, msec_t now)
+void
+lease_not_exact(struct lease *l, uint16_t offered, msec_t now)
 {
 	static const struct verdict taken = { 0, "PORT_TAKEN", REMEDY_OTHER_PORT,
 		"another port would be granted: do not insist on this one" };
@@ -163,7 +162,7 @@ lease_granted(struct lease *l, uint16_t internal_port, uint16_t external_port,
 	if (l->phase == LEASE_RELEASING) {
 		lease_advance(l, now);
 	} else if (l->want.prefer_failure && external_port != exact_port(l)) {
-		fail_exact(l, external_port, now);
+		lease_not_exact(l, external_port, now);
 	} else if (!one_number(l)) {
 		lease_renumber(l, now);
 	} else {
@@ -399,7 +398,7 @@ lease_moved(struct lease *l, msec_t now)
 	lease_publish(l);
 	l->verify_at = now;
 	if (l->want.prefer_failure && l->held.external_port != exact_port(l))
-		fail_exact(l, l->held.external_port, now);
+		lease_not_exact(l, l->held.external_port, now);
 }
 
 void

@@ -143,10 +143,26 @@ same_port(const struct lease *l)
 	return l->service == ROUTER_IGD && l->router->habits.same_port;
 }
 
-void
-choose_ports(struct lease *l)
+/* Quirk 49: another lease of this host has the number, or asks for it; many routers
+ * would let this one take it away. */
+static bool
+has_sibling(const struct lease *l)
 {
-	l->port_tries = 0;
+	for (const struct lease *o = l->router->leases; o; o = o->next) {
+		bool stays = o->phase == LEASE_HELD || o->phase == LEASE_ASKING;
+		uint16_t port = o->is_held ? o->held.external_port : o->external_port;
+
+		if (o != l && stays && !o->direct && port == l->external_port &&
+		    o->want.transports & l->want.transports &&
+		    o->want.internal.family == ADDR_IPV4)
+			return true;
+	}
+	return false;
+}
+
+static void
+first_ports(struct lease *l)
+{
 	if (l->held.external_port) {
 		/* The same number again after a loss. */
 		l->internal_port = l->held.internal_port;
@@ -165,13 +181,29 @@ choose_ports(struct lease *l)
 }
 
 bool
+choose_ports(struct lease *l)
+{
+	l->port_tries = 0;
+	first_ports(l);
+	while (has_sibling(l))
+		if (!choose_other_ports(l))
+			return false;
+	return true;
+}
+
+bool
 choose_other_ports(struct lease *l)
 {
 	bool fixed = l->want.internal_port != 0;
 
-	if (l->want.prefer_failure || (fixed && same_port(l)) ||
-	    l->port_tries >= PORT_TRIES_MAX)
+	if (l->want.prefer_failure || l->port_tries >= PORT_TRIES_MAX)
 		return false;
+	if (fixed && same_port(l)) {
+		/* The one number there is, is taken.  The next round finds out whether
+		 * the router still insists on it. */
+		l->router->habits.same_port = false;
+		return false;
+	}
 	l->external_port = suggested_port(l, ++l->port_tries);
 	if (!fixed)
 		l->internal_port = l->external_port;

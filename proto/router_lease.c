@@ -92,6 +92,13 @@ lease_forget(struct lease *l)
 	*(l->prev ? &l->prev->next : &r->leases) = l->next;
 	*(l->next ? &l->next->prev : &r->last) = l->prev;
 	r->lease_count--;
+	/* Perhaps its number was what another one of ours wants. */
+	for (struct lease *o = r->leases; o; o = o->next)
+		if (o->phase == LEASE_WAITING &&
+		    addr_equal(&o->problem.holder, &r->settings.local)) {
+			memset(o->again, 0, sizeof(o->again));
+			o->at = 0;
+		}
 	/* The action that reports GONE still names it. */
 	free(r->gone);
 	r->gone = l;
@@ -288,6 +295,7 @@ static void
 lease_try(struct lease *l, msec_t now)
 {
 	enum router_service s = choose_service(l, now);
+	const struct router *r = l->router;
 
 	l->at = MSEC_NEVER;
 	l->pending = false;
@@ -296,16 +304,20 @@ lease_try(struct lease *l, msec_t now)
 		lease_give_back(l, now);
 	} else if (s != ROUTER_SERVICES) {
 		l->service = s;
-		choose_ports(l);
 		l->phase = LEASE_ASKING;
 		l->changed |= l->verdict;
-		begin_round(l, s, now);
+		if (choose_ports(l)) {
+			begin_round(l, s, now);
+		} else {
+			l->holder = r->settings.local;
+			lease_not_exact(l, 0, now);
+		}
 	} else if (choose_may_turn_up(l)) {
 		l->pending = true; /* told when it does, or when it does not */
 		if (l->problem.present && now - l->wanted_at >= RETRY_VERDICT_MS)
 			l->verdict = l->changed = true;
 	} else if (choose_direct(l, now)) {
-		choose_ports(l);
+		(void)choose_ports(l); /* nothing is translated */
 		hold_direct(l);
 	} else {
 		fail_round(l);

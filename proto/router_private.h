@@ -275,8 +275,9 @@ msec_t choose_look_at(const struct lease *l);
 /* Whether an allowed service may still turn up. */
 bool choose_may_turn_up(const struct lease *l);
 bool choose_direct(const struct lease *l, msec_t now);
-/* The numbers of the first request of a round. */
-void choose_ports(struct lease *l);
+/* The numbers of the first request of a round; false: the only one that may be asked is
+ * another lease's of ours. */
+bool choose_ports(struct lease *l);
 /* Other numbers after these were taken; false: no others may be asked. */
 bool choose_other_ports(struct lease *l);
 /* How long to rest after a refusal with this remedy; counts the attempt. */
@@ -318,6 +319,8 @@ void lease_set_problem(struct lease *l, int code, const struct verdict *v);
 /* code with its verdict; hold_ms: the router's own wish when to ask again, 0: none. */
 void lease_refused(
     struct lease *l, int code, const struct verdict *v, msec_t hold_ms, msec_t now);
+/* It may have one number only, and that is not to be had; offered: another one, or 0. */
+void lease_not_exact(struct lease *l, uint16_t offered, msec_t now);
 /* No answer until the verdict is due, or the connection failed. */
 void lease_silence(struct lease *l, const char *name, msec_t now);
 /* The same, but nothing was sent. */

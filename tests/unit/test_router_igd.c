@@ -456,8 +456,9 @@ test_closed_port(void **state)
 
 		g->closed_port = 443;
 		l = want(&s, 443, TCP);
+		sim_pass(&s, 3000);
 		exact = want_exact(&s, 8443, 443);
-		sim_pass(&s, 5000);
+		sim_pass(&s, 3000);
 		assert_state(l, MAPPING_ACTIVE);
 		assert_int_not_equal(sim_status(l).held.external_port, 443);
 		assert_state(exact, MAPPING_FAILED);

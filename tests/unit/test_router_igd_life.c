@@ -301,6 +301,46 @@ test_line_ends(void **state)
 	sim_done(&s);
 }
 
+/* Quirk 49: two programs of this host want one number outside.  A router may let the
+ * second take it from the first, so it is not even asked. */
+static void
+test_two_want_one(void **state)
+{
+	(void)state;
+	for (unsigned version = 1; version <= 2; version++) {
+		struct sim s;
+		struct sim_igd *g = sim_igd_init(&s, version, 49);
+		struct lease_want w = sim_want(8081, UDP | TCP);
+		struct lease *first = want(&s, 8080, TCP), *second, *exact, *udp;
+
+		g->overwrites = true;
+		w.external_port = 8080;
+		second = lease_new(s.router, &w, NULL, &s, s.now);
+		sim_pass(&s, 5000);
+		assert_state(first, MAPPING_ACTIVE);
+		assert_port(first, 8080);
+		assert_state(second, MAPPING_ACTIVE);
+		assert_int_not_equal(sim_status(second).held.external_port, 8080);
+		exact = want_exact(&s, 8082, 8080);
+		sim_pass(&s, 3000);
+		assert_state(exact, MAPPING_FAILED);
+		assert_problem(exact, "PORT_TAKEN", 0);
+		/* The other transport is another matter. */
+		w = sim_want(8083, UDP);
+		w.external_port = 8080;
+		udp = lease_new(s.router, &w, NULL, &s, s.now);
+		sim_pass(&s, 3000);
+		assert_port(udp, 8080);
+		assert_int_equal(sim_igd_find(g, 6, 8080)->internal, 8080);
+		/* Its number is free again once it is released. */
+		lease_release(first, s.now);
+		sim_pass(&s, 3000);
+		assert_state(exact, MAPPING_ACTIVE);
+		assert_port(exact, 8080);
+		sim_done(&s);
+	}
+}
+
 /* ---- pinholes ---- */
 
 static struct lease *
@@ -365,6 +405,30 @@ test_pinhole(void **state)
 	assert_state(l, MAPPING_ACTIVE);
 	assert_int_equal(g->count[IGD_UPDATE_PINHOLE], updates + 2);
 	release_all(&s, 0);
+	sim_done(&s);
+}
+
+/* Quirk 32: CheckPinholeWorking is not implemented: the pinhole stays, nobody asks
+ * again. */
+static void
+test_no_check(void **state)
+{
+	struct sim s;
+	struct sim_igd *g = sim_igd_init(&s, 6, 50);
+	struct lease *l;
+	unsigned changes;
+
+	(void)state;
+	g->fault[0] = code(IGD_CHECK_PINHOLE_WORKING, 602, 0);
+	l = want_pinhole(&s, 8080, TCP);
+	sim_pass(&s, 5000);
+	changes = s.changes;
+	sim_pass(&s, 3500000);
+	assert_state(l, MAPPING_ACTIVE);
+	assert_int_equal(s.changes, changes);
+	assert_int_equal(g->count[IGD_CHECK_PINHOLE_WORKING], 1);
+	assert_int_equal(g->count[IGD_ADD_PINHOLE], 1);
+	assert_int_equal(sim_igd_entries(g), 1);
 	sim_done(&s);
 }
 
@@ -444,7 +508,9 @@ main(void)
 		cmocka_unit_test(test_takeover),
 		cmocka_unit_test(test_both),
 		cmocka_unit_test(test_line_ends),
+		cmocka_unit_test(test_two_want_one),
 		cmocka_unit_test(test_pinhole),
+		cmocka_unit_test(test_no_check),
 		cmocka_unit_test(test_pinhole_refused),
 		cmocka_unit_test(test_firewall_off),
 	};

@@ -322,7 +322,10 @@ check_held(struct world *w)
 		/* A wanted number may be another host's. */
 		if (st.state == MAPPING_FAILED && w->wish[i].want.prefer_failure)
 			continue;
-		assert_true(st.state == MAPPING_ACTIVE || st.state == MAPPING_RENEWING);
+		if (st.state != MAPPING_ACTIVE && st.state != MAPPING_RENEWING) {
+			sim_show(&w->s, w->wish[i].lease);
+			fail();
+		}
 		for (enum transport t = 0; t < TRANSPORT_MAX; t++)
 			if (w->wish[i].want.transports & 1u << t)
 				assert_true(in_table(w, &st.held, t));
