@@ -127,3 +127,24 @@ def test_a_change_that_is_refused_leaves_what_was_there(place, run, neighbour, b
         assert external(moved)[1] == 41444
     finally:
         place.router.block()
+
+
+@pytest.mark.parametrize("blocked", [["nat_pmp", "ssdp"], ["pcp", "ssdp"], ["pxp"]],
+                         ids=["pcp", "nat_pmp", "igd2"])
+@pytest.mark.parametrize("port", [41020, None], ids=["taken", "left-to-the-router"])
+def test_a_natd_that_knows_nothing_gets_the_same_number(place, run, neighbour, blocked, port):
+    """Its state is lost; the number follows from the machine, the user and the port inside."""
+    if port:
+        assert h.nat_pmp(neighbour, "192.168.1.1", 2, port, port, 600)
+    place.router.block(*blocked, source=CLIENT)
+    try:
+        numbers = set()
+        for _ in range(2):
+            natd = run()
+            numbers.add(external(natd.map(["tcp"], port))[1])
+            natd.call("ReleaseMapping", id=natd.mappings()[0]["id"])
+            wait_until(lambda: not any(r.address == CLIENT for r in place.router.rules()), 5, "no rule")
+            natd.stop()
+        assert len(numbers) == 1 and port not in numbers
+    finally:
+        place.router.block()
