@@ -327,7 +327,7 @@ coverage: ## lines and branches that the unit tests reach, per file
 		awk -F"[':%]" '/^File/ { f = $$2 } /^Lines/ && f ~ /^(proto|netmon|daemon|lib)\/.*\.c$$/ \
 			{ printf "%7s%%  %s\n", $$2, f; f = "" }' | sort -n
 
-bench: all $(BENCH) ## time and memory beside upnpc, natpmpc (in the lab, root) and libnice
+bench: all $(BENCH) ## time and memory beside upnpc, natpmpc (in the lab, root), libnice, coturn, stun-server
 	@for program in $(BENCH); do $$program || exit 1; done
 	$(as_root)$(PYTHON) -B tests/bench/bench.py
 

@@ -1,9 +1,5 @@
 /*
- * stun_server.c - natd as a STUN server: requests are taken and answered in batches, a
- * system call for many of them.
- *
- * What comes over UDP does not wait for anything: an answer that the kernel has no room
- * for is lost, and the client asks again.
+ * stun_server.c - natd as a STUN server: its sockets, who is answered, how often.
  */
 #include "daemon/stun_server.h"
 
@@ -19,14 +15,13 @@
 #include "daemon/log.h"
 #include "daemon/random.h"
 #include "daemon/sock.h"
+#include "daemon/stun_batch.h"
 #include "daemon/stun_stream.h"
 #include "proto/stun_limit.h"
 #include "proto/stun_server.h"
 #include "proto/version.h"
 
-#define BATCH 32
-#define BATCHES 4 /* then the others of the loop have their turn */
-#define GROUPS 2  /* IPv4, IPv6 */
+#define GROUPS 2 /* IPv4, IPv6 */
 #define BACKLOG 64
 #define PAUSE_MS MSEC_PER_SEC
 #define NONCE_LIFE_MS (600 * MSEC_PER_SEC)
@@ -47,22 +42,14 @@ struct group {
 	struct door doors[STUN_SERVER_SOCKETS];
 };
 
-struct batch {
-	struct mmsghdr in[BATCH], out[BATCH];
-	struct iovec in_iov[BATCH], out_iov[BATCH];
-	struct sockaddr_storage from[BATCH], to[BATCH];
-	uint8_t request[BATCH][STUN_SERVER_MESSAGE_MAX];
-	uint8_t answer[BATCH][STUN_SERVER_MESSAGE_MAX];
-};
-
 struct stund {
 	struct loop *loop;
 	struct conf_stun_server conf;
 	struct stun_server_auth *auth;
 	struct stun_limit *limit; /* NULL: none */
 	struct stun_streams *streams;
-	struct timer pause; /* no descriptors left for connections */
-	struct batch *batch;
+	struct timer pause; /* no descriptors or no memory left */
+	struct stun_batch *batch;
 	struct group groups[GROUPS];
 };
 
@@ -70,92 +57,60 @@ struct stund {
 
 /* Whether there is something to send. */
 static bool
-answer(struct door *d, const struct endpoint *from, bool stream, const uint8_t *buf,
+answer(struct door *d, const struct stun_arrival *arrival, const uint8_t *buf,
     size_t len, uint8_t *out, struct stun_reply *ret)
 {
 	struct stund *s = d->group->server;
-	const struct stun_arrival arrival = {
-		.socket = d->socket,
-		.from = *from,
-		.stream = stream,
-		.now = loop_now(),
-	};
 
-	return (!s->limit || stun_limit_take(s->limit, &from->addr, arrival.now)) &&
-	       stun_responder_answer(
-		   &d->group->responder, &arrival, buf, len, out, ret);
+	return (!s->limit ||
+		   stun_limit_take(s->limit, &arrival->from.addr, arrival->now)) &&
+	       stun_responder_answer(&d->group->responder, arrival, buf, len, out, ret);
 }
 
 static size_t
 serve_stream(void *listener, const struct endpoint *from, const uint8_t *frame,
     size_t len, uint8_t *out)
 {
+	struct door *d = listener;
+	const struct stun_arrival arrival = {
+		.socket = d->socket, .from = *from, .stream = true, .now = loop_now()
+	};
 	struct stun_reply reply;
 
-	return answer(listener, from, true, frame, len, out, &reply) ? reply.len : 0;
+	return answer(d, &arrival, frame, len, out, &reply) ? reply.len : 0;
 }
 
-/* A datagram that cannot be sent is left out. */
-static void
-send_all(int fd, struct mmsghdr *out, unsigned count)
+static size_t
+serve_datagram(void *ctx, const struct endpoint *from, msec_t now, const uint8_t *buf,
+    size_t len, uint8_t *out, uint16_t *port)
 {
-	unsigned sent = 0;
-
-	while (sent < count) {
-		int n = sendmmsg(fd, out + sent, count - sent, MSG_DONTWAIT);
-
-		if (n < 0 && errno == EAGAIN)
-			return;
-		if (n < 0 && errno == EINTR)
-			continue;
-		sent += n > 0 ? (unsigned)n : 1;
-	}
-}
-
-/* Answers the i-th of the batch; those that leave by the socket they came to are
- * gathered behind the ones that are already in out. */
-static void
-serve_datagram(struct door *d, unsigned i, unsigned *out_count)
-{
-	struct batch *b = d->group->server->batch;
-	struct mmsghdr *in = &b->in[i], *out = &b->out[*out_count];
-	struct endpoint from = sock_endpoint(&b->from[i]);
+	struct door *d = ctx;
+	const struct stun_arrival arrival = {
+		.socket = d->socket, .from = *from, .now = now
+	};
 	struct stun_reply reply;
-	uint8_t *bytes = b->answer[*out_count];
 
-	if (in->msg_hdr.msg_flags & MSG_TRUNC ||
-	    !answer(d, &from, false, b->request[i], in->msg_len, bytes, &reply))
-		return;
+	if (!answer(d, &arrival, buf, len, out, &reply))
+		return 0;
 	if (reply.socket != d->socket) {
 		(void)sock_send_to(
-		    d->group->doors[reply.socket].udp, bytes, reply.len, &reply.to);
-		return;
+		    d->group->doors[reply.socket].udp, out, reply.len, &reply.to);
+		return 0;
 	}
-	b->out_iov[*out_count].iov_len = reply.len;
-	out->msg_hdr.msg_namelen = sock_addr(&reply.to, &b->to[*out_count]);
-	++*out_count;
+	*port = reply.to.port;
+	return reply.len;
 }
 
 static void
 on_datagrams(evutil_socket_t fd, short what, void *ctx)
 {
 	struct door *d = ctx;
-	struct batch *b = d->group->server->batch;
+	struct stund *s = d->group->server;
 
+	(void)fd;
 	(void)what;
-	for (unsigned k = 0; k < BATCHES; k++) {
-		unsigned out_count = 0;
-		int n;
-
-		for (unsigned i = 0; i < BATCH; i++)
-			b->in[i].msg_hdr.msg_namelen = sizeof(b->from[i]);
-		n = recvmmsg(fd, b->in, BATCH, MSG_DONTWAIT, NULL);
-		for (int i = 0; i < n; i++)
-			serve_datagram(d, (unsigned)i, &out_count);
-		send_all(fd, b->out, out_count);
-		if (n < BATCH)
-			return;
-	}
+	if (stun_batch_run(s->batch, d->udp_event, serve_datagram, d) < 0)
+		timer_set(&s->pause, loop_now() + PAUSE_MS);
 }
 
 static void
@@ -179,9 +134,10 @@ on_pause_over(void *ctx)
 
 	for (unsigned g = 0; g < GROUPS; g++)
 		for (unsigned i = 0; i < STUN_SERVER_SOCKETS; i++) {
-			struct event *e = s->groups[g].doors[i].tcp_event;
+			const struct door *d = &s->groups[g].doors[i];
 
-			if (e && event_add(e, NULL) < 0)
+			if ((d->udp_event && event_add(d->udp_event, NULL) < 0) ||
+			    (d->tcp_event && event_add(d->tcp_event, NULL) < 0))
 				timer_set(&s->pause, loop_now() + PAUSE_MS);
 		}
 }
@@ -371,21 +327,6 @@ load_credentials(struct stund *s)
 /* ---- start and stop ---- */
 
 static void
-prepare_batch(struct batch *b)
-{
-	for (unsigned i = 0; i < BATCH; i++) {
-		b->in_iov[i] = (struct iovec) { b->request[i], sizeof(b->request[i]) };
-		b->out_iov[i].iov_base = b->answer[i];
-		b->in[i].msg_hdr = (struct msghdr) { .msg_name = &b->from[i],
-			.msg_iov = &b->in_iov[i],
-			.msg_iovlen = 1 };
-		b->out[i].msg_hdr = (struct msghdr) { .msg_name = &b->to[i],
-			.msg_iov = &b->out_iov[i],
-			.msg_iovlen = 1 };
-	}
-}
-
-static void
 stop(struct stund *s)
 {
 	timer_clear(&s->pause);
@@ -395,8 +336,7 @@ stop(struct stund *s)
 			close_door(&s->groups[g].doors[i]);
 	s->auth = stun_server_auth_free(s->auth);
 	s->limit = stun_limit_free(s->limit);
-	free(s->batch);
-	s->batch = NULL;
+	s->batch = stun_batch_free(s->batch);
 }
 
 static int
@@ -405,13 +345,9 @@ start(struct stund *s)
 	uint64_t secret[2] = { random_u64(), random_u64() };
 	int r = load_credentials(s);
 
-	if (r < 0)
-		return r;
-	s->batch = calloc(1, sizeof(*s->batch));
-	if (!s->batch)
-		return -ENOMEM;
-	prepare_batch(s->batch);
-	if (s->conf.rate_limit > 0)
+	if (r == 0)
+		r = stun_batch_new(&s->batch);
+	if (r == 0 && s->conf.rate_limit > 0)
 		r = stun_limit_new(s->conf.rate_limit, secret, &s->limit);
 	if (r == 0)
 		r = stun_streams_new(s->loop, serve_stream, &s->streams);
