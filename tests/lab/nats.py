@@ -80,7 +80,8 @@ table inet kind {{
 
 @dataclasses.dataclass(frozen=True)
 class Nat:
-    """One translator.  turn: the port outside is another one; udp: what becomes of it."""
+    """One translator.  turn: the port outside is another one; udp: what becomes of it; pool:
+    a second address outside, as which TWO sees its clients."""
     mapping: str = EIM
     filtering: str = APDF
     hairpin: bool = False
@@ -88,6 +89,7 @@ class Nat:
     random: bool = False
     lifetime_s: int = 30
     udp: str = ""
+    pool: str = ""
 
     def rules(self, inside, outside, ipv6=False):
         bound = "udp dport map @bindings"
@@ -109,6 +111,8 @@ class Nat:
             if self.turn:
                 outward += [f'oifname "wan0" meta l4proto udp {whom} snat ip to {outside} '
                             f": udp sport ^ {turn}" for whom, turn in TURNS[self.mapping]]
+            if self.pool:
+                outward.append(f'oifname "wan0" ip daddr {TWO} snat ip to {self.pool}')
             outward.append(f'oifname "wan0" meta nfproto {nfproto} masquerade'
                            + (" random,fully-random" if self.random else ""))
         return RULES.format(
@@ -160,6 +164,8 @@ KINDS = {kind.name: kind for kind in [
     one("symmetric_restricted", APDM, ADF, turn=True),
     one("symmetric", APDM, APDF, hairpin=True, turn=True),
     one("symmetric_random", APDM, APDF, random=True),
+    # Not a port but the address depends on whom it is for, as with some carriers.
+    Kind("two_addresses", (Nat(pool="11.22.33.45"),), truth(ADM, APDF)),
     one("lifetime_20", EIM, APDF, lifetime_s=20),
     one("lifetime_120", EIM, APDF, lifetime_s=120),
     Kind("carrier", (Nat(), Nat()),
@@ -218,7 +224,8 @@ class Place:
             self.chain(self.client, node, self.internet)
         self.client.ip(f"addr add {client}/24 dev eth0", f"route add default via {lan}")
         node.ip(f"addr add {lan}/24 dev lan0", f"addr add {wan}/24 dev wan0",
-                f"route add default via {upstream}")
+                f"route add default via {upstream}",
+                *([f"addr add {nat.pool}/24 dev wan0"] if nat.pool else []))
         self.internet.ip(f"addr add {ONE}/24 dev eth0", f"addr add {TWO}/24 dev eth0",
                          *(["route add 11.22.55.0/24 via 11.22.33.44"] if public else []))
         self.router = Router(node, lan, wan)
