@@ -28,7 +28,9 @@ enum igd_action {
 	IGD_DELETE_PORT_MAPPING,
 	IGD_GET_SPECIFIC_PORT_MAPPING_ENTRY,
 	IGD_GET_GENERIC_PORT_MAPPING_ENTRY,
-	IGD_GET_LIST_OF_PORT_MAPPINGS, /* version 2 */
+	/* Version 2.  Quirk 32: the range starts at 1; natd asks for no lists, only for
+	 * its own entries. */
+	IGD_GET_LIST_OF_PORT_MAPPINGS,
 	IGD_DELETE_PORT_MAPPING_RANGE, /* version 2 */
 	/* WANCommonInterfaceConfig */
 	IGD_GET_COMMON_LINK_PROPERTIES,

@@ -319,7 +319,8 @@ void lease_set_problem(struct lease *l, int code, const struct verdict *v);
 /* code with its verdict; hold_ms: the router's own wish when to ask again, 0: none. */
 void lease_refused(
     struct lease *l, int code, const struct verdict *v, msec_t hold_ms, msec_t now);
-/* It may have one number only, and that is not to be had; offered: another one, or 0. */
+/* It may have one number only, and that is not to be had; offered: another one, or 0.
+ */
 void lease_not_exact(struct lease *l, uint16_t offered, msec_t now);
 /* No answer until the verdict is due, or the connection failed. */
 void lease_silence(struct lease *l, const char *name, msec_t now);

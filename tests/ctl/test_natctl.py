@@ -71,6 +71,7 @@ def test_a_mapping_on_a_private_address_is_marked_as_useless(fake, natctl):
 
 
 def test_status_quiet_is_one_word(fake, natctl):
+    """Ask 13: a health check for scripts."""
     fake(Status=r.STATUS)
     assert natctl("-q") == "online\n"
 
@@ -536,6 +537,7 @@ def test_ssh_failures(natctl, ssh):
     (["wait"], {"Monitor": [r.snapshot()]}), (["metrics"], {"GetMetrics": METRICS}),
 ])
 def test_json_is_the_reply_as_it_is(fake, natctl, argv, answers):
+    """Ask 13: JSON that stays: it is the interface, which only grows."""
     fake(**answers)
     reply, = answers.values()
     reply = reply[0] if isinstance(reply, list) else reply

@@ -91,6 +91,7 @@ def story(tmp_path_factory):
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_example_follows_its_port(story, name):
+    """Ask 3: one daemon that programs in any language ask."""
     printed, forwarded, _ = story
     if name not in printed:
         pytest.skip(f"{NEEDS[name]} is not installed")

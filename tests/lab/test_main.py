@@ -105,6 +105,7 @@ def test_both_protocols_get_one_number(place, router, run, mode):
 @pytest.mark.parametrize("blocked", [["nat_pmp", "ssdp"], ["pcp", "ssdp"], ["pxp"]],
                          ids=["pcp", "nat_pmp", "igd2"])
 def test_both_protocols_move_together_when_one_port_is_taken(place, router, run, neighbour, blocked):
+    """Ask 10: one number for TCP and UDP, another if it is taken."""
     router.start()
     assert h.nat_pmp(neighbour, "192.168.1.1", 2, 40002, 40002, 600)
     router.block(*blocked, source=CLIENT)
@@ -182,6 +183,7 @@ def test_renewal_is_asked_for_and_counted(place, router, run):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("mode", ["pcp", "nat_pmp", "igd2"])
 def test_stopping_releases(place, router, run, mode, number):
+    """Ask 6: no stale rules."""
     """F49: SIGTERM gives everything back."""
     only(router, mode)
     natd = run()
@@ -239,6 +241,7 @@ def test_what_a_killed_natd_held_for_a_connection_is_cleaned_up(place, router, r
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_router_that_restarts_gets_its_mappings_again(place, router, run, mode):
+    """Ask 2: survive it without a restart of the program."""
     """F01: the router reboots and forgets."""
     only(router, mode)
     natd = run()
@@ -395,6 +398,7 @@ def test_runs_without_privilege(place, router, run):
 
 
 def test_nothing_there_is_said_within_three_seconds(place, router, run):
+    """Ask 9: say why, for each method that was tried."""
     router.block("pxp", "ssdp")
     natd = run()
     started = time.monotonic()
@@ -402,6 +406,7 @@ def test_nothing_there_is_said_within_three_seconds(place, router, run):
     assert time.monotonic() - started <= 3.1
     assert name == INTERFACE + "NoMethodAvailable"
     assert {t["method"] for t in parameters["tried"]} >= {"pcp", "nat_pmp"}
+    assert all("no answer" in t["reason"] for t in parameters["tried"])
 
 
 def test_a_refused_port_rules_out_pcp_and_nat_pmp_at_once(place, router, run):
@@ -449,6 +454,7 @@ def test_much_loss(place, router, mode):
 
 
 def test_looking_changes_nothing(place, run):
+    """Ask 14: looking changes nothing on the router."""
     gw = scripted.Scripted(place.router, "a05-all")
     try:
         natd = run()
@@ -467,6 +473,7 @@ def test_looking_changes_nothing(place, run):
 
 
 def test_each_uplink_has_its_own_router():
+    """Ask 8: the right interface and router, several at once."""
     with h.home() as p:
         second = h.add_uplink(p)
         p.router.start()
@@ -483,7 +490,8 @@ def test_each_uplink_has_its_own_router():
 
 
 def test_behind_a_carrier():
-    """miniupnpd refuses to work with such an address; other routers do not."""
+    """Ask 5: an honest word on the carrier's NAT.  miniupnpd refuses to work with such an address;
+    other routers do not."""
     with h.carrier_home() as (p, _):
         gw = scripted.Scripted(p.router, "a02-nat-pmp")
         natd = Natd(p.client)
@@ -495,6 +503,7 @@ def test_behind_a_carrier():
 
 
 def test_an_ipv6_pinhole_by_pcp():
+    """Ask 7, the one half: pinholes by PCP."""
     with h.home(ipv6=True) as p:
         p.router.start(upnp=False)
         natd = Natd(p.client)
@@ -508,6 +517,7 @@ def test_an_ipv6_pinhole_by_pcp():
 
 
 def test_a_vpn_that_forwards_a_port():
+    """Ask 4: a VPN's port, held, and the same after a reconnect."""
     config = ("[Uplink wg0]\nGateway=10.2.0.1\nLeaseSec=60\nMethods=nat_pmp\n"
               "[Mapping torrent]\nProtocols=tcp udp\nInternalPort=0\nInterface=wg0\n")
     with h.home() as p:

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
-"""man/natd-routers.7 from the router personalities: what each router does, what natd does.
+"""man/natd-routers.7 from the tests: what each router personality does, what natd does; and by
+number what the field does to a port mapper (named.py), with the tests that show it.
 
-    routers_page.py [DIRECTORY] > man/natd-routers.7
+    routers_page.py [TOP] > man/natd-routers.7
 """
 
 import pathlib
@@ -9,7 +10,10 @@ import re
 import sys
 import tomllib
 
+import named
+
 TOP = pathlib.Path(__file__).resolve().parents[2]
+PERSONALITIES = "tests/lab/personalities"
 GROUPS = [
     ("a", "Ordinary routers"),
     ("b", "Quirks of real routers"),
@@ -17,7 +21,12 @@ GROUPS = [
     ("h", "Hostile or broken answers"),
     ("v", "VPN gateways and IPv6"),
 ]
-HEAD = r""".\" Made from tests/lab/personalities by tests/tools/routers_page.py; do not edit.
+NUMBERED = [
+    ("quirk", "Quirks by number"),
+    ("ask", "What people ask for, by number"),
+    ("fault", "Faults by number"),
+]
+HEAD = r""".\" Made from the tests by tests/tools/routers_page.py; do not edit.
 .Dd November 20, 2026
 .Dt NATD-ROUTERS 7
 .Os
@@ -33,6 +42,10 @@ said here.
 The name at the left is that of the test's file in
 .Pa tests/lab/personalities .
 Whoever meets a router that is not here can add a file.
+.Pp
+The lists at the end have every quirk, wish and fault by its number, with the tests that show
+what natd makes of it: a personality by its name, others by the file and the function;
+or, for what cannot happen here, the source that says why.
 """
 TAIL = r""".Sh SEE ALSO
 .Xr natctl 1 ,
@@ -75,6 +88,16 @@ def roff(text):
     return re.sub(r"^([.'])", r"\\&\1", text)
 
 
+def wrapped(text):
+    """Lines of at most 78 characters."""
+    out = [""]
+    for word in text.split():
+        if out[-1] and len(out[-1]) + 1 + len(word) > 78:
+            out.append("")
+        out[-1] = f"{out[-1]} {word}".strip()
+    return out
+
+
 def sentences(text):
     """Each on its own line, as mdoc wants it; long ones wrapped."""
     out, line = [], ""
@@ -102,7 +125,23 @@ def entry(path):
     return lines
 
 
-def page(directory):
+def numbered(top):
+    """The cases of named.py, each with what shows it."""
+    found = named.named(top)
+    out = []
+    for kind, title in NUMBERED:
+        out += [f".Ss {title}", ".Bl -tag -width 4n"]
+        for number, what in named.CASES[kind].items():
+            case = found.get((kind, number), {"tests": [], "code": []})
+            shown = case["tests"] or case["code"] or ["nobody"]
+            out += [f".It {number}", roff(what), ".br"]
+            out += [roff(line) for line in wrapped(", ".join(shown))]
+        out.append(".El")
+    return out
+
+
+def page(top):
+    directory = top / PERSONALITIES
     out = [HEAD.rstrip("\n")]
     for letter, title in GROUPS:
         paths = sorted(directory.glob(f"{letter}[0-9]*.toml"))
@@ -114,9 +153,8 @@ def page(directory):
     stray = set(directory.glob("*.toml")) - known
     if stray:
         raise SystemExit(f"in no group: {sorted(p.name for p in stray)}")
-    return "\n".join(out) + "\n" + TAIL
+    return "\n".join(out + numbered(top)) + "\n" + TAIL
 
 
 if __name__ == "__main__":
-    where = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else TOP / "tests/lab/personalities"
-    sys.stdout.write(page(where))
+    sys.stdout.write(page(pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else TOP))

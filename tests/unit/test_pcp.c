@@ -335,6 +335,7 @@ test_corpus(void **state)
 	}
 }
 
+/* Quirk 45: byte by byte, the lifetime in network order: 7200 s are not 17 years. */
 static void
 test_encode_requests(void **state)
 {

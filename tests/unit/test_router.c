@@ -6,6 +6,7 @@
 #define UDP (1u << TRANSPORT_UDP)
 #define TCP (1u << TRANSPORT_TCP)
 
+/* Quirk 47, too: renewed by itself, long before the end. */
 static void
 test_pcp_granted(void **state)
 {
@@ -66,7 +67,8 @@ test_natpmp_only(void **state)
 	sim_done(&s);
 }
 
-/* TCP and UDP get one number although the router would give two. */
+/* Ask 10, one number as a unit: TCP and UDP get the same although the router would give
+ * two. */
 static void
 test_pair_one_number(void **state)
 {
