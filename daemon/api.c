@@ -322,14 +322,6 @@ verify_mapping(struct varlink_call *call, const struct varlink_value *v, void *c
 	not_implemented(NATD_ERROR("VerifyMapping"), call);
 }
 
-static void
-diagnose(struct varlink_call *call, const struct varlink_value *v, void *ctx)
-{
-	(void)v;
-	(void)ctx;
-	not_implemented(NATD_ERROR("Diagnose"), call);
-}
-
 static const struct varlink_param behavior_params[] = {
 	{ .name = "interface", .type = VARLINK_STRING, .max = IF_NAMESIZE - 1 },
 	{ .name = "family", .type = VARLINK_ENUM, .values = api_family_values },
@@ -344,12 +336,6 @@ static const struct varlink_param verify_params[] = {
 	    .max = MAPPING_ID_MAX },
 	{ .name = "socketFileDescriptor", .type = VARLINK_INT, .min = 0, .max = 253 },
 	{ .name = "timeoutUSec", .type = VARLINK_INT, .min = 0, .max = INT64_MAX },
-	{ .name = NULL },
-};
-
-static const struct varlink_param diagnose_params[] = {
-	{ .name = "family", .type = VARLINK_ENUM, .values = api_family_values },
-	{ .name = "interface", .type = VARLINK_STRING, .max = IF_NAMESIZE - 1 },
 	{ .name = NULL },
 };
 

@@ -41,6 +41,10 @@ extern const struct varlink_param reflexive_params[];
 void get_reflexive_address(
     struct varlink_call *call, const struct varlink_value *values, void *ctx);
 
+/* diagnose.c */
+extern const struct varlink_param diagnose_params[];
+void diagnose(struct varlink_call *call, const struct varlink_value *values, void *ctx);
+
 /* monitor.c */
 extern const struct varlink_param monitor_params[];
 void monitor(struct varlink_call *call, const struct varlink_value *values, void *ctx);

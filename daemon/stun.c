@@ -290,6 +290,35 @@ stun_external(const struct stun *s, enum addr_family family, struct addr *ret)
 	return stun_pool_agreement(&s->pool, family, loop_now(), ret);
 }
 
+bool
+stun_speaks(const struct stun *s, enum addr_family family)
+{
+	struct endpoint e;
+
+	for (unsigned i = 0; i < s->pool.count; i++)
+		if (stun_server_address(&s->servers[i], stun_row(family), &e))
+			return true;
+	return false;
+}
+
+bool
+stun_disagree(const struct stun *s, enum addr_family family)
+{
+	const struct addr *first = NULL;
+	msec_t now = loop_now();
+
+	for (unsigned i = 0; i < s->pool.count; i++) {
+		const struct stun_opinion *o = &s->pool.opinions[stun_row(family)][i];
+
+		if (o->seen.family == ADDR_NONE || now - o->at > STUN_OPINION_MS)
+			continue;
+		if (first && !addr_equal(first, &o->seen))
+			return true;
+		first = &o->seen;
+	}
+	return false;
+}
+
 /* ---- settings ---- */
 
 msec_t

@@ -75,6 +75,12 @@ void stun_server_status(const struct stun *s, size_t i, struct stun_server_statu
 enum stun_agreement
 stun_external(const struct stun *s, enum addr_family family, struct addr *ret);
 
+/* Whether any server is known to have an address of the family. */
+bool stun_speaks(const struct stun *s, enum addr_family family);
+
+/* Whether two servers lately said different ones. */
+bool stun_disagree(const struct stun *s, enum addr_family family);
+
 struct stun_counters {
 	uint64_t requests, answers, failures, changes;
 	unsigned watches;
