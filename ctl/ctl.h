@@ -19,6 +19,11 @@ enum exit_code {
 	CTL_NO_GATEWAY = 5,
 	CTL_PORT_TAKEN = 6,
 	CTL_TIMEOUT = 7,
+	/* check and verify: how this host can be reached */
+	CTL_PUNCHABLE = 10,
+	CTL_SECOND_NAT = 11,
+	CTL_NOT_REACHABLE = 12,
+	CTL_UNKNOWN = 13,
 	CTL_EXIT_MAX
 };
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ctl/ctl.h"
 #include "proto/addr.h"
 #include "proto/types.h"
 #include "proto/util.h"
@@ -42,7 +43,7 @@ peer_decode(struct fields f)
 }
 
 static struct finding
-finding_decode(struct fields f)
+finding_of(struct fields f)
 {
 	if (!f.object)
 		return (struct finding) { 0 };
@@ -52,6 +53,20 @@ finding_decode(struct fields f)
 		.message = field_string(&f, "message"),
 		.hint = field_string_opt(&f, "hint"),
 	};
+}
+
+int
+finding_decode(const cJSON *json, struct finding *ret, const char **ret_bad)
+{
+	const char *bad = NULL;
+	struct finding finding = finding_of(fields_of(json, "findings", &bad));
+
+	if (bad) {
+		*ret_bad = bad;
+		return -EBADMSG;
+	}
+	*ret = finding;
+	return 0;
 }
 
 int
@@ -88,16 +103,26 @@ context_decode(struct fields f, struct mapping *m)
 	m->suggested_port = field_int_opt(&f, "suggestedExternalPort", 0, PORT_MAX, -1);
 	m->lifetime_s = field_int_opt(&f, "lifetimeSeconds", 0, FIELD_INT_MAX, -1);
 	m->persistence = field_string_opt(&f, "persistence");
+	m->family = field_string_opt(&f, "family");
+	m->interface = field_string_opt(&f, "interface");
 	m->description = field_string_opt(&f, "description");
+}
+
+static const char *
+family_of(const char *address)
+{
+	return !address ? NULL : strchr(address, ':') ? "ipv6" : "ipv4";
 }
 
 static void
 runtime_decode(struct fields f, struct mapping *m)
 {
+	const char *on = field_string_opt(&f, "interface");
+
 	m->state = field_string(&f, "state");
 	m->method = field_string_opt(&f, "method");
 	m->gateway = field_string_opt(&f, "gateway");
-	m->interface = field_string_opt(&f, "interface");
+	m->interface = on ? on : m->interface;
 	m->internal = peer_decode(field_object_opt(&f, "internal"));
 	m->external = peer_decode(field_object_opt(&f, "external"));
 	m->external_is_global = field_bool_opt(&f, "externalIsGlobal");
@@ -110,7 +135,11 @@ runtime_decode(struct fields f, struct mapping *m)
 	m->renewals = field_int(&f, "renewals", 0, FIELD_INT_MAX);
 	m->owner_uid = field_int_opt(&f, "ownerUserId", 0, UINT32_MAX, -1);
 	m->owner_pid = field_int_opt(&f, "ownerProcessId", 0, INT32_MAX, -1);
-	m->problem = finding_decode(field_object_opt(&f, "problem"));
+	m->problem = finding_of(field_object_opt(&f, "problem"));
+	if (!m->family)
+		m->family = family_of(m->internal.address   ? m->internal.address
+				      : m->internal_address ? m->internal_address
+							    : m->gateway);
 }
 
 int
@@ -164,7 +193,7 @@ service_decode(const cJSON *json, struct service *ret, const char **ret_bad)
 		.round_trip_us =
 		    field_int_opt(&f, "roundTripUSec", 0, FIELD_INT_MAX, -1),
 		.circuit = field_string(&f, "circuit"),
-		.problem = finding_decode(field_object_opt(&f, "problem")),
+		.problem = finding_of(field_object_opt(&f, "problem")),
 	};
 
 	if (bad) {
@@ -267,6 +296,17 @@ status_decode(const cJSON *json, struct status *ret, const char **ret_bad)
 	}
 	*ret = s;
 	return 0;
+}
+
+bool
+model_is_wanted(const struct ctl *ctl, const char *family, const char *interface)
+{
+	const struct options *o = &ctl->opt;
+
+	if (o->interface && (!interface || strcmp(interface, o->interface) != 0))
+		return false;
+	return o->family == 0 ||
+	       (family && strcmp(family, o->family == 4 ? "ipv4" : "ipv6") == 0);
 }
 
 bool

@@ -37,6 +37,7 @@ struct mapping {
 	char protocols[PROTOCOLS_MAX]; /* "tcp", "udp", "tcp+udp" */
 	int64_t internal_port, suggested_port, lifetime_s;
 	const char *internal_address, *persistence, *description;
+	const char *family; /* as asked for, or of its addresses; NULL: not known */
 	/* runtime */
 	const char *state, *method, *gateway, *interface, *reachability;
 	struct peer internal, external;
@@ -79,6 +80,7 @@ struct status {
 };
 
 /* Each returns 0, or -EBADMSG with the first bad member's name in *ret_bad. */
+int finding_decode(const cJSON *json, struct finding *ret, const char **ret_bad);
 int mapping_decode(const cJSON *json, struct mapping *ret, const char **ret_bad);
 int gateway_decode(const cJSON *json, struct gateway *ret, const char **ret_bad);
 int service_decode(const cJSON *json, struct service *ret, const char **ret_bad);
@@ -93,6 +95,10 @@ struct stamp stamp_decode(struct fields f);
 /* An array of mappings or gateways as structs: count, or -EBADMSG, or -ENOMEM.  The
  * caller frees *ret. */
 int mappings_decode(const cJSON *array, struct mapping **ret, const char **ret_bad);
+
+/* The family and interface that -4, -6 and -i ask for; NULL: it has none. */
+struct ctl;
+bool model_is_wanted(const struct ctl *ctl, const char *family, const char *interface);
 
 /* Whether the mapping is held: it has an external endpoint and its state says so. */
 bool mapping_is_held(const struct mapping *m);

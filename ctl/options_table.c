@@ -333,6 +333,7 @@ set_more(struct options *o, const char *value)
 	return 0;
 }
 
+#define LOOKING "status list map gateways check"
 #define SPAN "a span of time such as 90, 30s, 5min, 1h30min"
 
 const struct option_row option_rows[] = {
@@ -354,10 +355,10 @@ const struct option_row option_rows[] = {
 	{ "color", 0, "WHEN", NULL, set_color, "auto, always or never",
 	    "colours: auto, always, never" },
 	{ "timeout", 0, "TIME", NULL, set_timeout, SPAN, "how long to wait for natd" },
-	{ "ipv4", '4', NULL, "map gateways stun", set_ipv4, NULL, "IPv4 only" },
-	{ "ipv6", '6', NULL, "map gateways stun", set_ipv6, NULL, "IPv6 only" },
-	{ "interface", 'i', "IF", "map gateways", set_interface,
-	    "the name of an interface", "only this network interface" },
+	{ "ipv4", '4', NULL, LOOKING " stun", set_ipv4, NULL, "IPv4 only" },
+	{ "ipv6", '6', NULL, LOOKING " stun", set_ipv6, NULL, "IPv6 only" },
+	{ "interface", 'i', "IF", LOOKING, set_interface, "the name of an interface",
+	    "only this network interface" },
 	{ "external", 0, "PORT", "map", set_external, "a port number, 1 to 65535",
 	    "the external port to ask for" },
 	{ "exact", 0, NULL, "map", set_exact, NULL,

@@ -125,6 +125,26 @@ mappings_filter(int argc, char **argv, int64_t owner_uid, char *ret, size_t size
 	return CTL_FAILED;
 }
 
+enum exit_code
+filter_allowed(const struct ctl *ctl)
+{
+	if (ctl->opt.json == JSON_OFF || (ctl->opt.family == 0 && !ctl->opt.interface))
+		return CTL_DONE;
+	complain("--json prints natd's reply as it is: not with -4, -6 or -i");
+	return CTL_USAGE;
+}
+
+size_t
+mappings_select(const struct ctl *ctl, struct mapping *mappings, size_t count)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (model_is_wanted(ctl, mappings[i].family, mappings[i].interface))
+			mappings[n++] = mappings[i];
+	return n;
+}
+
 /* The owner's name, unless names are of another machine or not wanted. */
 static const char *
 owner_text(const struct ctl *ctl, int64_t uid, char buf[static HUMAN_MAX])
@@ -252,12 +272,15 @@ verb_list(struct ctl *ctl, int argc, char **argv)
 	_cleanup_(page_drop) struct page page = { 0 };
 	char filter[PARAMETERS_MAX];
 	size_t count;
-	enum exit_code code = mappings_filter(argc, argv, -1, filter, sizeof(filter));
+	enum exit_code code = filter_allowed(ctl);
 
+	if (code == CTL_DONE)
+		code = mappings_filter(argc, argv, -1, filter, sizeof(filter));
 	if (code == CTL_DONE)
 		code = mappings_fetch(ctl, filter, &reply, &mappings, &count);
 	if (code != CTL_DONE || output_reply(ctl, &reply))
 		return code;
+	count = mappings_select(ctl, mappings, count);
 	if (!page_open(&page))
 		return CTL_FAILED;
 	code = list_write(ctl, page.out, mappings, count);

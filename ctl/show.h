@@ -27,3 +27,10 @@ enum exit_code mappings_fetch(struct ctl *ctl, const char *parameters,
  * message. */
 enum exit_code
 mappings_filter(int argc, char **argv, int64_t owner_uid, char *ret, size_t size);
+
+/* -4, -6 and -i leave out what natd's reply has, which --json prints as it is: both
+ * together are refused.  CTL_DONE, or CTL_USAGE after a message. */
+enum exit_code filter_allowed(const struct ctl *ctl);
+
+/* Moves the mappings that -4, -6 and -i ask for to the front; how many. */
+size_t mappings_select(const struct ctl *ctl, struct mapping *mappings, size_t count);

@@ -50,9 +50,9 @@ write_head(const struct ctl *ctl, FILE *out, const struct status *s,
 }
 
 static enum exit_code
-write_external(FILE *out, const struct status *s)
+write_external(const struct ctl *ctl, FILE *out, const struct status *s)
 {
-	const char *bad = NULL;
+	const char *bad = NULL, *key = "External";
 	const cJSON *item;
 
 	cJSON_ArrayForEach(item, s->external_addresses)
@@ -61,8 +61,10 @@ write_external(FILE *out, const struct status *s)
 
 		if (external_address_decode(item, &e, &bad) < 0)
 			return ctl_bad_reply(bad);
-		block_key(
-		    out, item == s->external_addresses->child ? "External" : NULL);
+		if (!model_is_wanted(ctl, e.family, e.interface))
+			continue;
+		block_key(out, key);
+		key = NULL;
 		fprintf(out, "%s %s%s on %s%s\n", e.address,
 		    strcmp(e.source, "direct") == 0 ? "" : "via ",
 		    method_label(e.source), e.interface,
@@ -120,9 +122,9 @@ write_services(FILE *out, const struct gateway *g)
 }
 
 static enum exit_code
-write_gateways(FILE *out, const struct status *s)
+write_gateways(const struct ctl *ctl, FILE *out, const struct status *s)
 {
-	const char *bad = NULL;
+	const char *bad = NULL, *key = "Gateway";
 	const cJSON *item;
 
 	cJSON_ArrayForEach(item, s->gateways)
@@ -132,7 +134,10 @@ write_gateways(FILE *out, const struct status *s)
 
 		if (gateway_decode(item, &g, &bad) < 0)
 			return ctl_bad_reply(bad);
-		block_key(out, item == s->gateways->child ? "Gateway" : NULL);
+		if (!model_is_wanted(ctl, g.family, g.interface))
+			continue;
+		block_key(out, key);
+		key = NULL;
 		fprintf(out, "%s on %s", g.address, g.interface);
 		if (g.name)
 			fprintf(out, " (%s)", g.name);
@@ -147,7 +152,7 @@ write_gateways(FILE *out, const struct status *s)
 static enum exit_code
 write_behaviors(const struct ctl *ctl, FILE *out, const struct status *s)
 {
-	const char *bad = NULL;
+	const char *bad = NULL, *key = "NAT";
 	const cJSON *item;
 
 	cJSON_ArrayForEach(item, s->nat_behaviors)
@@ -156,7 +161,10 @@ write_behaviors(const struct ctl *ctl, FILE *out, const struct status *s)
 
 		if (nat_behavior_decode(item, &n, &bad) < 0)
 			return ctl_bad_reply(bad);
-		block_key(out, item == s->nat_behaviors->child ? "NAT" : NULL);
+		if (!model_is_wanted(ctl, n.family, n.interface))
+			continue;
+		block_key(out, key);
+		key = NULL;
 		nat_behavior_write(ctl, out, &n);
 		putc('\n', out);
 	}
@@ -199,24 +207,43 @@ write_mapping(const struct ctl *ctl, FILE *out, const struct mapping *m)
 	putc('\n', out);
 }
 
+/* natd counts all; what was filtered is counted here. */
+static void
+count_mappings(const struct ctl *ctl, const struct status *s,
+    const struct mapping *mappings, size_t count, int64_t *ret_active,
+    int64_t *ret_failed)
+{
+	*ret_active = s->active;
+	*ret_failed = s->failed;
+	if (ctl->opt.family == 0 && !ctl->opt.interface)
+		return;
+	*ret_active = *ret_failed = 0;
+	for (size_t i = 0; i < count; i++) {
+		*ret_active += mapping_is_held(&mappings[i]);
+		*ret_failed += strcmp(mappings[i].state, "failed") == 0;
+	}
+}
+
 static enum exit_code
 status_write(const struct ctl *ctl, FILE *out, const struct status *s,
     const struct mapping *mappings, size_t count)
 {
+	int64_t active, failed;
 	enum exit_code code;
 
 	write_head(ctl, out, s, mappings, count);
-	code = write_external(out, s);
+	code = write_external(ctl, out, s);
 	if (code == CTL_DONE)
-		code = write_gateways(out, s);
+		code = write_gateways(ctl, out, s);
 	if (code == CTL_DONE)
 		code = write_behaviors(ctl, out, s);
 	if (code != CTL_DONE)
 		return code;
 	block_key(out, "Mappings");
-	fprintf(out, "%" PRIi64 " active", s->active);
-	if (s->failed > 0)
-		fprintf(out, ", %" PRIi64 " failed", s->failed);
+	count_mappings(ctl, s, mappings, count, &active, &failed);
+	fprintf(out, "%" PRIi64 " active", active);
+	if (failed > 0)
+		fprintf(out, ", %" PRIi64 " failed", failed);
 	putc('\n', out);
 	for (size_t i = 0; i < count; i++)
 		write_mapping(ctl, out, &mappings[i]);
@@ -232,10 +259,12 @@ verb_status(struct ctl *ctl, int argc, char **argv)
 	const char *bad = NULL;
 	struct status s;
 	size_t count = 0;
-	enum exit_code code = ctl_call(ctl, "Status", "{}", false, &reply);
+	enum exit_code code = filter_allowed(ctl);
 
 	(void)argc;
 	(void)argv;
+	if (code == CTL_DONE)
+		code = ctl_call(ctl, "Status", "{}", false, &reply);
 	if (code != CTL_DONE || output_reply(ctl, &reply))
 		return code;
 	if (status_decode(reply.parameters, &s, &bad) < 0)
@@ -244,6 +273,7 @@ verb_status(struct ctl *ctl, int argc, char **argv)
 		code = mappings_fetch(ctl, "{}", &list, &mappings, &count);
 	if (code != CTL_DONE)
 		return code;
+	count = mappings_select(ctl, mappings, count);
 	if (!page_open(&page))
 		return CTL_FAILED;
 	if (ctl->opt.quiet)

@@ -19,6 +19,10 @@ const struct verb verbs[] = {
 	{ "renew", "[ID]", 0, 1, false, verb_renew, "renew one or all mappings now" },
 	{ "gateways", "", 0, 0, false, verb_gateways,
 	    "the routers in front of this host and what they speak" },
+	{ "check", "", 0, 0, false, verb_check,
+	    "look at the way to the Internet and say what is wrong with it" },
+	{ "verify", "ID", 1, 1, false, verb_verify,
+	    "prove from outside that a mapping forwards" },
 	{ "monitor", "[EVENT...]", 0, 8, false, verb_monitor,
 	    "print what happens until interrupted" },
 	{ "wait", "[ID]", 0, 1, false, verb_wait,
@@ -47,6 +51,10 @@ const char *const exit_texts[CTL_EXIT_MAX] = {
 	[CTL_NO_GATEWAY] = "no gateway, or none that maps ports",
 	[CTL_PORT_TAKEN] = "the external port is not available (--exact)",
 	[CTL_TIMEOUT] = "time-out",
+	[CTL_PUNCHABLE] = "no mapping, but UDP hole punching works (check)",
+	[CTL_SECOND_NAT] = "behind a second NAT (check)",
+	[CTL_NOT_REACHABLE] = "not reachable from outside (check, verify)",
+	[CTL_UNKNOWN] = "it could not be found out (check, verify)",
 };
 
 const struct verb *
@@ -118,13 +126,11 @@ write_overview(FILE *out)
 	for (size_t i = 0; i < verbs_count; i++)
 		fprintf(out, "  %-10s %s\n", verbs[i].name, verbs[i].help);
 	write_options(out, NULL);
-	fputs("\nOptions of one verb: natctl help VERB.  Exit codes:\n ", out);
+	fputs("\nExit codes:\n", out);
 	for (size_t i = 0; i < CTL_EXIT_MAX; i++)
-		fprintf(out, " %zu %s%s", i, exit_texts[i],
-		    i + 1 == CTL_EXIT_MAX ? ".\n"
-		    : i % 3 == 2          ? ",\n "
-					  : ",");
-	fputs("More: man natctl\n", out);
+		if (exit_texts[i])
+			fprintf(out, "  %-10zu %s\n", i, exit_texts[i]);
+	fputs("\nOptions of one verb: natctl help VERB.  More: man natctl\n", out);
 }
 
 static void
@@ -152,7 +158,8 @@ write_porcelain(FILE *out)
 		    row->help);
 	}
 	for (size_t i = 0; i < CTL_EXIT_MAX; i++)
-		fprintf(out, "exit\t%zu\t%s\n", i, exit_texts[i]);
+		if (exit_texts[i])
+			fprintf(out, "exit\t%zu\t%s\n", i, exit_texts[i]);
 }
 
 enum exit_code

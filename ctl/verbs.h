@@ -34,7 +34,7 @@ extern const size_t verbs_count;
 #define OPTION_ROWS_MAX 64
 extern const struct option_row option_rows[];
 extern const size_t option_rows_count;
-/* By exit code. */
+/* By exit code; NULL: there is no such code. */
 extern const char *const exit_texts[CTL_EXIT_MAX];
 
 /* NULL: there is no such verb. */
@@ -49,6 +49,8 @@ enum exit_code verb_gateways(struct ctl *ctl, int argc, char **argv);
 enum exit_code verb_map(struct ctl *ctl, int argc, char **argv);
 enum exit_code verb_unmap(struct ctl *ctl, int argc, char **argv);
 enum exit_code verb_renew(struct ctl *ctl, int argc, char **argv);
+enum exit_code verb_check(struct ctl *ctl, int argc, char **argv);
+enum exit_code verb_verify(struct ctl *ctl, int argc, char **argv);
 enum exit_code verb_monitor(struct ctl *ctl, int argc, char **argv);
 enum exit_code verb_wait(struct ctl *ctl, int argc, char **argv);
 enum exit_code verb_stun(struct ctl *ctl, int argc, char **argv);

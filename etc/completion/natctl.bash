@@ -49,7 +49,7 @@ _natctl()
 		else
 			case $verb in
 			help) words=$(_natctl_words verbs) ;;
-			show | unmap | renew | wait)
+			show | unmap | renew | wait | verify)
 				words=$(natctl list --porcelain 2>/dev/null | cut -f1) ;;
 			esac
 			case $verb in
