@@ -104,7 +104,7 @@ class Nat:
             turn = f": udp sport ^ {TURNS[EIM][0][1]}" if self.turn else ""
             inward.append(f'iifname "lan0" ip daddr {outside} meta l4proto udp '
                           f"dnat ip to {inside} : {bound}")
-            outward.append(f'oifname "lan0" ct status dnat meta l4proto udp '
+            outward.append(f'oifname "lan0" ip saddr {inside} ct status dnat meta l4proto udp '
                            f"snat ip to {outside} {turn}")
         if self.mapping != NONE:
             nfproto = "ipv6" if ipv6 else "ipv4"

@@ -168,11 +168,12 @@ def ask(s, to, change=0, response_port=0, tries=4, wait_s=0.25, listen=None):
         while (left := end - time.monotonic()) > 0:
             listen.settimeout(left)
             try:
-                data = listen.recv(2048)
+                data, source = listen.recvfrom(2048)
             except OSError:
                 continue
             found = attributes(data)
-            if found and data[:2] == b"\1\1" and data[8:20] == ident:
+            if found and data[:2] == b"\1\1" and data[8:20] == ident and \
+                    get_address(found[RESPONSE_ORIGIN]) == source[:2]:
                 return get_address(found[XOR_MAPPED], ident)
     return None
 
