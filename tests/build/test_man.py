@@ -65,3 +65,17 @@ def test_the_page_of_routers_is_that_of_the_tests(run, top):
     """After a change: tests/tools/routers_page.py >man/natd-routers.7"""
     made = run("python3", top / "tests/tools/routers_page.py").stdout
     assert (top / "man/natd-routers.7").read_text() == made
+
+
+def test_the_page_of_the_interface_is_that_of_its_comments(run, top):
+    """After a change: tests/tools/interface_page.py >man/org.natd.NAT.7"""
+    made = run("python3", top / "tests/tools/interface_page.py").stdout
+    assert (top / "man/org.natd.NAT.7").read_text() == made
+    # Nothing was left out on the way.
+    text = (top / "etc/org.natd.NAT.varlink").read_text()
+    names = re.findall(r"^(?:method|type|error) (\w+)", text, re.M)
+    assert len(names) > 50 and re.findall(r"^\.It (\w+)$", made, re.M) == \
+        [name for kind in ("method", "error", "type")
+         for name in re.findall(rf"^{kind} (\w+)", text, re.M)]
+    words = set(re.findall(r"\w+", " ".join(re.findall(r"^#(.*)$", text, re.M))))
+    assert words <= set(re.findall(r"\w+", made)), words - set(re.findall(r"\w+", made))
