@@ -61,6 +61,42 @@ def test_defaults_bounds_and_restarts_are_those_of_the_table(top):
         assert ("is required" in text) == ("CONF_REQUIRED" in flags), name
 
 
+def sources(top, *names):
+    return "\n".join(path.read_text() for name in names for path in sorted(top.glob(name)))
+
+
+def section(top, title):
+    """Of natd(8)."""
+    text = re.split(rf"^\.S[hs] {title}$", (top / "man/natd.8").read_text(), flags=re.M)[1]
+    return re.split(r"^\.S[hs] ", text, flags=re.M)[0]
+
+
+def test_metrics_and_their_labels_are_those_of_the_code(top):
+    code = sources(top, "daemon/metrics*.c").replace('"\n', "")
+    named = set(re.findall(r'"((?:natd|process)_[a-z0-9_]+)["{ ]', code))
+    told = re.findall(r"^\.It Va (\w+)(?: Pq (.*))?$", section(top, "Metrics"), re.M)
+    assert len(named) > 25 and {name for name, _ in told} == named
+    assert len(told) == len(named)
+    labels = set(re.findall(r'[{,](\w+)=\\"', code)) | {"method", "error"}
+    assert {label for _, them in told for label in them.split(", ") if label} == labels
+
+
+def test_environment_is_that_of_the_code(top):
+    code = sources(top, "daemon/*.c")
+    used = {one or other for one, other in re.findall(
+        r'\b(?:getenv|env|absolute)\("(\w+)"\)|\bjoin\(\s*[\w.]+,\s*"(\w+)"', code)}
+    # Of sd_notify(), sd_watchdog_enabled(), sd_listen_fds_with_names().
+    used |= {"NOTIFY_SOCKET", "WATCHDOG_USEC", "LISTEN_FDS", "LISTEN_FDNAMES"}
+    told = re.findall(r"^\.It Ev (.*)$", section(top, "ENVIRONMENT"), re.M)
+    assert {name for line in told for name in line.split(" , ")} == used
+
+
+def test_fields_of_the_journal_are_those_of_the_code(top):
+    used = set(re.findall(r'^#define LOG_\w+ "(\w+)"$', (top / "daemon/log.h").read_text(), re.M))
+    text = section(top, "Messages").split("has the fields")[1].split("follows one")[0]
+    assert used and set(re.findall(r"\b(NATD_\w+|MESSAGE_ID)\b", text)) == used
+
+
 def test_the_page_of_routers_is_that_of_the_tests(run, top):
     """After a change: tests/tools/routers_page.py >man/natd-routers.7"""
     made = run("python3", top / "tests/tools/routers_page.py").stdout
