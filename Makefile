@@ -24,6 +24,8 @@ includedir ?= $(prefix)/include
 datadir ?= $(prefix)/share
 mandir ?= $(datadir)/man
 completionsdir ?= $(datadir)/bash-completion/completions
+zshcompletionsdir ?= $(datadir)/zsh/$(if $(filter /usr,$(prefix)),vendor-completions,site-functions)
+fishcompletionsdir ?= $(datadir)/fish/vendor_completions.d
 unitdir ?= $(prefix)/lib/systemd/system
 userunitdir ?= $(prefix)/lib/systemd/user
 catalogdir ?= $(prefix)/lib/systemd/catalog
@@ -96,7 +98,7 @@ pc_packages = $(foreach row,$(1),$(lastword $(subst :, ,$(row))))
 APT_BUILD = gcc libc6-dev make pkg-config $(call pc_packages,$(LIB_ROWS) $(HEADER_ROWS))
 APT_TEST = $(call pc_packages,$(UNIT_ROWS)) python3 python3-pytest iproute2 nftables procps \
 	strace curl systemd git debootstrap miniupnpd-nftables miniupnpc natpmpc python3-prometheus-client \
-	stun-client
+	stun-client zsh fish
 # Installed they would be servers of this machine; the lab starts them by itself.
 UNPACKED = coturn
 APT_LINT = clang clang-format clang-tidy libclang-rt-dev mandoc autoconf
@@ -381,6 +383,7 @@ SYSTEM_FILES = $(libdir)/$(LIB_SONAME) $(libdir)/libnatd.so $(libdir)/libnatd.a 
 	$(libdir)/pkgconfig/libnatd.pc $(includedir)/natd.h \
 	$(foreach unit,$(UNITS) $(USER_UNITS),$(call unit_dest,$(unit))) \
 	$(sysusersdir)/natd.conf $(catalogdir)/natd.catalog $(completionsdir)/natctl \
+	$(zshcompletionsdir)/_natctl $(fishcompletionsdir)/natctl.fish \
 	$(addprefix $(datadir)/natd/,org.natd.NAT.varlink grafana-natd.json)
 CONF = $(DESTDIR)$(sysconfdir)/natd/natd.conf
 
@@ -406,6 +409,8 @@ install: all ## into prefix=/usr/local, below DESTDIR; an existing natd.conf is 
 	$(Q)for file in org.natd.NAT.varlink grafana-natd.json; do $(INSTALL) -D -m 644 etc/$$file \
 		$(DESTDIR)$(datadir)/natd/$$file || exit 1; done
 	$(Q)$(INSTALL) -D -m 644 etc/completion/natctl.bash $(DESTDIR)$(completionsdir)/natctl
+	$(Q)$(INSTALL) -D -m 644 etc/completion/natctl.zsh $(DESTDIR)$(zshcompletionsdir)/_natctl
+	$(Q)$(INSTALL) -D -m 644 etc/completion/natctl.fish $(DESTDIR)$(fishcompletionsdir)/natctl.fish
 	$(Q)$(INSTALL) -d $(DESTDIR)$(sysconfdir)/natd/natd.conf.d
 	$(Q)if [ -e $(CONF) ]; then cmp -s etc/natd.conf $(CONF) || echo "kept: $(CONF)"; \
 		else $(INSTALL) -m 644 etc/natd.conf $(CONF); fi

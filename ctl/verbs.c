@@ -141,6 +141,20 @@ write_verb(FILE *out, const struct verb *verb)
 	write_options(out, verb);
 }
 
+/* What may stand for an argument that the tables of verbs and options name. */
+static const struct {
+	const char *argument, *words;
+} argument_words[] = {
+	{ "PROTO", "tcp udp tcp+udp" },
+	{ "EVENT", "snapshot mapping_added mapping_changed mapping_removed "
+		   "gateway_changed external_address_changed nat_behavior_changed "
+		   "state_changed" },
+	{ "MODE", "pretty short off" },
+	{ "WHEN", "auto always never" },
+	{ "METHOD,...", "pcp nat_pmp igd2 igd1 igd_pinhole direct" },
+	{ "TRANSPORT", "udp tcp tls dtls" },
+};
+
 /* For completion and tests: kind, name, and what belongs to it, separated by tabs. */
 static void
 write_porcelain(FILE *out)
@@ -157,6 +171,9 @@ write_porcelain(FILE *out)
 		    row->argument ? row->argument : "-", row->verbs ? row->verbs : "*",
 		    row->help);
 	}
+	for (size_t i = 0; i < ARRAY_SIZE(argument_words); i++)
+		fprintf(out, "words\t%s\t%s\n", argument_words[i].argument,
+		    argument_words[i].words);
 	for (size_t i = 0; i < CTL_EXIT_MAX; i++)
 		if (exit_texts[i])
 			fprintf(out, "exit\t%zu\t%s\n", i, exit_texts[i]);

@@ -22,6 +22,8 @@ EXPECTED = {
     "usr/share/natd/grafana-natd.json": 0o644,
     "usr/share/natd/org.natd.NAT.varlink": 0o644,
     "usr/share/bash-completion/completions/natctl": 0o644,
+    "usr/share/fish/vendor_completions.d/natctl.fish": 0o644,
+    "usr/share/zsh/vendor-completions/_natctl": 0o644,
     "usr/include/natd.h": 0o644,
     "usr/lib/libnatd.so.0": 0o644,
     "usr/lib/libnatd.so": 0o644,
@@ -69,6 +71,7 @@ def test_prefix_reaches_the_units(make, tmp_path):
     unit = (dest / "opt/natd/lib/systemd/system/natd.service").read_text()
     assert "ExecStart=/opt/natd/sbin/natd\n" in unit
     assert "ExecReload=/opt/natd/bin/natctl reload\n" in unit
+    assert (dest / "opt/natd/share/zsh/site-functions/_natctl").is_file()
     for path in (dest / "opt/natd/lib/systemd").rglob("*.*"):
         assert "/usr/" not in path.read_text(), path
 

@@ -1,14 +1,11 @@
-"""natctl.1 and the completion know what natctl knows, and nothing else."""
+"""natctl.1 knows what natctl knows, and nothing else."""
 
-import os
-import pathlib
 import re
-import subprocess
 
 import pytest
 
 import replies as r
-from conftest import NATCTL, TOP
+from conftest import TOP
 
 MANUAL = (TOP / "man/natctl.1").read_text()
 
@@ -80,50 +77,3 @@ def test_the_manual_has_the_environment():
     used = set(re.findall(r'(?:getenv|env_set|env_number|setenv)\("(\w+)"', sources))
     documented = {w for words in items(section("ENVIRONMENT")) for w in words} - {"Ev", ","}
     assert documented == used - {"LESSSECURE"}
-
-
-# ---- completion ---------------------------------------------------------------------------
-
-
-@pytest.fixture
-def complete(natctl, tmp_path):
-    """What bash offers for the last of these words."""
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin/natctl").symlink_to(pathlib.Path(NATCTL).resolve())
-
-    def run(*words):
-        script = (f". {TOP}/etc/completion/natctl.bash; COMP_WORDS=(natctl \"$@\"); "
-                  'COMP_CWORD=$#; _natctl; printf "%s\\n" "${COMPREPLY[@]}"')
-        done = subprocess.run(
-            ["bash", "--norc", "-uc", script, "bash", *words], text=True, capture_output=True,
-            env={**natctl.env, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}, timeout=30)
-        assert (done.returncode, done.stderr) == (0, "")
-        return done.stdout.split()
-    return run
-
-
-def test_completion_of_verbs_and_options(complete, tables):
-    verbs = [row[1] for row in tables("verb")]
-    assert complete("") == verbs
-    assert complete("m") == ["map", "monitor", "metrics"]
-    assert complete("-q", "") == complete("-H", "x", "") == complete("help", "") == verbs
-    assert complete("--socket=x", "li") == ["list"]
-    for verb in verbs:
-        assert set(complete(verb, "--")) == {
-            row[1] for row in tables("option")
-            if row[1] != "-" and (row[4] == "*" or verb in row[4].split())}
-    assert complete("--js") == ["--json"]
-
-
-def test_completion_of_values(fake, complete):
-    fake(ListMappings=r.LIST)
-    assert complete("show", "") == ["m3", "m4", "m5"]
-    assert complete("unmap", "") == ["m3", "m4", "m5", "tcp", "udp", "tcp+udp"]
-    assert complete("map", "t") == ["tcp", "tcp+udp"]
-    assert complete("list", "--json", "s") == ["short"]
-    assert complete("--color", "") == ["auto", "always", "never"]
-    assert complete("stun", "--transport", "t") == ["tcp", "tls"]
-    assert complete("map", "--method", "i") == ["igd2", "igd1", "igd_pinhole"]
-    assert "lo" in complete("gateways", "-i", "")
-    assert complete("metrics", "--write", "/et") == ["/etc"]
-    assert complete("status", "x") == []

@@ -74,7 +74,9 @@ def test_packages_are_complete(built):
     units = "/usr/lib/systemd/system" if built.suite != "bookworm" else "/lib/systemd/system"
     assert {"/usr/sbin/natd", "/usr/bin/natctl", "/etc/natd/natd.conf", f"{units}/natd.service",
             f"{units}/natd.socket", "/usr/lib/sysusers.d/natd.conf",
-            "/usr/share/man/man8/natd.8.gz"} <= have["natd"]
+            "/usr/share/man/man8/natd.8.gz", "/usr/share/man/man7/org.natd.NAT.7.gz",
+            "/usr/share/bash-completion/completions/natctl", "/usr/share/zsh/vendor-completions/_natctl",
+            "/usr/share/fish/vendor_completions.d/natctl.fish"} <= have["natd"]
     assert f"/usr/lib/{multiarch}/libnatd.so.0" in have["libnatd0"]
     assert {"/usr/include/natd.h", f"/usr/lib/{multiarch}/libnatd.so",
             f"/usr/lib/{multiarch}/libnatd.a", f"/usr/lib/{multiarch}/pkgconfig/libnatd.pc"} \
