@@ -1,0 +1,730 @@
+/*
+ * behavior.c - what is asked when, to find out how a NAT behaves, and what the answers
+ * are taken for.
+ */
+#include "proto/behavior.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "proto/stun_attr.h"
+
+#define BIT_IP 1
+#define BIT_PORT 2
+#define JITTER_MS 10
+#define GRACE_MS 50 /* beyond the round trips seen, for an answer to come */
+
+/* Calls between MAIN and HAIRPIN: the way is short, so they follow closely. */
+#define CALLS 6
+#define CALL_MS 15
+#define CALL_GRACE_MS 25
+/* A server that is silent so long is not waited for if others have said it all, or then
+ * at least the mapping. */
+#define LATE_MS 600
+#define VERY_LATE_MS 1250
+
+static const struct question_row {
+	bool filter;        /* from the FILTER socket */
+	uint8_t to, change; /* bits */
+} questions[BEHAVIOR_QUESTIONS] = {
+	[BEHAVIOR_PLAIN] = { false, 0, 0 },
+	[BEHAVIOR_OTHER_IP] = { false, BIT_IP, 0 },
+	[BEHAVIOR_OTHER_PORT] = { false, BIT_PORT, 0 },
+	[BEHAVIOR_OTHER_BOTH] = { false, BIT_IP | BIT_PORT, 0 },
+	[BEHAVIOR_FILTER_PORT] = { true, 0, BIT_PORT },
+	[BEHAVIOR_FILTER_BOTH] = { true, 0, BIT_IP | BIT_PORT },
+};
+
+static struct endpoint
+endpoint_of(const struct behavior_server *s, unsigned bits)
+{
+	struct endpoint e = s->primary;
+
+	if (bits & BIT_IP)
+		e.addr = s->other.addr;
+	if (bits & BIT_PORT)
+		e.port = s->other.port;
+	return e;
+}
+
+/* ---- asking ---- */
+
+static void
+ask_from(struct behavior_ask *a, msec_t now)
+{
+	if (a->state != BEHAVIOR_UNASKED)
+		return;
+	a->state = BEHAVIOR_ASKING;
+	a->due_at = now;
+}
+
+static void
+ask_stop(struct behavior_ask *a, enum behavior_ask_state state)
+{
+	a->state = (uint8_t)state;
+	a->due_at = MSEC_NEVER;
+}
+
+static void
+ask_init(struct behavior_ask *a)
+{
+	*a = (struct behavior_ask) { .due_at = MSEC_NEVER };
+}
+
+void
+behavior_init(struct behavior_machine *b, const struct endpoint *servers, unsigned n,
+    const struct endpoint local[static BEHAVIOR_SOCKETS], msec_t now)
+{
+	*b = (struct behavior_machine) {
+		.servers_count = MIN(n, BEHAVIOR_SERVERS),
+		.hairpinning = -1,
+		.began_at = now,
+	};
+	memcpy(b->local, local, sizeof(b->local));
+	ask_init(&b->outside);
+	ask_init(&b->calls[0]);
+	ask_init(&b->calls[1]);
+	ask_init(&b->barrier);
+	ask_from(&b->outside, now);
+	for (unsigned i = 0; i < b->servers_count; i++) {
+		struct behavior_server *s = &b->servers[i];
+
+		s->primary = servers[i];
+		s->filter = -1;
+		s->rtt_ms = -1;
+		s->round_at = MSEC_NEVER;
+		for (unsigned q = 0; q < BEHAVIOR_QUESTIONS; q++)
+			ask_init(&s->asks[q]);
+		ask_from(&s->asks[BEHAVIOR_PLAIN], now);
+	}
+}
+
+static msec_t
+grace(const struct behavior_server *s)
+{
+	return s->rtt_ms + s->rtt_ms / 4 + GRACE_MS;
+}
+
+/* No answer to what is sent later than this would come in time. */
+static msec_t
+last_send(const struct behavior_machine *b, const struct behavior_server *s)
+{
+	return b->began_at + BEHAVIOR_LIMIT_MS - grace(s);
+}
+
+static void
+write_request(struct behavior_send *ret, const struct stun_id *id, unsigned change)
+{
+	struct stun_out out;
+	ssize_t n;
+
+	stun_begin(&out, ret->buf, sizeof(ret->buf), STUN_REQUEST, STUN_BINDING, id);
+	if (change)
+		stun_put_number(&out, STUN_CHANGE_REQUEST,
+		    (change & BIT_IP ? 4 : 0) | (change & BIT_PORT ? 2 : 0));
+	n = stun_end(&out);
+	ret->len = n > 0 ? (size_t)n : 0;
+}
+
+/* Fills *ret, and says when it is due again.  False: there is no id to be had. */
+static bool
+send_ask(struct behavior_ask *a, const struct stun_chance *chance, unsigned change,
+    msec_t again_ms, msec_t now, struct behavior_send *ret)
+{
+	if (a->sends == 0) {
+		a->first_at = now;
+		if (crypto_rng_id(chance->ids, a->id.bytes) < 0) {
+			ask_stop(a, BEHAVIOR_SILENT);
+			return false;
+		}
+	}
+	a->sends++;
+	a->last_at = now;
+	if (a->due_at != MSEC_NEVER)
+		a->due_at = now + again_ms - JITTER_MS +
+			    (msec_t)rng_below(chance->rng, 2 * JITTER_MS + 1);
+	write_request(ret, &a->id, change);
+	return true;
+}
+
+static bool
+send_question(struct behavior_machine *b, unsigned server, unsigned q,
+    const struct stun_chance *chance, msec_t now, struct behavior_send *ret)
+{
+	struct behavior_server *s = &b->servers[server];
+
+	ret->socket =
+	    questions[q].filter ? BEHAVIOR_FILTER + (unsigned)s->filter : BEHAVIOR_MAIN;
+	ret->to = endpoint_of(s, questions[q].to);
+	return send_ask(
+	    &s->asks[q], chance, questions[q].change, BEHAVIOR_ROUND_MS, now, ret);
+}
+
+/* ---- rounds about filtering ---- */
+
+/* What the socket whose filter is open asks for comparison: the same, if that can come
+ * through, which it can when all of a socket's traffic has one address outside. */
+static uint8_t
+control_change(const struct behavior_machine *b, const struct behavior_server *s)
+{
+	enum behavior mapping = behavior_mapping_vote(b, s);
+	bool port = false, both = false;
+
+	if (mapping != BEHAVIOR_NONE && mapping != BEHAVIOR_ENDPOINT_INDEPENDENT)
+		return 0;
+	for (unsigned i = 0; i < s->controls_sent; i++) {
+		port |= s->controls[i].answered && s->controls[i].change == BIT_PORT;
+		both |= s->controls[i].answered && s->controls[i].change & BIT_IP;
+	}
+	if (port != both)
+		return port ? BIT_IP | BIT_PORT : BIT_PORT;
+	return s->round % 2 ? BIT_PORT : BIT_IP | BIT_PORT;
+}
+
+static bool
+send_control(struct behavior_machine *b, struct behavior_server *s,
+    const struct stun_chance *chance, msec_t now, struct behavior_send *ret)
+{
+	struct behavior_control *c = &s->controls[s->controls_sent];
+
+	if (crypto_rng_id(chance->ids, c->id.bytes) < 0)
+		return false;
+	c->at = now;
+	c->change = control_change(b, s);
+	s->controls_sent++;
+	ret->socket = BEHAVIOR_MAIN;
+	ret->to = s->primary;
+	write_request(ret, &c->id, c->change);
+	return true;
+}
+
+/* How much the silence after so many questions says: the chance that all of them were
+ * lost, as the loss of the controls lets expect, in millionths. */
+static unsigned
+chance_of_loss(const struct behavior_server *s, unsigned sends, msec_t now)
+{
+	unsigned settled = 0, lost = 0;
+	double one, all = 1e6;
+
+	for (unsigned i = 0; i < s->controls_sent; i++) {
+		const struct behavior_control *c = &s->controls[i];
+
+		settled += c->answered || now >= c->at + grace(s);
+		lost += !c->answered && now >= c->at + grace(s);
+	}
+	/* One in five to begin with, and never less: a path is not known in two
+	 * seconds. */
+	one = (lost + 1.0) / (settled + 5.0);
+	one = MAX(one, 0.2);
+	for (unsigned i = 0; i < sends; i++)
+		all *= one;
+	return (unsigned)all;
+}
+
+/* Whether a control that was to come back the same way did. */
+static bool
+proven(
+    const struct behavior_machine *b, const struct behavior_server *s, uint8_t change)
+{
+	enum behavior mapping = behavior_mapping_vote(b, s);
+
+	/* It cannot come through; that the other address lives, mapping has shown. */
+	if (mapping != BEHAVIOR_NONE && mapping != BEHAVIOR_ENDPOINT_INDEPENDENT)
+		change = 0;
+	for (unsigned i = 0; i < s->controls_sent; i++)
+		if (s->controls[i].answered && s->controls[i].change == change)
+			return true;
+	return false;
+}
+
+static bool
+enough(const struct behavior_machine *b, const struct behavior_server *s,
+    const struct behavior_ask *a, uint8_t change, msec_t now)
+{
+	bool last = now + BEHAVIOR_ROUND_MS > last_send(b, s);
+
+	return a->sends >= 3 && proven(b, s, change) &&
+	       chance_of_loss(s, a->sends, now) < (last ? 3000 : 3);
+}
+
+/* Silent, or still to be asked. */
+static void
+settle_filter(
+    struct behavior_machine *b, struct behavior_server *s, unsigned q, msec_t now)
+{
+	struct behavior_ask *a = &s->asks[q];
+
+	if (a->state != BEHAVIOR_ASKING || a->sends == 0)
+		return;
+	if (now >= a->last_at + grace(s) && enough(b, s, a, questions[q].change, now))
+		ask_stop(a, BEHAVIOR_SILENT);
+}
+
+enum { BURST_PORT = 1, BURST_BOTH = 2, BURST_CONTROL = 4, BURST_ALL = 7 };
+
+static void
+begin_round(struct behavior_machine *b, struct behavior_server *s, msec_t now)
+{
+	static const uint8_t of[] = { BEHAVIOR_FILTER_PORT, BEHAVIOR_FILTER_BOTH };
+	bool any = false;
+
+	s->burst = 0;
+	for (unsigned i = 0; i < ARRAY_SIZE(of); i++) {
+		const struct behavior_ask *a = &s->asks[of[i]];
+
+		if (a->state != BEHAVIOR_ASKING)
+			continue;
+		any = true;
+		if (a->sends < 3 || !enough(b, s, a, questions[of[i]].change, now))
+			s->burst |= (uint8_t)(1 << i);
+	}
+	if (!any || now > last_send(b, s) || s->round == BEHAVIOR_ROUNDS) {
+		s->burst = 0;
+		s->round_at = MSEC_NEVER;
+		return;
+	}
+	/* Before MAIN was there its filter is closed as well. */
+	if (s->burst && behavior_mapping_vote(b, s) != BEHAVIOR_UNKNOWN)
+		s->burst |= BURST_CONTROL;
+	s->round++;
+	s->round_at = now + BEHAVIOR_ROUND_MS;
+}
+
+/* One of those that are left; each round begins with another one, so that a server that
+ * answers so many per second does not always leave out the same. */
+static bool
+send_burst(struct behavior_machine *b, unsigned server,
+    const struct stun_chance *chance, msec_t now, struct behavior_send *ret)
+{
+	struct behavior_server *s = &b->servers[server];
+
+	for (unsigned i = 0; i < 3; i++) {
+		unsigned bit = 1u << (i + s->round) % 3;
+
+		if (!(s->burst & bit))
+			continue;
+		s->burst &= (uint8_t)~bit;
+		if (bit == BURST_CONTROL)
+			return send_control(b, s, chance, now, ret);
+		return send_question(b, server,
+		    bit == BURST_PORT ? BEHAVIOR_FILTER_PORT : BEHAVIOR_FILTER_BOTH,
+		    chance, now, ret);
+	}
+	return false;
+}
+
+static bool
+server_next(struct behavior_machine *b, unsigned server,
+    const struct stun_chance *chance, msec_t now, struct behavior_send *ret)
+{
+	struct behavior_server *s = &b->servers[server];
+
+	for (unsigned q = 0; q < BEHAVIOR_QUESTIONS; q++)
+		if (s->asks[q].due_at <= now)
+			return send_question(b, server, q, chance, now, ret);
+	settle_filter(b, s, BEHAVIOR_FILTER_PORT, now);
+	settle_filter(b, s, BEHAVIOR_FILTER_BOTH, now);
+	if (s->round_at <= now)
+		begin_round(b, s, now);
+	return s->burst && send_burst(b, server, chance, now, ret);
+}
+
+/* ---- hairpinning ---- */
+
+/* A server that answered. */
+static const struct behavior_server *
+first_heard(const struct behavior_machine *b)
+{
+	const struct behavior_server *first = NULL;
+
+	for (unsigned i = 0; i < b->servers_count; i++) {
+		const struct behavior_server *s = &b->servers[i];
+
+		if (s->asks[BEHAVIOR_PLAIN].state == BEHAVIOR_ANSWERED &&
+		    (!first || s->rtt_ms < first->rtt_ms))
+			first = s;
+	}
+	return first;
+}
+
+static void
+hairpin_ends(struct behavior_machine *b, int8_t verdict)
+{
+	b->hairpinning = verdict;
+	b->hairpin_over = true;
+	ask_stop(&b->outside, b->outside.state);
+	ask_stop(&b->calls[0], BEHAVIOR_SILENT);
+	ask_stop(&b->calls[1], BEHAVIOR_SILENT);
+	ask_stop(&b->barrier, BEHAVIOR_SILENT);
+}
+
+static void
+hairpin_begin(
+    struct behavior_machine *b, const struct behavior_server *heard, msec_t now)
+{
+	const struct endpoint *seen = &heard->asks[BEHAVIOR_PLAIN].seen;
+
+	/* Without translation there is nothing to turn round at. */
+	if (endpoint_equal(seen, &b->local[BEHAVIOR_MAIN])) {
+		hairpin_ends(b, -1);
+		return;
+	}
+	if (b->outside.state != BEHAVIOR_ANSWERED)
+		return;
+	ask_from(&b->calls[0], now);
+	ask_from(&b->calls[1], now);
+}
+
+static bool
+send_call(struct behavior_machine *b, const struct behavior_server *heard, unsigned i,
+    const struct stun_chance *chance, msec_t now, struct behavior_send *ret)
+{
+	struct behavior_ask *a = &b->calls[i];
+
+	ret->socket = i ? BEHAVIOR_HAIRPIN : BEHAVIOR_MAIN;
+	ret->to = i ? heard->asks[BEHAVIOR_PLAIN].seen : b->outside.seen;
+	if (!send_ask(a, chance, 0, CALL_MS, now, ret))
+		return false;
+	/* The jitter would add up to more than the way takes. */
+	a->due_at = a->sends < CALLS ? now + CALL_MS : MSEC_NEVER;
+	return true;
+}
+
+static bool
+hairpin_next(struct behavior_machine *b, const struct stun_chance *chance, msec_t now,
+    struct behavior_send *ret)
+{
+	const struct behavior_server *heard = first_heard(b);
+
+	if (b->hairpin_over)
+		return false;
+	if (b->outside.due_at <= now) {
+		/* Any server will do, so a dead one is asked once. */
+		ret->socket = BEHAVIOR_HAIRPIN;
+		ret->to = heard
+			      ? heard->primary
+			      : b->servers[b->outside.sends % b->servers_count].primary;
+		return send_ask(&b->outside, chance, 0, BEHAVIOR_ROUND_MS, now, ret);
+	}
+	if (!heard)
+		return false;
+	hairpin_begin(b, heard, now);
+	for (unsigned i = 0; i < 2; i++)
+		if (b->calls[i].due_at <= now)
+			return send_call(b, heard, i, chance, now, ret);
+	if (b->calls[0].sends == CALLS && b->calls[1].sends == CALLS)
+		ask_from(&b->barrier, now);
+	if (b->barrier.due_at <= now) {
+		/* Sent behind all calls over the same link: once it is answered, none
+		 * of them is still on its way. */
+		ret->socket = BEHAVIOR_MAIN;
+		ret->to = heard->primary;
+		return send_ask(&b->barrier, chance, 0, BEHAVIOR_ROUND_MS, now, ret);
+	}
+	if (b->barrier.state == BEHAVIOR_ANSWERED &&
+	    now >= b->calls[1].last_at + heard->rtt_ms + CALL_GRACE_MS)
+		hairpin_ends(b, 0);
+	return false;
+}
+
+/* ---- the end ---- */
+
+static bool
+filter_known(const struct behavior_server *s)
+{
+	const struct behavior_ask *port = &s->asks[BEHAVIOR_FILTER_PORT],
+				  *both = &s->asks[BEHAVIOR_FILTER_BOTH];
+
+	return both->state == BEHAVIOR_ANSWERED ||
+	       (both->state == BEHAVIOR_SILENT && port->state != BEHAVIOR_ASKING);
+}
+
+static bool
+server_is_done(const struct behavior_machine *b, const struct behavior_server *s)
+{
+	if (s->asks[BEHAVIOR_PLAIN].state == BEHAVIOR_SILENT)
+		return true;
+	if (s->asks[BEHAVIOR_PLAIN].state != BEHAVIOR_ANSWERED)
+		return false;
+	return s->filter < 0 || (behavior_mapping_vote(b, s) != BEHAVIOR_UNKNOWN &&
+				    (s->broken || filter_known(s)));
+}
+
+static bool
+is_over(const struct behavior_machine *b, msec_t now)
+{
+	msec_t since = now - b->began_at;
+	bool pending = false;
+	struct behavior_result r;
+
+	if (since >= BEHAVIOR_LIMIT_MS)
+		return true;
+	for (unsigned i = 0; i < b->servers_count; i++) {
+		const struct behavior_server *s = &b->servers[i];
+
+		if (server_is_done(b, s))
+			continue;
+		if (since < LATE_MS ||
+		    s->asks[BEHAVIOR_PLAIN].state == BEHAVIOR_ANSWERED)
+			return false;
+		pending = true;
+	}
+	if (!b->hairpin_over && first_heard(b))
+		return false;
+	behavior_get_result(b, &r);
+	return !pending ||
+	       (r.mapping != BEHAVIOR_UNKNOWN &&
+		   (r.filtering != BEHAVIOR_UNKNOWN || since >= VERY_LATE_MS));
+}
+
+static msec_t
+next_wake(const struct behavior_machine *b, msec_t now)
+{
+	msec_t at = b->began_at + BEHAVIOR_LIMIT_MS, settled_at;
+	const struct behavior_server *heard = first_heard(b);
+
+	/* When those that are late are no longer waited for. */
+	if (now < b->began_at + VERY_LATE_MS)
+		at = b->began_at +
+		     (now < b->began_at + LATE_MS ? LATE_MS : VERY_LATE_MS);
+	for (unsigned i = 0; i < b->servers_count; i++) {
+		const struct behavior_server *s = &b->servers[i];
+
+		for (unsigned q = 0; q < BEHAVIOR_QUESTIONS; q++) {
+			at = MIN(at, s->asks[q].due_at);
+			/* Once it is too late for an answer, silence may be one. */
+			settled_at = s->asks[q].last_at + grace(s);
+			if (questions[q].filter && settled_at > now &&
+			    s->asks[q].state == BEHAVIOR_ASKING)
+				at = MIN(at, settled_at);
+		}
+		at = MIN(at, s->round_at);
+	}
+	at = MIN(at, MIN(b->outside.due_at, b->barrier.due_at));
+	at = MIN(at, MIN(b->calls[0].due_at, b->calls[1].due_at));
+	if (!b->hairpin_over && heard && b->barrier.state == BEHAVIOR_ANSWERED)
+		at = MIN(at, b->calls[1].last_at + heard->rtt_ms + CALL_GRACE_MS);
+	return at;
+}
+
+enum behavior_act
+behavior_next(struct behavior_machine *b, const struct stun_chance *chance, msec_t now,
+    struct behavior_send *ret)
+{
+	if (b->over) {
+		b->wake_at = MSEC_NEVER;
+		return BEHAVIOR_WAIT;
+	}
+	if (now < b->began_at + BEHAVIOR_LIMIT_MS) {
+		for (unsigned i = 0; i < b->servers_count; i++)
+			if (server_next(b, i, chance, now, ret))
+				return BEHAVIOR_SEND;
+		if (hairpin_next(b, chance, now, ret))
+			return BEHAVIOR_SEND;
+	}
+	if (is_over(b, now)) {
+		b->over = true;
+		return BEHAVIOR_DONE;
+	}
+	b->wake_at = next_wake(b, now);
+	return BEHAVIOR_WAIT;
+}
+
+/* ---- answers ---- */
+
+/* Where a server may send us on to: not to another's door.  A server on a private
+ * network may have its other address there, too. */
+static bool
+is_other(const struct endpoint *primary, const struct endpoint *other)
+{
+	return other->addr.family == primary->addr.family && other->port >= 1024 &&
+	       other->port != primary->port &&
+	       !addr_equal(&other->addr, &primary->addr) &&
+	       (addr_is_global(&other->addr) ||
+		   (addr_is_mappable(&other->addr) &&
+		       addr_classify(&other->addr) == addr_classify(&primary->addr)));
+}
+
+/* Whether both are one: asking one opens the filter for the other. */
+static bool
+same_machine(const struct behavior_server *a, const struct behavior_server *b)
+{
+	return addr_equal(&a->primary.addr, &b->primary.addr) ||
+	       addr_equal(&a->primary.addr, &b->other.addr) ||
+	       addr_equal(&a->other.addr, &b->primary.addr);
+}
+
+/* It has two addresses: now everything can be asked. */
+static void
+ask_all(struct behavior_machine *b, struct behavior_server *s, msec_t now)
+{
+	if (b->full == BEHAVIOR_FULL)
+		return;
+	for (unsigned i = 0; i < b->servers_count; i++)
+		if (b->servers[i].filter >= 0 && same_machine(&b->servers[i], s))
+			return;
+	s->filter = (int8_t)b->full++;
+	ask_from(&s->asks[BEHAVIOR_OTHER_IP], now);
+	ask_from(&s->asks[BEHAVIOR_OTHER_PORT], now);
+	ask_from(&s->asks[BEHAVIOR_OTHER_BOTH], now);
+	/* Those about filtering go by rounds. */
+	s->asks[BEHAVIOR_FILTER_PORT].state = BEHAVIOR_ASKING;
+	s->asks[BEHAVIOR_FILTER_BOTH].state = BEHAVIOR_ASKING;
+	s->round_at = now;
+}
+
+static void
+learn_other(struct behavior_machine *b, struct behavior_server *s,
+    const struct stun_msg *m, msec_t now)
+{
+	struct endpoint other;
+
+	if (stun_get_address(m, STUN_OTHER_ADDRESS, &other) < 0 &&
+	    stun_get_address(m, STUN_CHANGED_ADDRESS, &other) < 0)
+		return;
+	if (!is_other(&s->primary, &other))
+		return;
+	s->other = other;
+	ask_all(b, s, now);
+}
+
+static void
+break_off(struct behavior_server *s)
+{
+	s->broken = true;
+	s->burst = 0;
+	s->round_at = MSEC_NEVER;
+	ask_stop(&s->asks[BEHAVIOR_FILTER_PORT], BEHAVIOR_SILENT);
+	ask_stop(&s->asks[BEHAVIOR_FILTER_BOTH], BEHAVIOR_SILENT);
+}
+
+static void
+take_rtt(struct behavior_server *s, msec_t since, msec_t now)
+{
+	msec_t rtt = MAX(0, now - since);
+
+	if (s->rtt_ms < 0 || rtt < s->rtt_ms)
+		s->rtt_ms = rtt;
+}
+
+/* The address in a success that may be one; else false. */
+static bool
+seen_in(const struct stun_msg *m, const struct endpoint *primary, struct endpoint *ret)
+{
+	return m->class == STUN_SUCCESS && !stun_has_unknown(m) &&
+	       stun_get_mapped(m, ret) == 0 && ret->port != 0 &&
+	       ret->addr.family == primary->addr.family && addr_is_host(&ret->addr);
+}
+
+static void
+answered(struct behavior_machine *b, struct behavior_server *s, unsigned q,
+    const struct endpoint *from, const struct stun_msg *m, msec_t now)
+{
+	struct behavior_ask *a = &s->asks[q];
+	struct endpoint expected =
+	    endpoint_of(s, questions[q].to ^ questions[q].change);
+	bool from_there = endpoint_equal(from, &expected);
+	struct endpoint seen;
+
+	if (questions[q].filter && (!from_there || m->class == STUN_ERROR)) {
+		/* It did not understand, or not do what it was asked. */
+		break_off(s);
+		return;
+	}
+	if (!from_there)
+		return;
+	if (!seen_in(m, &s->primary, &seen)) {
+		if (q == BEHAVIOR_PLAIN)
+			ask_stop(a, BEHAVIOR_SILENT);
+		return;
+	}
+	a->seen = seen;
+	ask_stop(a, BEHAVIOR_ANSWERED);
+	take_rtt(s, a->first_at, now);
+	if (q == BEHAVIOR_PLAIN)
+		learn_other(b, s, m, now);
+	/* If everybody may send here, so may other ports. */
+	if (q == BEHAVIOR_FILTER_BOTH)
+		ask_stop(&s->asks[BEHAVIOR_FILTER_PORT], BEHAVIOR_SILENT);
+}
+
+static bool
+is_answer_to(const struct stun_msg *m, const struct behavior_ask *a)
+{
+	return a->sends > 0 && a->state == BEHAVIOR_ASKING &&
+	       stun_answers(m, STUN_BINDING, &a->id);
+}
+
+static void
+control_answered(struct behavior_server *s, struct behavior_control *c,
+    const struct endpoint *from, const struct stun_msg *m, msec_t now)
+{
+	struct endpoint expected = endpoint_of(s, c->change), seen;
+
+	if (!endpoint_equal(from, &expected) || !seen_in(m, &s->primary, &seen)) {
+		if (c->change)
+			break_off(s);
+		return;
+	}
+	c->answered = true;
+	take_rtt(s, c->at, now);
+}
+
+static void
+server_receives(struct behavior_machine *b, struct behavior_server *s, unsigned socket,
+    const struct endpoint *from, const struct stun_msg *m, msec_t now)
+{
+	for (unsigned q = 0; q < BEHAVIOR_QUESTIONS; q++) {
+		bool on_main = socket == BEHAVIOR_MAIN;
+		bool on_filter = (int)socket == BEHAVIOR_FILTER + s->filter;
+
+		if ((questions[q].filter ? on_filter : on_main) &&
+		    is_answer_to(m, &s->asks[q]))
+			answered(b, s, q, from, m, now);
+	}
+	for (unsigned i = 0; i < s->controls_sent && socket == BEHAVIOR_MAIN; i++)
+		if (!s->controls[i].answered &&
+		    stun_answers(m, STUN_BINDING, &s->controls[i].id))
+			control_answered(s, &s->controls[i], from, m, now);
+}
+
+/* The servers that were asked are the only ones who know the id. */
+static void
+helper_answered(struct behavior_machine *b, struct behavior_ask *a,
+    const struct endpoint *from, const struct stun_msg *m)
+{
+	for (unsigned i = 0; i < b->servers_count; i++)
+		if (endpoint_equal(from, &b->servers[i].primary) &&
+		    seen_in(m, from, &a->seen))
+			ask_stop(a, BEHAVIOR_ANSWERED);
+}
+
+/* Our own question, back from outside. */
+static bool
+is_call(const struct behavior_machine *b, const struct stun_msg *m, unsigned socket)
+{
+	const struct behavior_ask *a = &b->calls[socket == BEHAVIOR_MAIN];
+
+	return socket <= BEHAVIOR_HAIRPIN && m->class == STUN_REQUEST && a->sends > 0 &&
+	       memcmp(stun_msg_id(m), a->id.bytes, STUN_ID_LEN) == 0;
+}
+
+void
+behavior_receive(struct behavior_machine *b, unsigned socket,
+    const struct endpoint *from, const uint8_t *buf, size_t len, msec_t now)
+{
+	struct stun_msg m;
+
+	if (b->over || stun_decode(buf, len, 0, &m) < 0)
+		return;
+	if (is_call(b, &m, socket)) {
+		hairpin_ends(b, 1);
+		return;
+	}
+	if (socket == BEHAVIOR_HAIRPIN && is_answer_to(&m, &b->outside))
+		helper_answered(b, &b->outside, from, &m);
+	if (socket == BEHAVIOR_MAIN && is_answer_to(&m, &b->barrier))
+		helper_answered(b, &b->barrier, from, &m);
+	for (unsigned i = 0; i < b->servers_count; i++)
+		server_receives(b, &b->servers[i], socket, from, &m, now);
+}
