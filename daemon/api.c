@@ -124,6 +124,7 @@ static void
 status(struct varlink_call *call, const struct varlink_value *values, void *ctx)
 {
 	struct api *a = ctx;
+	const struct behavior_query all = { .family = ADDR_NONE };
 	cJSON *o = cJSON_CreateObject();
 
 	(void)values;
@@ -133,7 +134,7 @@ status(struct varlink_call *call, const struct varlink_value *values, void *ctx)
 	    api_timestamp(a->started_realtime_us, a->started_boottime_us));
 	json_add_item(o, "externalAddresses", external_addresses_json(a));
 	json_add_item(o, "gateways", gateways_json(a->engine, NULL, ADDR_NONE));
-	json_add_array(o, "natBehaviors");
+	json_add_item(o, "natBehaviors", nat_behaviors_json(a, &all));
 	json_add_item(o, "stunServers", stun_servers_json(a->stun));
 	count_mappings(a->engine, o);
 	varlink_reply(call, o);
@@ -307,27 +308,12 @@ not_implemented(const char *method, struct varlink_call *call)
 }
 
 static void
-get_nat_behavior(struct varlink_call *call, const struct varlink_value *v, void *ctx)
-{
-	(void)v;
-	(void)ctx;
-	not_implemented(NATD_ERROR("GetNatBehavior"), call);
-}
-
-static void
 verify_mapping(struct varlink_call *call, const struct varlink_value *v, void *ctx)
 {
 	(void)v;
 	(void)ctx;
 	not_implemented(NATD_ERROR("VerifyMapping"), call);
 }
-
-static const struct varlink_param behavior_params[] = {
-	{ .name = "interface", .type = VARLINK_STRING, .max = IF_NAMESIZE - 1 },
-	{ .name = "family", .type = VARLINK_ENUM, .values = api_family_values },
-	{ .name = "refresh", .type = VARLINK_BOOL },
-	{ .name = NULL },
-};
 
 static const struct varlink_param verify_params[] = {
 	{ .name = "id",
@@ -348,7 +334,7 @@ static const struct varlink_method methods[] = {
 	{ "RenewMapping", 0, renew_params, renew_mapping },
 	{ "Monitor", VARLINK_MORE_REQUIRED, monitor_params, monitor },
 	{ "ListGateways", 0, look_params, list_gateways },
-	{ "GetNatBehavior", 0, behavior_params, get_nat_behavior },
+	{ "GetNatBehavior", 0, nat_behavior_params, get_nat_behavior },
 	{ "GetReflexiveAddress", VARLINK_MORE_SUPPORTED | VARLINK_TAKES_FD,
 	    reflexive_params, get_reflexive_address },
 	{ "VerifyMapping", VARLINK_MORE_SUPPORTED | VARLINK_TAKES_FD, verify_params,
@@ -416,7 +402,8 @@ static const char service_description[] = "# Common methods of services\n"
 
 int
 api_new(struct loop *loop, struct engine *engine, struct stun *stun,
-    struct varlink_server *server, const struct api_hooks *hooks, struct api **ret)
+    struct behaviors *behaviors, struct varlink_server *server,
+    const struct api_hooks *hooks, struct api **ret)
 {
 	struct api *a = calloc(1, sizeof(*a));
 	int r;
@@ -426,6 +413,7 @@ api_new(struct loop *loop, struct engine *engine, struct stun *stun,
 	a->loop = loop;
 	a->engine = engine;
 	a->stun = stun;
+	a->behaviors = behaviors;
 	a->server = server;
 	a->hooks = *hooks;
 	a->started_realtime_us = loop_realtime_usec();

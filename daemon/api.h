@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include "daemon/behavior.h"
 #include "daemon/engine.h"
 #include "daemon/stun.h"
 #include "daemon/trace.h"
@@ -26,7 +27,8 @@ struct api_hooks {
 };
 
 int api_new(struct loop *loop, struct engine *engine, struct stun *stun,
-    struct varlink_server *server, const struct api_hooks *hooks, struct api **ret);
+    struct behaviors *behaviors, struct varlink_server *server,
+    const struct api_hooks *hooks, struct api **ret);
 struct api *api_free(struct api *a);
 
 /* The metrics in Prometheus' text format 0.0.4, to be freed; NULL: out of memory. */

@@ -405,6 +405,32 @@ api_external_by_stun(struct engine *e, const struct addr *address)
 }
 
 cJSON *
+api_nat_behavior(const struct behavior_status *st)
+{
+	const struct behavior_result *r = &st->result;
+	cJSON *o = cJSON_CreateObject();
+
+	json_add_string(o, "family", st->family == ADDR_IPV6 ? "ipv6" : "ipv4");
+	json_add_string(o, "interface", st->ifname);
+	add_endpoint(o, "server", &r->server.addr, r->server.port);
+	add_endpoint(o, "reflexive", &r->reflexive.addr, r->reflexive.port);
+	json_add_string(o, "mapping", behavior_name(r->mapping));
+	json_add_string(o, "filtering", behavior_name(r->filtering));
+	if (r->hairpinning >= 0)
+		json_add_bool(o, "hairpinning", r->hairpinning);
+	if (r->port_preservation >= 0)
+		json_add_bool(o, "portPreservation", r->port_preservation);
+	if (st->lifetime_s > 0)
+		json_add_int(o, "bindingLifetimeSeconds", st->lifetime_s);
+	if (st->path.carrier >= 0)
+		json_add_bool(o, "carrierGradeNat", st->path.carrier);
+	if (st->path.translators >= 0)
+		json_add_int(o, "translators", st->path.translators);
+	json_add_item(o, "measured", api_timestamp(st->realtime_us, st->boottime_us));
+	return o;
+}
+
+cJSON *
 api_stun_server(const struct stun_server_status *st)
 {
 	cJSON *o = cJSON_CreateObject();

@@ -8,6 +8,7 @@
 #include <cjson/cJSON.h>
 #include <stdbool.h>
 
+#include "daemon/behavior.h"
 #include "daemon/engine.h"
 #include "daemon/stun.h"
 
@@ -24,6 +25,7 @@ cJSON *api_external_addresses(struct engine *e);
 cJSON *api_external_address(const struct gateway *g); /* NULL: none is known */
 /* The address that STUN servers agree on, as one of the default uplink. */
 cJSON *api_external_by_stun(struct engine *e, const struct addr *address);
+cJSON *api_nat_behavior(const struct behavior_status *st);
 cJSON *api_stun_server(const struct stun_server_status *st);
 cJSON *api_timestamp(int64_t realtime_us, int64_t boottime_us);
 cJSON *api_finding(

@@ -13,6 +13,7 @@ struct api {
 	struct loop *loop;
 	struct engine *engine;
 	struct stun *stun;
+	struct behaviors *behaviors;
 	struct varlink_server *server;
 	struct api_hooks hooks;
 	int64_t started_realtime_us, started_boottime_us;
@@ -35,6 +36,13 @@ void request_mapping(
 extern const struct varlink_param release_params[];
 void release_mapping(
     struct varlink_call *call, const struct varlink_value *values, void *ctx);
+
+/* nat_method.c */
+extern const struct varlink_param nat_behavior_params[];
+void get_nat_behavior(
+    struct varlink_call *call, const struct varlink_value *values, void *ctx);
+/* Those that are known, of what q names: []NatBehavior. */
+cJSON *nat_behaviors_json(struct api *a, const struct behavior_query *q);
 
 /* reflexive.c */
 extern const struct varlink_param reflexive_params[];

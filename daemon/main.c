@@ -36,6 +36,7 @@ struct natd {
 	struct netmon *net;
 	struct engine *engine;
 	struct stun *stun;
+	struct behaviors *behaviors;
 	struct stund *stund;
 	struct varlink_server *server;
 	struct api *api;
@@ -421,9 +422,12 @@ start(struct natd *n)
 	if (r == 0)
 		r = stun_new(n->loop, n->conf, n->engine, &n->stun);
 	if (r == 0)
+		r = behaviors_new(n->loop, n->engine, n->stun, &n->behaviors);
+	if (r == 0)
 		r = stund_new(n->loop, n->conf, &n->stund);
 	if (r == 0)
-		r = api_new(n->loop, n->engine, n->stun, n->server, &hooks, &n->api);
+		r = api_new(n->loop, n->engine, n->stun, n->behaviors, n->server,
+		    &hooks, &n->api);
 	if (r < 0) {
 		log_error_with(
 		    MESSAGE(MESSAGE_CANNOT_START), "cannot start: %s", strerror(-r));
@@ -444,6 +448,7 @@ natd_done(struct natd *n)
 	n->metrics = metrics_http_free(n->metrics);
 	n->api = api_free(n->api);
 	n->stund = stund_free(n->stund);
+	n->behaviors = behaviors_free(n->behaviors);
 	n->stun = stun_free(n->stun);
 	n->engine = engine_free(n->engine);
 	n->trace = trace_free(n->trace);

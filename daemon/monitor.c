@@ -32,6 +32,7 @@ const struct varlink_param monitor_params[] = {
 
 struct watch {
 	struct engine_observer observer;
+	struct behavior_observer behavior_observer;
 	struct api *api;
 	struct varlink_call *call;
 	struct api_viewer viewer;
@@ -131,6 +132,25 @@ on_event(struct engine_observer *observer, enum engine_event event,
 }
 
 static void
+on_behavior(struct behavior_observer *observer, const struct behavior_status *st)
+{
+	struct watch *w = (struct watch *)((char *)observer -
+					   offsetof(struct watch, behavior_observer));
+	cJSON *o;
+
+	if (!(w->events & 1u << EVENT_NAT_BEHAVIOR_CHANGED))
+		return;
+	if (w->lost > 0) {
+		w->lost++;
+		return;
+	}
+	o = event_json(w, EVENT_NAT_BEHAVIOR_CHANGED);
+	json_add_item(o, "natBehavior", api_nat_behavior(st));
+	if (!push(w, o))
+		w->lost = 1;
+}
+
+static void
 recover(void *ctx)
 {
 	struct watch *w = ctx;
@@ -159,6 +179,7 @@ on_end(struct varlink_call *call, void *ctx)
 	(void)call;
 	timer_done(&w->again);
 	engine_unobserve(w->api->engine, &w->observer);
+	behaviors_unobserve(w->api->behaviors, &w->behavior_observer);
 	free(w);
 }
 
@@ -174,6 +195,7 @@ monitor(struct varlink_call *call, const struct varlink_value *values, void *ctx
 		return;
 	}
 	w->observer.event = on_event;
+	w->behavior_observer.changed = on_behavior;
 	w->api = a;
 	w->call = call;
 	api_viewer_of(call, &w->viewer);
@@ -181,6 +203,7 @@ monitor(struct varlink_call *call, const struct varlink_value *values, void *ctx
 	for (unsigned i = 0; i < values[0].count; i++)
 		w->events |= 1u << values[0].list[i];
 	engine_observe(a->engine, &w->observer);
+	behaviors_observe(a->behaviors, &w->behavior_observer);
 	varlink_call_on_end(call, on_end, w);
 	varlink_call_on_drain(call, on_drain, w);
 	if (!push(w, snapshot_json(w)))

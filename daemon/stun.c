@@ -29,6 +29,8 @@ tell_watches(struct stun *s)
 	for (unsigned row = 0; row < STUN_FAMILIES; row++)
 		if (s->looks[row])
 			stun_watch_more(s->looks[row]);
+	if (s->resolved)
+		s->resolved(s->resolved_ctx);
 }
 
 static void
@@ -364,6 +366,61 @@ stun_set_conf(struct stun *s, const struct conf *conf)
 		stun_uri_format(&servers->list[i], s->servers[i].name);
 	}
 	network_changed(s);
+}
+
+/* ---- for others ---- */
+
+size_t
+stun_choose(struct stun *s, enum addr_family family, struct stun_choice *ret,
+    size_t max, bool *ret_pending)
+{
+	unsigned start = (unsigned)rng_below(&s->rng, s->pool.count);
+	msec_t now = loop_now();
+	size_t n = 0;
+
+	*ret_pending = false;
+	for (unsigned i = 0; i < s->pool.count; i++) {
+		struct endpoint e;
+
+		stun_server_resolve(&s->servers[i]);
+		*ret_pending |=
+		    s->servers[i].resolve &&
+		    !stun_server_address(&s->servers[i], stun_row(family), &e);
+	}
+	for (unsigned i = 0; i < 2 * s->pool.count && n < max; i++) {
+		unsigned server = (start + i) % s->pool.count;
+		bool closed =
+		    stun_pool_circuit(&s->pool, server, now) == STUN_CIRCUIT_CLOSED;
+
+		if (s->servers[server].uri.secure || closed != (i < s->pool.count) ||
+		    !stun_server_address(
+			&s->servers[server], stun_row(family), &ret[n].endpoint))
+			continue;
+		ret[n++].server = server;
+	}
+	return n;
+}
+
+void
+stun_heard(struct stun *s, unsigned server, msec_t round_trip_ms)
+{
+	if (server >= s->pool.count)
+		return;
+	s->counters.requests++;
+	if (round_trip_ms < 0) {
+		s->counters.failures++;
+		stun_pool_failed(&s->pool, server, loop_now());
+	} else {
+		s->counters.answers++;
+		stun_pool_answered(&s->pool, server, round_trip_ms, loop_now());
+	}
+}
+
+void
+stun_on_resolved(struct stun *s, void (*resolved)(void *ctx), void *ctx)
+{
+	s->resolved = resolved;
+	s->resolved_ctx = ctx;
 }
 
 /* ---- what is known ---- */

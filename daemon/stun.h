@@ -57,6 +57,25 @@ int stun_watch_start(struct stun *s, const struct twin_app *app,
 /* NULL is fine; returns NULL. */
 struct stun_watch *stun_watch_stop(struct stun_watch *w);
 
+/* ---- for those who ask servers themselves ---- */
+
+struct stun_choice {
+	unsigned server;
+	struct endpoint endpoint;
+};
+
+/*
+ * Up to max configured servers of the family that can be asked over UDP now, those that
+ * answered last before those that did not, beginning anywhere.  Names that are not
+ * known yet are asked for; *ret_pending: some may still come.
+ */
+size_t stun_choose(struct stun *s, enum addr_family family, struct stun_choice *ret,
+    size_t max, bool *ret_pending);
+/* It answered after so long, or (-1) did not while others did. */
+void stun_heard(struct stun *s, unsigned server, msec_t round_trip_ms);
+/* Called whenever a name was resolved, or cannot be; one may listen. */
+void stun_on_resolved(struct stun *s, void (*resolved)(void *ctx), void *ctx);
+
 /* ---- what is known ---- */
 
 struct stun_server_status {

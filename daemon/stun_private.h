@@ -66,6 +66,8 @@ struct stun {
 	unsigned lifetime_s[STUN_FAMILIES];
 	uint64_t network; /* a digest of the uplinks */
 	struct stun_counters counters;
+	void (*resolved)(void *ctx); /* NULL: nobody listens */
+	void *resolved_ctx;
 };
 
 static inline unsigned
