@@ -5,67 +5,17 @@
 #include "daemon/behavior.h"
 
 #include <errno.h>
-#include <event2/event.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include "daemon/log.h"
+#include "daemon/behavior_private.h"
 #include "daemon/random.h"
-#include "daemon/sock.h"
-
-#define DATAGRAMS_PER_TURN 32
-#define ANSWER_MAX 1500
-#define NAMES_MS 3000     /* to wait for the name of a server */
-#define MORE_NAMES_MS 200 /* to wait for more of them */
-
-struct look_socket {
-	struct look *look;
-	unsigned number;
-	int fd; /* -1: closed */
-	struct event *event;
-};
-
-enum look_phase { LOOK_IDLE, LOOK_NAMES, LOOK_MEASURING };
-
-struct look {
-	struct look *next;
-	struct behaviors *all;
-	struct netmon_uplink uplink;
-	struct addr source;
-	enum look_phase phase;
-	const char *problem; /* why nothing is known; NULL */
-	msec_t began_at;
-	struct timer timer;
-	struct look_socket sockets[BEHAVIOR_SOCKETS];
-	unsigned servers[BEHAVIOR_SERVERS];
-	struct behavior_machine machine;
-	/* the last result */
-	bool known;
-	msec_t measured_at;
-	struct behavior_status status, told;
-};
-
-struct behaviors {
-	struct loop *loop;
-	struct engine *engine;
-	struct stun *stun;
-	struct engine_observer engine_observer;
-	struct behavior_observer *observers;
-	struct behavior_query *queries;
-	struct look *looks;
-	struct crypto_rng *ids;
-	struct rng rng;
-	struct stun_chance chance;
-	struct timer later; /* queries that are done */
-};
 
 /* ---- telling ---- */
 
-static const struct gateway *
-gateway_of(const struct look *l)
+const struct gateway *
+look_gateway(const struct look *l)
 {
 	const struct engine *e = l->all->engine;
 
@@ -85,7 +35,7 @@ gateway_of(const struct look *l)
 static void
 follow_path(struct look *l)
 {
-	const struct gateway *g = gateway_of(l);
+	const struct gateway *g = look_gateway(l);
 	const struct addr none = { .family = ADDR_NONE };
 
 	behavior_path_of(&l->source, g ? router_external(gateway_router(g)) : &none,
@@ -105,8 +55,8 @@ is_news(const struct behavior_status *a, const struct behavior_status *b)
 	       a->path.carrier != b->path.carrier || a->lifetime_s != b->lifetime_s;
 }
 
-static void
-tell(struct look *l)
+void
+look_tell(struct look *l)
 {
 	struct behaviors *b = l->all;
 
@@ -120,226 +70,7 @@ tell(struct look *l)
 	}
 }
 
-static void
-log_result(const struct look *l)
-{
-	const struct behavior_result *r = &l->status.result;
-	char text[ENDPOINT_TEXT_MAX];
-
-	if (r->reflexive.addr.family == ADDR_NONE)
-		log_info("%s: no STUN server answers over UDP", l->uplink.name);
-	else
-		log_info("%s: seen as %s; mapping %s, filtering %s", l->uplink.name,
-		    endpoint_format(&r->reflexive, text), behavior_name(r->mapping),
-		    behavior_name(r->filtering));
-}
-
-/* ---- sockets ---- */
-
-static void
-close_sockets(struct look *l)
-{
-	for (unsigned i = 0; i < BEHAVIOR_SOCKETS; i++) {
-		struct look_socket *s = &l->sockets[i];
-
-		if (s->event)
-			event_free(s->event);
-		if (s->fd >= 0)
-			close(s->fd);
-		s->event = NULL;
-		s->fd = -1;
-	}
-}
-
-static void pump(struct look *l);
-
-static void
-read_socket(struct look_socket *s)
-{
-	uint8_t buf[ANSWER_MAX];
-
-	for (unsigned i = 0; i < DATAGRAMS_PER_TURN; i++) {
-		struct endpoint from;
-		unsigned ifindex;
-		ssize_t n = sock_receive(s->fd, buf, sizeof(buf), &from, &ifindex);
-
-		if (n < 0)
-			break;
-		behavior_receive(
-		    &s->look->machine, s->number, &from, buf, (size_t)n, loop_now());
-	}
-}
-
-static void
-on_readable(evutil_socket_t fd, short what, void *ctx)
-{
-	struct look_socket *s = ctx;
-
-	(void)fd;
-	(void)what;
-	read_socket(s);
-	pump(s->look);
-}
-
-static int
-open_socket(struct look *l, unsigned i, const struct sock_from *from,
-    struct endpoint *ret_local)
-{
-	struct look_socket *s = &l->sockets[i];
-	struct sockaddr_storage ss;
-	socklen_t len = sizeof(ss);
-
-	s->fd = sock_open(SOCK_DGRAM, from);
-	if (s->fd < 0)
-		return s->fd;
-	if (getsockname(s->fd, (struct sockaddr *)&ss, &len) < 0)
-		return -errno;
-	*ret_local = sock_endpoint(&ss);
-	s->event = event_new(
-	    loop_base(l->all->loop), s->fd, EV_READ | EV_PERSIST, on_readable, s);
-	return s->event && event_add(s->event, NULL) == 0 ? 0 : -ENOMEM;
-}
-
-/* ---- measuring ---- */
-
-static void
-finish(struct look *l, const char *problem)
-{
-	close_sockets(l);
-	timer_clear(&l->timer);
-	l->phase = LOOK_IDLE;
-	l->problem = problem;
-	timer_set(&l->all->later, loop_now());
-}
-
-/* Each server's health; that none answers is the path's fault. */
-static void
-tell_pool(const struct look *l)
-{
-	msec_t rtt;
-	bool any = false;
-
-	for (unsigned i = 0; i < l->machine.servers_count; i++)
-		any |= behavior_heard(&l->machine, i, &rtt);
-	for (unsigned i = 0; i < l->machine.servers_count && any; i++)
-		stun_heard(l->all->stun, l->servers[i],
-		    behavior_heard(&l->machine, i, &rtt) ? rtt : -1);
-}
-
-static void
-measured(struct look *l)
-{
-	struct behavior_status st = {
-		.ifname = l->uplink.name,
-		.family = l->source.family,
-		.lifetime_s = l->status.lifetime_s,
-		.realtime_us = loop_realtime_usec(),
-		.boottime_us = loop_boottime_usec(),
-	};
-
-	behavior_get_result(&l->machine, &st.result);
-	l->status = st;
-	l->known = true;
-	l->measured_at = loop_now();
-	tell_pool(l);
-	finish(l, NULL);
-	log_result(l);
-	tell(l);
-}
-
-static void
-pump(struct look *l)
-{
-	struct behavior_send s;
-
-	while (l->phase == LOOK_MEASURING)
-		switch (behavior_next(&l->machine, &l->all->chance, loop_now(), &s)) {
-		case BEHAVIOR_SEND:
-			/* What cannot be sent is as good as lost. */
-			(void)sock_send_to(
-			    l->sockets[s.socket].fd, s.buf, s.len, &s.to);
-			break;
-		case BEHAVIOR_WAIT:
-			timer_set(&l->timer, l->machine.wake_at);
-			return;
-		case BEHAVIOR_DONE:
-			measured(l);
-			return;
-		}
-}
-
-static void
-begin(struct look *l, const struct stun_choice *choices, unsigned n)
-{
-	const struct sock_from from = { l->source, l->uplink.name,
-		(unsigned)l->uplink.ifindex };
-	struct endpoint local[BEHAVIOR_SOCKETS], servers[BEHAVIOR_SERVERS];
-	int r = 0;
-
-	for (unsigned i = 0; i < BEHAVIOR_SOCKETS && r >= 0; i++)
-		r = open_socket(l, i, &from, &local[i]);
-	if (r < 0) {
-		finish(l, "a socket cannot be opened");
-		return;
-	}
-	for (unsigned i = 0; i < n; i++) {
-		servers[i] = choices[i].endpoint;
-		l->servers[i] = choices[i].server;
-	}
-	l->phase = LOOK_MEASURING;
-	behavior_init(&l->machine, servers, n, local, loop_now());
-	pump(l);
-}
-
-/* Begins once there is somebody to ask. */
-static void
-gather(struct look *l)
-{
-	struct stun_choice choices[BEHAVIOR_SERVERS];
-	msec_t now = loop_now();
-	bool pending;
-	size_t n = stun_choose(
-	    l->all->stun, l->source.family, choices, BEHAVIOR_SERVERS, &pending);
-
-	if (n > 0 && (!pending || now >= l->began_at + MORE_NAMES_MS)) {
-		begin(l, choices, (unsigned)n);
-		return;
-	}
-	if (n == 0 && (!pending || now >= l->began_at + NAMES_MS)) {
-		finish(l, stun_servers(l->all->stun) == 0
-			      ? "no STUN server is configured"
-			  : pending ? "no name of a server could be resolved"
-				    : "no STUN server of the family is known");
-		return;
-	}
-	timer_set(&l->timer, l->began_at + (n > 0 ? MORE_NAMES_MS : NAMES_MS));
-}
-
-static void
-on_timer(void *ctx)
-{
-	struct look *l = ctx;
-
-	if (l->phase == LOOK_NAMES) {
-		gather(l);
-		return;
-	}
-	/* What came in time counts, even if nobody had time to read it. */
-	for (unsigned i = 0; i < BEHAVIOR_SOCKETS && l->phase == LOOK_MEASURING; i++)
-		read_socket(&l->sockets[i]);
-	pump(l);
-}
-
-static void
-start(struct look *l)
-{
-	if (l->phase != LOOK_IDLE)
-		return;
-	l->phase = LOOK_NAMES;
-	l->problem = NULL;
-	l->began_at = loop_now();
-	gather(l);
-}
+/* ---- news ---- */
 
 static void
 on_resolved(void *ctx)
@@ -353,42 +84,11 @@ on_resolved(void *ctx)
 
 /* ---- uplinks ---- */
 
-static struct look *
-look_free(struct look *l)
-{
-	close_sockets(l);
-	timer_done(&l->timer);
-	free(l);
-	return NULL;
-}
-
-static struct look *
-look_new(struct behaviors *b, const struct netmon_uplink *uplink)
-{
-	struct look *l = calloc(1, sizeof(*l));
-
-	if (!l || timer_init(&l->timer, b->loop, on_timer, l) < 0) {
-		free(l);
-		return NULL;
-	}
-	l->all = b;
-	l->uplink = *uplink;
-	l->source = gateway_addr(&uplink->source, uplink->ifindex);
-	for (unsigned i = 0; i < BEHAVIOR_SOCKETS; i++) {
-		l->sockets[i].look = l;
-		l->sockets[i].number = i;
-		l->sockets[i].fd = -1;
-	}
-	l->next = b->looks;
-	b->looks = l;
-	return l;
-}
-
 static bool
 has_look(const struct behaviors *b, const struct gateway *g)
 {
 	for (const struct look *l = b->looks; l; l = l->next)
-		if (gateway_of(l) == g)
+		if (look_gateway(l) == g)
 			return true;
 	return false;
 }
@@ -400,7 +100,7 @@ follow_uplinks(struct behaviors *b)
 	for (struct look **at = &b->looks; *at;) {
 		struct look *l = *at;
 
-		if (gateway_of(l)) {
+		if (look_gateway(l)) {
 			at = &l->next;
 			continue;
 		}
@@ -422,9 +122,9 @@ static void
 external_changed(struct behaviors *b, const struct gateway *g)
 {
 	for (struct look *l = b->looks; l; l = l->next) {
-		if (!l->known || gateway_of(l) != g)
+		if (!l->known || look_gateway(l) != g)
 			continue;
-		tell(l);
+		look_tell(l);
 		if (l->told.path.translators != 1)
 			l->measured_at = 0;
 	}
@@ -484,7 +184,7 @@ behaviors_ask(struct behaviors *b, struct behavior_query *q, bool refresh)
 	for (struct look *l = b->looks; l; l = l->next)
 		if (is_meant(q, l) && (refresh || !l->known || l->measured_at == 0 ||
 					  now - l->measured_at > BEHAVIOR_FRESH_MS))
-			start(l);
+			look_start(l);
 	q->waiting = is_busy(b, q);
 	if (!q->waiting)
 		return false;

@@ -7,10 +7,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "proto/behavior_private.h"
 #include "proto/stun_attr.h"
 
-#define BIT_IP 1
-#define BIT_PORT 2
 #define JITTER_MS 10
 #define GRACE_MS 50 /* beyond the round trips seen, for an answer to come */
 
@@ -23,10 +22,7 @@
 #define LATE_MS 600
 #define VERY_LATE_MS 1250
 
-static const struct question_row {
-	bool filter;        /* from the FILTER socket */
-	uint8_t to, change; /* bits */
-} questions[BEHAVIOR_QUESTIONS] = {
+const struct behavior_row behavior_rows[BEHAVIOR_QUESTIONS] = {
 	[BEHAVIOR_PLAIN] = { false, 0, 0 },
 	[BEHAVIOR_OTHER_IP] = { false, BIT_IP, 0 },
 	[BEHAVIOR_OTHER_PORT] = { false, BIT_PORT, 0 },
@@ -35,8 +31,8 @@ static const struct question_row {
 	[BEHAVIOR_FILTER_BOTH] = { true, 0, BIT_IP | BIT_PORT },
 };
 
-static struct endpoint
-endpoint_of(const struct behavior_server *s, unsigned bits)
+struct endpoint
+behavior_endpoint(const struct behavior_server *s, unsigned bits)
 {
 	struct endpoint e = s->primary;
 
@@ -49,8 +45,8 @@ endpoint_of(const struct behavior_server *s, unsigned bits)
 
 /* ---- asking ---- */
 
-static void
-ask_from(struct behavior_ask *a, msec_t now)
+void
+behavior_ask_from(struct behavior_ask *a, msec_t now)
 {
 	if (a->state != BEHAVIOR_UNASKED)
 		return;
@@ -58,8 +54,8 @@ ask_from(struct behavior_ask *a, msec_t now)
 	a->due_at = now;
 }
 
-static void
-ask_stop(struct behavior_ask *a, enum behavior_ask_state state)
+void
+behavior_ask_stop(struct behavior_ask *a, enum behavior_ask_state state)
 {
 	a->state = (uint8_t)state;
 	a->due_at = MSEC_NEVER;
@@ -85,7 +81,7 @@ behavior_init(struct behavior_machine *b, const struct endpoint *servers, unsign
 	ask_init(&b->calls[0]);
 	ask_init(&b->calls[1]);
 	ask_init(&b->barrier);
-	ask_from(&b->outside, now);
+	behavior_ask_from(&b->outside, now);
 	for (unsigned i = 0; i < b->servers_count; i++) {
 		struct behavior_server *s = &b->servers[i];
 
@@ -95,7 +91,7 @@ behavior_init(struct behavior_machine *b, const struct endpoint *servers, unsign
 		s->round_at = MSEC_NEVER;
 		for (unsigned q = 0; q < BEHAVIOR_QUESTIONS; q++)
 			ask_init(&s->asks[q]);
-		ask_from(&s->asks[BEHAVIOR_PLAIN], now);
+		behavior_ask_from(&s->asks[BEHAVIOR_PLAIN], now);
 	}
 }
 
@@ -134,7 +130,7 @@ send_ask(struct behavior_ask *a, const struct stun_chance *chance, unsigned chan
 	if (a->sends == 0) {
 		a->first_at = now;
 		if (crypto_rng_id(chance->ids, a->id.bytes) < 0) {
-			ask_stop(a, BEHAVIOR_SILENT);
+			behavior_ask_stop(a, BEHAVIOR_SILENT);
 			return false;
 		}
 	}
@@ -153,11 +149,11 @@ send_question(struct behavior_machine *b, unsigned server, unsigned q,
 {
 	struct behavior_server *s = &b->servers[server];
 
-	ret->socket =
-	    questions[q].filter ? BEHAVIOR_FILTER + (unsigned)s->filter : BEHAVIOR_MAIN;
-	ret->to = endpoint_of(s, questions[q].to);
+	ret->socket = behavior_rows[q].filter ? BEHAVIOR_FILTER + (unsigned)s->filter
+					      : BEHAVIOR_MAIN;
+	ret->to = behavior_endpoint(s, behavior_rows[q].to);
 	return send_ask(
-	    &s->asks[q], chance, questions[q].change, BEHAVIOR_ROUND_MS, now, ret);
+	    &s->asks[q], chance, behavior_rows[q].change, BEHAVIOR_ROUND_MS, now, ret);
 }
 
 /* ---- rounds about filtering ---- */
@@ -256,8 +252,9 @@ settle_filter(
 
 	if (a->state != BEHAVIOR_ASKING || a->sends == 0)
 		return;
-	if (now >= a->last_at + grace(s) && enough(b, s, a, questions[q].change, now))
-		ask_stop(a, BEHAVIOR_SILENT);
+	if (now >= a->last_at + grace(s) &&
+	    enough(b, s, a, behavior_rows[q].change, now))
+		behavior_ask_stop(a, BEHAVIOR_SILENT);
 }
 
 enum { BURST_PORT = 1, BURST_BOTH = 2, BURST_CONTROL = 4, BURST_ALL = 7 };
@@ -275,7 +272,7 @@ begin_round(struct behavior_machine *b, struct behavior_server *s, msec_t now)
 		if (a->state != BEHAVIOR_ASKING)
 			continue;
 		any = true;
-		if (a->sends < 3 || !enough(b, s, a, questions[of[i]].change, now))
+		if (a->sends < 3 || !enough(b, s, a, behavior_rows[of[i]].change, now))
 			s->burst |= (uint8_t)(1 << i);
 	}
 	if (!any || now > last_send(b, s) || s->round == BEHAVIOR_ROUNDS) {
@@ -347,15 +344,15 @@ first_heard(const struct behavior_machine *b)
 	return first;
 }
 
-static void
-hairpin_ends(struct behavior_machine *b, int8_t verdict)
+void
+behavior_hairpin_ends(struct behavior_machine *b, int8_t verdict)
 {
 	b->hairpinning = verdict;
 	b->hairpin_over = true;
-	ask_stop(&b->outside, b->outside.state);
-	ask_stop(&b->calls[0], BEHAVIOR_SILENT);
-	ask_stop(&b->calls[1], BEHAVIOR_SILENT);
-	ask_stop(&b->barrier, BEHAVIOR_SILENT);
+	behavior_ask_stop(&b->outside, b->outside.state);
+	behavior_ask_stop(&b->calls[0], BEHAVIOR_SILENT);
+	behavior_ask_stop(&b->calls[1], BEHAVIOR_SILENT);
+	behavior_ask_stop(&b->barrier, BEHAVIOR_SILENT);
 }
 
 static void
@@ -366,13 +363,13 @@ hairpin_begin(
 
 	/* Without translation there is nothing to turn round at. */
 	if (endpoint_equal(seen, &b->local[BEHAVIOR_MAIN])) {
-		hairpin_ends(b, -1);
+		behavior_hairpin_ends(b, -1);
 		return;
 	}
 	if (b->outside.state != BEHAVIOR_ANSWERED)
 		return;
-	ask_from(&b->calls[0], now);
-	ask_from(&b->calls[1], now);
+	behavior_ask_from(&b->calls[0], now);
+	behavior_ask_from(&b->calls[1], now);
 }
 
 static bool
@@ -396,7 +393,7 @@ hairpin_next(struct behavior_machine *b, const struct stun_chance *chance, msec_
 {
 	const struct behavior_server *heard = first_heard(b);
 
-	if (b->hairpin_over)
+	if (b->hairpin_over || b->servers_count == 0)
 		return false;
 	if (b->outside.due_at <= now) {
 		/* Any server will do, so a dead one is asked once. */
@@ -413,7 +410,7 @@ hairpin_next(struct behavior_machine *b, const struct stun_chance *chance, msec_
 		if (b->calls[i].due_at <= now)
 			return send_call(b, heard, i, chance, now, ret);
 	if (b->calls[0].sends == CALLS && b->calls[1].sends == CALLS)
-		ask_from(&b->barrier, now);
+		behavior_ask_from(&b->barrier, now);
 	if (b->barrier.due_at <= now) {
 		/* Sent behind all calls over the same link: once it is answered, none
 		 * of them is still on its way. */
@@ -423,7 +420,7 @@ hairpin_next(struct behavior_machine *b, const struct stun_chance *chance, msec_
 	}
 	if (b->barrier.state == BEHAVIOR_ANSWERED &&
 	    now >= b->calls[1].last_at + heard->rtt_ms + CALL_GRACE_MS)
-		hairpin_ends(b, 0);
+		behavior_hairpin_ends(b, 0);
 	return false;
 }
 
@@ -494,7 +491,7 @@ next_wake(const struct behavior_machine *b, msec_t now)
 			at = MIN(at, s->asks[q].due_at);
 			/* Once it is too late for an answer, silence may be one. */
 			settled_at = s->asks[q].last_at + grace(s);
-			if (questions[q].filter && settled_at > now &&
+			if (behavior_rows[q].filter && settled_at > now &&
 			    s->asks[q].state == BEHAVIOR_ASKING)
 				at = MIN(at, settled_at);
 		}
@@ -528,203 +525,4 @@ behavior_next(struct behavior_machine *b, const struct stun_chance *chance, msec
 	}
 	b->wake_at = next_wake(b, now);
 	return BEHAVIOR_WAIT;
-}
-
-/* ---- answers ---- */
-
-/* Where a server may send us on to: not to another's door.  A server on a private
- * network may have its other address there, too. */
-static bool
-is_other(const struct endpoint *primary, const struct endpoint *other)
-{
-	return other->addr.family == primary->addr.family && other->port >= 1024 &&
-	       other->port != primary->port &&
-	       !addr_equal(&other->addr, &primary->addr) &&
-	       (addr_is_global(&other->addr) ||
-		   (addr_is_mappable(&other->addr) &&
-		       addr_classify(&other->addr) == addr_classify(&primary->addr)));
-}
-
-/* Whether both are one: asking one opens the filter for the other. */
-static bool
-same_machine(const struct behavior_server *a, const struct behavior_server *b)
-{
-	return addr_equal(&a->primary.addr, &b->primary.addr) ||
-	       addr_equal(&a->primary.addr, &b->other.addr) ||
-	       addr_equal(&a->other.addr, &b->primary.addr);
-}
-
-/* It has two addresses: now everything can be asked. */
-static void
-ask_all(struct behavior_machine *b, struct behavior_server *s, msec_t now)
-{
-	if (b->full == BEHAVIOR_FULL)
-		return;
-	for (unsigned i = 0; i < b->servers_count; i++)
-		if (b->servers[i].filter >= 0 && same_machine(&b->servers[i], s))
-			return;
-	s->filter = (int8_t)b->full++;
-	ask_from(&s->asks[BEHAVIOR_OTHER_IP], now);
-	ask_from(&s->asks[BEHAVIOR_OTHER_PORT], now);
-	ask_from(&s->asks[BEHAVIOR_OTHER_BOTH], now);
-	/* Those about filtering go by rounds. */
-	s->asks[BEHAVIOR_FILTER_PORT].state = BEHAVIOR_ASKING;
-	s->asks[BEHAVIOR_FILTER_BOTH].state = BEHAVIOR_ASKING;
-	s->round_at = now;
-}
-
-static void
-learn_other(struct behavior_machine *b, struct behavior_server *s,
-    const struct stun_msg *m, msec_t now)
-{
-	struct endpoint other;
-
-	if (stun_get_address(m, STUN_OTHER_ADDRESS, &other) < 0 &&
-	    stun_get_address(m, STUN_CHANGED_ADDRESS, &other) < 0)
-		return;
-	if (!is_other(&s->primary, &other))
-		return;
-	s->other = other;
-	ask_all(b, s, now);
-}
-
-static void
-break_off(struct behavior_server *s)
-{
-	s->broken = true;
-	s->burst = 0;
-	s->round_at = MSEC_NEVER;
-	ask_stop(&s->asks[BEHAVIOR_FILTER_PORT], BEHAVIOR_SILENT);
-	ask_stop(&s->asks[BEHAVIOR_FILTER_BOTH], BEHAVIOR_SILENT);
-}
-
-static void
-take_rtt(struct behavior_server *s, msec_t since, msec_t now)
-{
-	msec_t rtt = MAX(0, now - since);
-
-	if (s->rtt_ms < 0 || rtt < s->rtt_ms)
-		s->rtt_ms = rtt;
-}
-
-/* The address in a success that may be one; else false. */
-static bool
-seen_in(const struct stun_msg *m, const struct endpoint *primary, struct endpoint *ret)
-{
-	return m->class == STUN_SUCCESS && !stun_has_unknown(m) &&
-	       stun_get_mapped(m, ret) == 0 && ret->port != 0 &&
-	       ret->addr.family == primary->addr.family && addr_is_host(&ret->addr);
-}
-
-static void
-answered(struct behavior_machine *b, struct behavior_server *s, unsigned q,
-    const struct endpoint *from, const struct stun_msg *m, msec_t now)
-{
-	struct behavior_ask *a = &s->asks[q];
-	struct endpoint expected =
-	    endpoint_of(s, questions[q].to ^ questions[q].change);
-	bool from_there = endpoint_equal(from, &expected);
-	struct endpoint seen;
-
-	if (questions[q].filter && (!from_there || m->class == STUN_ERROR)) {
-		/* It did not understand, or not do what it was asked. */
-		break_off(s);
-		return;
-	}
-	if (!from_there)
-		return;
-	if (!seen_in(m, &s->primary, &seen)) {
-		if (q == BEHAVIOR_PLAIN)
-			ask_stop(a, BEHAVIOR_SILENT);
-		return;
-	}
-	a->seen = seen;
-	ask_stop(a, BEHAVIOR_ANSWERED);
-	take_rtt(s, a->first_at, now);
-	if (q == BEHAVIOR_PLAIN)
-		learn_other(b, s, m, now);
-	/* If everybody may send here, so may other ports. */
-	if (q == BEHAVIOR_FILTER_BOTH)
-		ask_stop(&s->asks[BEHAVIOR_FILTER_PORT], BEHAVIOR_SILENT);
-}
-
-static bool
-is_answer_to(const struct stun_msg *m, const struct behavior_ask *a)
-{
-	return a->sends > 0 && a->state == BEHAVIOR_ASKING &&
-	       stun_answers(m, STUN_BINDING, &a->id);
-}
-
-static void
-control_answered(struct behavior_server *s, struct behavior_control *c,
-    const struct endpoint *from, const struct stun_msg *m, msec_t now)
-{
-	struct endpoint expected = endpoint_of(s, c->change), seen;
-
-	if (!endpoint_equal(from, &expected) || !seen_in(m, &s->primary, &seen)) {
-		if (c->change)
-			break_off(s);
-		return;
-	}
-	c->answered = true;
-	take_rtt(s, c->at, now);
-}
-
-static void
-server_receives(struct behavior_machine *b, struct behavior_server *s, unsigned socket,
-    const struct endpoint *from, const struct stun_msg *m, msec_t now)
-{
-	for (unsigned q = 0; q < BEHAVIOR_QUESTIONS; q++) {
-		bool on_main = socket == BEHAVIOR_MAIN;
-		bool on_filter = (int)socket == BEHAVIOR_FILTER + s->filter;
-
-		if ((questions[q].filter ? on_filter : on_main) &&
-		    is_answer_to(m, &s->asks[q]))
-			answered(b, s, q, from, m, now);
-	}
-	for (unsigned i = 0; i < s->controls_sent && socket == BEHAVIOR_MAIN; i++)
-		if (!s->controls[i].answered &&
-		    stun_answers(m, STUN_BINDING, &s->controls[i].id))
-			control_answered(s, &s->controls[i], from, m, now);
-}
-
-/* The servers that were asked are the only ones who know the id. */
-static void
-helper_answered(struct behavior_machine *b, struct behavior_ask *a,
-    const struct endpoint *from, const struct stun_msg *m)
-{
-	for (unsigned i = 0; i < b->servers_count; i++)
-		if (endpoint_equal(from, &b->servers[i].primary) &&
-		    seen_in(m, from, &a->seen))
-			ask_stop(a, BEHAVIOR_ANSWERED);
-}
-
-/* Our own question, back from outside. */
-static bool
-is_call(const struct behavior_machine *b, const struct stun_msg *m, unsigned socket)
-{
-	const struct behavior_ask *a = &b->calls[socket == BEHAVIOR_MAIN];
-
-	return socket <= BEHAVIOR_HAIRPIN && m->class == STUN_REQUEST && a->sends > 0 &&
-	       memcmp(stun_msg_id(m), a->id.bytes, STUN_ID_LEN) == 0;
-}
-
-void
-behavior_receive(struct behavior_machine *b, unsigned socket,
-    const struct endpoint *from, const uint8_t *buf, size_t len, msec_t now)
-{
-	struct stun_msg m;
-
-	if (b->over || stun_decode(buf, len, 0, &m) < 0)
-		return;
-	if (is_call(b, &m, socket)) {
-		hairpin_ends(b, 1);
-		return;
-	}
-	if (socket == BEHAVIOR_HAIRPIN && is_answer_to(&m, &b->outside))
-		helper_answered(b, &b->outside, from, &m);
-	if (socket == BEHAVIOR_MAIN && is_answer_to(&m, &b->barrier))
-		helper_answered(b, &b->barrier, from, &m);
-	for (unsigned i = 0; i < b->servers_count; i++)
-		server_receives(b, &b->servers[i], socket, from, &m, now);
 }

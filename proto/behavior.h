@@ -169,14 +169,6 @@ behavior_heard(const struct behavior_machine *b, unsigned server, msec_t *ret_rt
 /* A server with two addresses that does what RFC 5780 says: *ret; false: none. */
 bool behavior_full_server(const struct behavior_machine *b, struct endpoint *ret);
 
-/* ---- shared with behavior_verdict.c ---- */
-
-/* What one server's answers say about mapping and filtering. */
-enum behavior behavior_mapping_vote(
-    const struct behavior_machine *b, const struct behavior_server *s);
-enum behavior behavior_filtering_vote(
-    const struct behavior_machine *b, const struct behavior_server *s);
-
 /* ---- how many translators ---- */
 
 struct behavior_path {

@@ -2,9 +2,7 @@
  * behavior_verdict.c - what the answers of STUN servers say about a NAT; what they are
  * not of one mind about is not known.
  */
-#include "proto/behavior.h"
-
-#include "proto/types.h"
+#include "proto/behavior_private.h"
 
 const char *
 behavior_name(enum behavior b)
@@ -114,13 +112,11 @@ mapping_of(const struct behavior_machine *b, const struct endpoint *seen)
 /* ---- filtering ---- */
 
 enum behavior
-behavior_filtering_vote(
-    const struct behavior_machine *b, const struct behavior_server *s)
+behavior_filtering_vote(const struct behavior_server *s)
 {
 	const struct behavior_ask *port = &s->asks[BEHAVIOR_FILTER_PORT],
 				  *both = &s->asks[BEHAVIOR_FILTER_BOTH];
 
-	(void)b;
 	if (s->filter < 0 || s->broken)
 		return BEHAVIOR_UNKNOWN;
 	if (both->state == BEHAVIOR_ANSWERED)
@@ -139,7 +135,7 @@ filtering_of(const struct behavior_machine *b)
 	enum behavior all = BEHAVIOR_UNKNOWN;
 
 	for (unsigned i = 0; i < b->servers_count; i++) {
-		enum behavior vote = behavior_filtering_vote(b, &b->servers[i]);
+		enum behavior vote = behavior_filtering_vote(&b->servers[i]);
 
 		if (vote == BEHAVIOR_UNKNOWN)
 			continue;

@@ -271,8 +271,8 @@ limited(struct world *w)
 	if (w->filled_at == 0)
 		w->bucket = 1000 * w->limit;
 	else
-		w->bucket = MIN(1000 * w->limit,
-		    w->bucket + (w->now - w->filled_at) * w->limit);
+		w->bucket = MIN(
+		    1000 * w->limit, w->bucket + (w->now - w->filled_at) * w->limit);
 	w->filled_at = w->now;
 	if (w->bucket < 1000)
 		return true;

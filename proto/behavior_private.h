@@ -1,0 +1,31 @@
+/*
+ * behavior_private.h - shared by behavior.c (what is asked when), behavior_answer.c
+ * (what comes) and behavior_verdict.c (what it means).  Nobody else includes this.
+ */
+#pragma once
+
+#include "proto/behavior.h"
+
+/* Of a server's four endpoints. */
+#define BIT_IP 1
+#define BIT_PORT 2
+
+struct behavior_row {
+	bool filter;        /* from the FILTER socket */
+	uint8_t to, change; /* bits; the answer comes from the one with both turned */
+};
+
+extern const struct behavior_row behavior_rows[BEHAVIOR_QUESTIONS];
+
+struct endpoint behavior_endpoint(const struct behavior_server *s, unsigned bits);
+
+/* Asked from now on; of one that was asked before nothing changes. */
+void behavior_ask_from(struct behavior_ask *a, msec_t now);
+void behavior_ask_stop(struct behavior_ask *a, enum behavior_ask_state state);
+
+void behavior_hairpin_ends(struct behavior_machine *b, int8_t verdict);
+
+/* What one server's answers say. */
+enum behavior behavior_mapping_vote(
+    const struct behavior_machine *b, const struct behavior_server *s);
+enum behavior behavior_filtering_vote(const struct behavior_server *s);

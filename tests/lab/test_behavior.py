@@ -1,0 +1,94 @@
+"""GetNatBehavior: asked for, kept, told; test_nat.py has the kinds of NAT."""
+
+import contextlib
+import time
+
+import pytest
+
+import nats
+from daemon import INTERFACE, Natd
+from lab import wait_until
+from varlink import VarlinkError
+
+
+@contextlib.contextmanager
+def place_and_natd(kind, servers=nats.ONE):
+    with nats.network(kind) as place:
+        Natd(place.internet,
+             f"[StunServer]\nListen={nats.ONE}\nAlternateListen={nats.TWO}:3479\n")
+        yield place, Natd(place.client, f"[Stun]\nServers={servers}\n")
+
+
+def ask(natd, **parameters):
+    return natd.call("GetNatBehavior", **parameters)["natBehaviors"]
+
+
+def refused(natd, name, **parameters):
+    with pytest.raises(VarlinkError) as e:
+        ask(natd, **parameters)
+    assert e.value.name == INTERFACE + name
+    return e.value.parameters
+
+
+def test_measured_once_and_kept():
+    with place_and_natd("port_restricted") as (place, natd):
+        assert natd.call("Status")["natBehaviors"] == []
+        with natd.connect() as monitor, natd.connect() as other:
+            monitor.send(INTERFACE + "Monitor", {"events": ["nat_behavior_changed"]}, more=True)
+            monitor.result()
+            # Two ask at the same time, and share one measurement.
+            other.send(INTERFACE + "GetNatBehavior", {})
+            began = time.monotonic()
+            found, = ask(natd)
+            assert time.monotonic() - began < 4
+            assert other.result()["natBehaviors"] == [found]
+            event = monitor.result()
+            assert event["event"] == "nat_behavior_changed" and event["natBehavior"] == found
+        assert found["mapping"] == "endpoint_independent"
+        assert found["filtering"] == "address_and_port_dependent"
+        assert found["hairpinning"] is False and found["portPreservation"] is True
+        assert (found["interface"], found["family"]) == ("eth0", "ipv4")
+        assert found["server"] == {"address": nats.ONE, "port": 3478}
+        assert found["reflexive"]["address"] == "11.22.33.44"
+        # Nobody says what the router has outside.
+        assert "translators" not in found
+        assert natd.call("Status")["natBehaviors"] == [found]
+        assert ask(natd, interface="eth0", family="ipv4") == [found]
+        assert ask(natd, family="ipv6") == []
+        again, = ask(natd, refresh=True)
+        assert again["measured"]["boottime"] > found["measured"]["boottime"]
+        assert refused(natd, "NoSuchInterface", interface="none0") == {"interface": "none0"}
+        # Another network: what was known is forgotten.
+        place.client.ip("addr del 192.168.1.20/24 dev eth0", "addr add 192.168.1.21/24 dev eth0",
+                        f"route replace default via {nats.LAN_ADDRESS}")
+        wait_until(lambda: natd.call("Status")["natBehaviors"] == [], what="nothing known")
+        place.client.ip("link set eth0 down")
+        wait_until(lambda: natd.call("Status")["state"] == "offline", what="no way out")
+        refused(natd, "NotOnline")
+
+
+def test_routers_word_tells_translators():
+    with place_and_natd("full_cone") as (place, natd):
+        place.router.start(upnp=False, ext_ip="11.22.33.44")
+        ask(natd)
+        known, = wait_until(
+            lambda: [b for b in natd.call("Status")["natBehaviors"] if "translators" in b],
+            what="the router's external address")
+        assert (known["translators"], known["carrierGradeNat"]) == (1, False)
+        assert known["filtering"] == "endpoint_independent" and known["hairpinning"] is True
+
+
+def test_nobody_to_ask():
+    with place_and_natd("full_cone", "") as (_, natd):
+        assert refused(natd, "StunFailed") == {"reason": "no STUN server is configured"}
+        natd.configure("[Stun]\nServers=[2a10:60::1]\n")
+        natd.call("Reload")
+        assert refused(natd, "StunFailed") == {"reason": "no STUN server of the family is known"}
+        # A server that does not answer: the path lets no UDP through, as far as we know.
+        natd.configure("[Stun]\nServers=11.22.33.77\n")
+        natd.call("Reload")
+        began = time.monotonic()
+        nothing, = ask(natd)
+        assert time.monotonic() - began < 4
+        assert nothing["mapping"] == nothing["filtering"] == "unknown"
+        assert "reflexive" not in nothing
