@@ -261,10 +261,23 @@ release(struct ctl *ctl, const char *id)
 {
 	_cleanup_(reply_done) struct reply reply = { 0 };
 	enum exit_code code = call_with_id(ctl, "ReleaseMapping", id, &reply);
+	const char *bad = NULL, *configured;
+	struct fields f;
 	char text[160];
 
-	if (code != CTL_DONE || output_reply(ctl, &reply) || ctl->opt.quiet)
+	if (code != CTL_DONE || output_reply(ctl, &reply))
 		return code;
+	f = fields_of(reply.parameters, "parameters", &bad);
+	configured = field_string_opt(&f, "configured");
+	if (bad)
+		return ctl_bad_reply(bad);
+	if (configured)
+		complain("%s is configured as [Mapping %s]: it comes back at the next "
+			 "reload or start of natd. To be rid of it, take it out of "
+			 "natd.conf",
+		    id, configured);
+	if (ctl->opt.quiet)
+		return CTL_DONE;
 	snprintf(text, sizeof(text), "released %.128s\n", id);
 	return output_text(ctl, text);
 }

@@ -518,16 +518,28 @@ const struct varlink_param release_params[] = {
 	{ .name = NULL },
 };
 
+static cJSON *
+released_reply(const struct mapping *m)
+{
+	cJSON *o = cJSON_CreateObject();
+
+	if (m->origin == MAPPING_BY_CONFIG)
+		json_add_string(o, "configured", m->name);
+	return o;
+}
+
 static void
 on_released(struct mapping_watcher *watcher, bool removed)
 {
 	struct waiter *w = (struct waiter *)watcher;
+	cJSON *reply;
 
 	if (!removed)
 		return;
+	reply = released_reply(w->mapping);
 	mapping_unwatch(w->mapping, watcher);
 	w->mapping = NULL;
-	varlink_reply_empty(w->call);
+	varlink_reply(w->call, reply);
 }
 
 void
@@ -558,7 +570,7 @@ release_mapping(
 	engine_release(a->engine, m);
 	w = waiter_new(a, call, &no_timeout);
 	if (!w) {
-		varlink_reply_empty(call);
+		varlink_reply(call, released_reply(m));
 		return;
 	}
 	/* Removed at the latest when the deletion was given up. */

@@ -260,6 +260,15 @@ def test_unmap_by_id(fake, natctl):
     assert natctl("unmap", "m3", "-j") == "{}\n"
 
 
+def test_unmap_tells_what_comes_back(fake, natctl):
+    fake(ReleaseMapping={"configured": "web"})
+    note = ("natctl: m3 is configured as [Mapping web]: it comes back at the next reload or start of natd. "
+            "To be rid of it, take it out of natd.conf\n")
+    assert natctl("unmap", "m3", err=note) == "released m3\n"
+    assert natctl("unmap", "m3", "-q", err=note) == ""
+    assert natctl("unmap", "m3", "-j") == '{"configured":"web"}\n'
+
+
 def test_unmap_by_port_takes_only_what_fits(fake, natctl):
     both = r.mapping(id="m8", protocols=("udp", "tcp"), port=53)
     natd = fake(ReleaseMapping={}, ListMappings={"mappings": [r.WEB, both, r.V6]})

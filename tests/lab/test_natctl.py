@@ -164,7 +164,8 @@ def test_a_configured_mapping_that_was_released_comes_back(place):
     place.natd.configure("[Mapping web]\nProtocols=tcp\nInternalPort=8085\n")
     assert place.natctl("reload") == "changed: Mapping web\n"
     on_router(place, {h.Rule("tcp", 8085, "192.168.1.20", 8085)})
-    place.natctl("unmap", "tcp", "8085")
+    done = place.client.run(NATCTL, "unmap", "tcp", "8085")
+    assert "is configured as [Mapping web]: it comes back at the next reload or start" in done.stderr
     on_router(place, set())
     assert "until the next start or reload: it is configured as [Mapping web]" in place.natd.log()
     assert place.natctl("reload") == "changed: Mapping web\n"
