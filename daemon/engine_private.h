@@ -36,6 +36,7 @@ struct holding {
 	struct lease_held held;
 	bool outer;  /* of the mapping's outer lease, at the carrier's server */
 	bool buried; /* the router did not confirm: not tried again while it stays up */
+	bool guess;  /* asked for before a crash, perhaps never granted */
 };
 
 /*
@@ -146,6 +147,8 @@ msec_t holding_expire(struct engine *e, msec_t now);
 bool holding_busy(
     const struct engine *e, const struct lease_want *want, const struct gateway *g);
 bool holding_any_releasing(const struct engine *e);
+/* Whether something with this nonce may still be on a router. */
+bool holding_is_left(const struct engine *e, const uint8_t *nonce);
 void holding_free_all(struct engine *e);
 struct holding *
 holding_add_tombstone(struct engine *e, const struct gateway_identity *on,
@@ -170,9 +173,14 @@ void carrier_free_all(struct engine *e);
 /* persist.c */
 /* 0, or -ENOMEM: not all is known, and nothing may be saved over it. */
 int persist_load(struct engine *e, msec_t now);
-/* Write soon; now: in this turn, before anything is sent. */
+/* Write soon; now: in this turn, before anything is sent, and on the disk. */
 void persist_later(struct engine *e);
 void persist_now(struct engine *e);
+/* Note this turn's mappings that are unnoted: not lost by a SIGKILL, and written soon
+ * like all else. */
+void persist_notes(struct engine *e);
+/* It is not wanted any more, and not to come back after a SIGKILL. */
+void persist_gone(struct engine *e, const struct mapping *m);
 struct router_habits
 persist_habits(struct engine *e, const struct gateway_identity *on);
 void persist_learn(struct engine *e, const struct gateway *g);

@@ -189,6 +189,7 @@ holding_take(struct engine *e, struct mapping *m, struct gateway *g, msec_t now)
 	h->gateway = g;
 	m->asked_at = now;
 	identity_of(g, &h->on);
+	m->asked_on = h->on;
 	want_of(e, m, g, &h->want);
 	if (m->was_held && identity_matches(&m->last_on, &h->on) &&
 	    m->last.expires_at > now)
@@ -202,6 +203,10 @@ holding_take(struct engine *e, struct mapping *m, struct gateway *g, msec_t now)
 	}
 	m->gateway = g;
 	m->lease = h->lease;
+	m->asked = !adopt;
+	/* What is adopted is known since it was granted, and what is wanted for good is
+	 * asked for again, with its nonce. */
+	m->unnoted |= m->asked && m->context.persistence != PERSISTENCE_PERMANENT;
 	gateway_kick(g);
 	return 0;
 }
@@ -406,6 +411,15 @@ holding_any_releasing(const struct engine *e)
 	return false;
 }
 
+bool
+holding_is_left(const struct engine *e, const uint8_t *nonce)
+{
+	for (const struct holding *h = e->holdings; h; h = h->next)
+		if (memcmp(h->want.nonce, nonce, PCP_NONCE_LEN) == 0)
+			return true;
+	return false;
+}
+
 /* ---- what gateways report ---- */
 
 static void
@@ -446,18 +460,25 @@ holding_tell(struct engine *e, struct mapping *m)
 static void
 remember(struct holding *h, struct mapping *m, const struct lease_held *held)
 {
+	bool news = m->asked || m->last.method != held->method ||
+		    m->last.external_port != held->external_port;
+
 	h->held = *held;
 	if (h->outer) {
 		m->outer_port = held->external_port;
 	} else {
 		m->was_held = true;
+		m->asked = false;
 		m->before.known = false;
 		m->last = *held;
 		identity_of(h->gateway, &m->last_on);
 		persist_learn(h->engine, h->gateway);
+		/* Before anybody is told.  Never one save per answer: a SIGKILL does
+		 * not lose what is noted, and after a power cut the wish and its nonce
+		 * are there, with which the router gives the same again. */
+		m->unnoted |= news;
+		persist_notes(h->engine);
 	}
-	/* Never one save per answer: the wish and its nonce are on disk since before
-	 * the request, and with these the router gives the same again. */
 	persist_later(h->engine);
 }
 
@@ -503,7 +524,8 @@ lease_gone(void *owner, bool confirmed, void *ctx)
 	h->lease = NULL;
 	h->gateway = NULL;
 	/* Unconfirmed: tried again when the router comes back, or natd does. */
-	if (confirmed || h->held.method == METHOD_DIRECT || h->held.external_port == 0)
+	if (confirmed || h->guess || h->held.method == METHOD_DIRECT ||
+	    h->held.external_port == 0)
 		holding_free(h);
 	else
 		h->buried = true;

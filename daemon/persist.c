@@ -5,6 +5,13 @@
  * deletes it, the number it has, and on which router.  Deadlines are kept in both
  * clocks: CLOCK_BOOTTIME counts within one boot, the wall clock over a reboot, where it
  * is believed only as far as the lease was long.
+ *
+ * The file is written whole a tenth of a second after something changed.  What a router
+ * is asked in between, and what it grants, is added to the file as a note, so that a
+ * SIGKILL at any instant leaves no rule that nobody knows of.  Three are left: a number
+ * that the router was to choose and a pinhole whose id was not yet answered cannot be
+ * named, and notes are not waited for by the disk, so that a power cut takes those of
+ * the last moments with it.  Such a rule ends with its lease.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -36,6 +43,8 @@ mapping_json(const struct mapping *m)
 		json_add_item(o, "on", record_identity_json(&m->last_on));
 		json_add_item(o, "held", record_held_json(&m->last));
 	}
+	if (m->asked)
+		json_add_item(o, "asked", record_identity_json(&m->asked_on));
 	return o;
 }
 
@@ -136,6 +145,8 @@ persist_now(struct engine *e)
 	else if (r == 0 && e->save_failed)
 		log_notice("what is held is saved again");
 	e->save_failed = r < 0;
+	for (struct mapping *m = e->mappings; m && r == 0; m = m->next)
+		m->unnoted = false;
 	/* A record that cannot be printed was spoiled for lack of memory. */
 	if (r == -ENOMEM || r == -EINVAL)
 		timer_set(&e->save_timer, loop_now() + NO_MEMORY_MS);
@@ -150,6 +161,44 @@ persist_later(struct engine *e)
 		timer_set(&e->save_timer, loop_now() + SAVE_DELAY_MS);
 }
 
+static int
+note(struct engine *e, const char *kind, cJSON *object)
+{
+	int r = state_add(e->state, &(struct state_record) { kind, object });
+
+	cJSON_Delete(object);
+	return r;
+}
+
+void
+persist_notes(struct engine *e)
+{
+	for (struct mapping *m = e->mappings; m; m = m->next) {
+		if (!m->unnoted || m->releasing)
+			continue;
+		m->unnoted = false;
+		persist_later(e);
+		/* With a disk that is not well this is no time to wait for it again. */
+		if (e->state && !e->save_failed &&
+		    note(e, "mapping", mapping_json(m)) < 0)
+			persist_now(e);
+	}
+}
+
+void
+persist_gone(struct engine *e, const struct mapping *m)
+{
+	cJSON *o;
+
+	if (!e->state || e->save_failed)
+		return;
+	o = cJSON_CreateObject();
+	json_add_string(o, "id", m->id);
+	record_add_hex(o, "nonce", m->nonce, sizeof(m->nonce));
+	json_add_bool(o, "confirmed", !holding_is_left(e, m->nonce));
+	(void)note(e, "gone", o); /* else with the next save */
+}
+
 /* ---- reading ---- */
 
 struct loading {
@@ -158,12 +207,13 @@ struct loading {
 	bool no_memory;
 };
 
-/* A mapping that is on the router, whether it is still wanted or not. */
+/* What names to the router that which is left there. */
 static void
-bury(struct loading *l, const struct mapping_context *c, const uint8_t *nonce,
-    const struct gateway_identity *on, const struct lease_held *held)
+want_left(const struct mapping_context *c, const uint8_t *nonce,
+    const struct gateway_identity *on, const struct lease_held *held,
+    struct lease_want *ret)
 {
-	struct lease_want want = {
+	*ret = (struct lease_want) {
 		.transports = c->transports,
 		.internal = c->internal.family == ADDR_NONE ? on->local : c->internal,
 		.internal_port = held->internal_port,
@@ -174,9 +224,64 @@ bury(struct loading *l, const struct mapping_context *c, const uint8_t *nonce,
 		.order_count = 1,
 	};
 
-	memcpy(want.nonce, nonce, sizeof(want.nonce));
+	memcpy(ret->nonce, nonce, sizeof(ret->nonce));
+}
+
+/* A mapping that is on the router, whether it is still wanted or not. */
+static void
+bury(struct loading *l, const struct mapping_context *c, const uint8_t *nonce,
+    const struct gateway_identity *on, const struct lease_held *held)
+{
+	struct lease_want want;
+
+	want_left(c, nonce, on, held, &want);
 	if (!holding_add_tombstone(l->engine, on, &want, held))
 		l->no_memory = true;
+}
+
+/* Asked for, and no answer was noted: deleted wherever it may be held.  PCP's nonce and
+ * NAT-PMP's internal port name what is ours; an IGD is asked who owns the number first.
+ */
+static void
+guess(struct loading *l, const struct mapping_context *c, const uint8_t *nonce,
+    const struct gateway_identity *on)
+{
+	static const enum method methods[] = { METHOD_PCP, METHOD_NAT_PMP,
+		METHOD_IGD1 };
+	uint32_t lifetime_s = c->lifetime_s ? c->lifetime_s : l->engine->conf->lease_s;
+	size_t count = on->gateway.family == ADDR_IPV4 ? ARRAY_SIZE(methods) : 1;
+
+	for (size_t i = 0; i < count && !c->router_chooses; i++) {
+		const struct lease_held held = {
+			.method = methods[i],
+			.internal_port = c->internal_port,
+			.external_port =
+			    c->external_port ? c->external_port : c->internal_port,
+			.lifetime_s = lifetime_s,
+			.expires_at = l->now + lifetime_s * MSEC_PER_SEC,
+		};
+		struct holding *h = holding_new(l->engine);
+
+		if (!h) {
+			l->no_memory = true;
+			return;
+		}
+		h->guess = true;
+		h->on = *on;
+		h->held = held;
+		want_left(c, nonce, on, &held, &h->want);
+	}
+}
+
+static void
+forget_guesses(struct engine *e, const uint8_t *nonce, bool all)
+{
+	for (struct holding *h = e->holdings, *next; h; h = next) {
+		next = h->next;
+		if ((h->guess || all) &&
+		    memcmp(h->want.nonce, nonce, PCP_NONCE_LEN) == 0)
+			holding_free(h);
+	}
 }
 
 static void
@@ -190,10 +295,12 @@ restore(struct loading *l, const cJSON *o, const struct mapping_context *c,
 	int64_t uid;
 	struct mapping *m;
 
-	if (!id || strlen(id) >= MAPPING_ID_MAX || engine_find(e, id) ||
+	if (!id || strlen(id) >= MAPPING_ID_MAX ||
 	    !record_get_uint(o, "uid", UINT32_MAX, &uid))
 		return;
-	m = engine_add_mapping(e, id);
+	m = engine_find(e, id); /* noted once more */
+	if (!m)
+		m = engine_add_mapping(e, id);
 	if (!m) {
 		l->no_memory = true;
 		return;
@@ -206,8 +313,8 @@ restore(struct loading *l, const cJSON *o, const struct mapping_context *c,
 		m->origin = MAPPING_BY_CONFIG;
 		snprintf(m->name, sizeof(m->name), "%s", configured);
 	}
+	m->was_held = held != NULL;
 	if (held) {
-		m->was_held = true;
 		m->last = *held;
 		m->last_on = *on;
 	}
@@ -217,9 +324,10 @@ static bool
 load_mapping(struct loading *l, const cJSON *o)
 {
 	struct mapping_context c;
-	struct gateway_identity on;
+	struct gateway_identity on, asked;
 	struct lease_held held;
 	uint8_t nonce[PCP_NONCE_LEN];
+	bool wanted;
 	msec_t until = record_get_deadline(
 	    o, "wantedUntil", INT64_C(366) * 86400 * MSEC_PER_SEC, l->now);
 	bool is_held = json_get(o, "held") &&
@@ -229,12 +337,34 @@ load_mapping(struct loading *l, const cJSON *o)
 	if (record_context_read(json_get(o, "context"), &c) < 0 ||
 	    record_get_hex(o, "nonce", nonce, sizeof(nonce)) != PCP_NONCE_LEN)
 		return true; /* damaged: dropped */
+	forget_guesses(l->engine, nonce, false);
 	/* What is wanted no more, by the configuration or by the time its uplink is
 	 * there, is deleted; until then a mapping that takes it needs no tombstone. */
 	if (is_held && held.expires_at > l->now)
 		bury(l, &c, nonce, &on, &held);
-	if (c.persistence != PERSISTENCE_CONNECTION && until > l->now)
+	wanted = c.persistence != PERSISTENCE_CONNECTION && until > l->now;
+	if (wanted)
 		restore(l, o, &c, nonce, &on, is_held ? &held : NULL, until);
+	else if (record_identity_read(json_get(o, "asked"), &asked) == 0)
+		guess(l, &c, nonce, &asked);
+	return true;
+}
+
+/* The end of a mapping that a record before this one, or a note, may tell of. */
+static bool
+load_gone(struct loading *l, const cJSON *o)
+{
+	const char *id = json_get_string(o, "id");
+	struct mapping *m = id ? engine_find(l->engine, id) : NULL;
+	uint8_t nonce[PCP_NONCE_LEN];
+	bool confirmed = false;
+
+	if (record_get_hex(o, "nonce", nonce, sizeof(nonce)) != PCP_NONCE_LEN)
+		return true;
+	(void)json_get_bool(o, "confirmed", &confirmed);
+	if (m && memcmp(m->nonce, nonce, sizeof(nonce)) == 0)
+		engine_drop_mapping(l->engine, m);
+	forget_guesses(l->engine, nonce, confirmed);
 	return true;
 }
 
@@ -297,6 +427,7 @@ load_record(void *ctx, const char *kind, cJSON *object)
 		bool (*load)(struct loading *l, const cJSON *o);
 	} kinds[] = {
 		{ "mapping", load_mapping },
+		{ "gone", load_gone },
 		{ "tombstone", load_tombstone },
 		{ "router", load_router },
 		{ "ids", load_ids },

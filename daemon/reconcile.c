@@ -302,6 +302,7 @@ drop_released(struct engine *e)
 		if (!m->releasing || m->lease)
 			continue;
 		permanent |= m->context.persistence == PERSISTENCE_PERMANENT;
+		persist_gone(e, m);
 		engine_drop_mapping(e, m);
 	}
 	/* Before anybody is told: it must not come back with the next start. */
@@ -430,6 +431,7 @@ reconcile(struct engine *e, msec_t now)
 	for (const struct mapping *m = e->mappings; m; m = m->next)
 		if (m->holders == 0 || m->releasing)
 			next = MIN(next, m->wanted_until);
+	persist_notes(e);
 	follow_listeners(e);
 	follow_events(e);
 	reconcile_state(e);

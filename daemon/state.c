@@ -29,6 +29,7 @@ struct state {
 	int dir_fd;
 	struct state_text kept; /* lines nobody here knows, for the next file */
 	size_t kept_count;
+	bool addable; /* the file is whole, or there is none */
 	char error[256];
 };
 
@@ -216,9 +217,12 @@ take_line(struct state *s, const char *line, size_t len, state_each each, void *
 	}
 	if (r < 0)
 		return r;
-	f->good++;
+	f->good += !record.added;
 	if (!each(ctx, record.kind, record.object)) {
-		state_put_raw(&s->kept, line, len);
+		if (record.added) /* the next header counts it */
+			state_put_record(&s->kept, record.kind, record.object);
+		else
+			state_put_raw(&s->kept, line, len);
 		s->kept_count++;
 	}
 	cJSON_Delete(record.tree);
@@ -283,6 +287,7 @@ state_load(struct state *s, state_each each, void *ctx)
 	s->error[0] = '\0';
 	s->kept.len = s->kept_count = 0;
 	r = open_file(s, &fd);
+	s->addable = r == -ENOENT;
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	r = read_file(fd, &text, &len, &more);
@@ -295,7 +300,9 @@ state_load(struct state *s, state_each each, void *ctx)
 		    put_aside(s, true));
 	if (r < 0)
 		return failed(s, r, "cannot read %s", STATE_FILE);
-	return judge(s, &f, more);
+	r = judge(s, &f, more);
+	s->addable = r == 0 && text[len - 1] == '\n';
+	return r;
 }
 
 /* ---- writing ---- */
@@ -378,6 +385,7 @@ state_save(struct state *s, const struct state_record *records, size_t count)
 	r = open_dir(s);
 	if (r < 0)
 		return r;
+	s->addable = false;
 	r = replace_file(s->dir_fd, &t);
 	if (r == -ENOENT) {
 		/* The directory was removed under us; perhaps there is a new one. */
@@ -390,5 +398,62 @@ state_save(struct state *s, const struct state_record *records, size_t count)
 	if (r < 0)
 		return failed(s, r, "cannot write %s", STATE_FILE);
 	s->error[0] = '\0';
+	s->addable = true;
 	return 0;
+}
+
+/* The file to add to; without one, a new one with all that every file begins with. */
+static int
+open_to_add(const struct state *s, int *ret)
+{
+	_cleanup_(free_textp) struct state_text t = { 0 };
+	_cleanup_(close_fdp) int fd =
+	    openat(s->dir_fd, STATE_FILE, O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC);
+	int r = fd < 0 ? -errno : 0;
+
+	if (r == -ENOENT) {
+		put_all(s, NULL, 0, &t);
+		fd = openat(s->dir_fd, STATE_FILE,
+		    O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		    0600);
+		r = t.error ? t.error : fd < 0 ? -errno : write_all(fd, t.buf, t.len);
+	}
+	if (r < 0)
+		return r;
+	*ret = fd;
+	fd = -1;
+	return 0;
+}
+
+static int
+add_line(const struct state *s, const struct state_text *t)
+{
+	_cleanup_(close_fdp) int fd = -1;
+	struct stat st;
+	int r = open_to_add(s, &fd);
+
+	if (r == 0 && fstat(fd, &st) < 0)
+		r = -errno;
+	if (r == 0 && st.st_size + (off_t)t->len > STATE_SIZE_MAX)
+		return -EFBIG;
+	if (r == 0)
+		r = write_all(fd, t->buf, t->len);
+	return r;
+}
+
+int
+state_add(struct state *s, const struct state_record *record)
+{
+	_cleanup_(free_textp) struct state_text t = { 0 };
+	int r;
+
+	if (!s->addable || s->dir_fd < 0)
+		return -ESTALE;
+	state_put_added(&t, record->kind, record->object);
+	if (t.error)
+		return t.error;
+	r = add_line(s, &t);
+	/* Half a line may stand there now: only a whole new file is good again. */
+	s->addable = r == 0;
+	return r;
 }

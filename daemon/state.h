@@ -2,10 +2,12 @@
  * state.h - what survives a restart: records in $STATE_DIRECTORY/leases.json.
  *
  * The file is one JSON object per line, each with its own checksum, so that damage
- * costs the records it hits and no others; it is only ever replaced whole (temporary
- * file, fsync, rename, fsync of the directory), so that a SIGKILL leaves the old or the
- * new one.  What the records mean is the caller's: leases, tombstones, PCP nonces,
- * habits of routers.  They hold secrets, hence mode 0600.
+ * costs the records it hits and no others; it is replaced whole (temporary file, fsync,
+ * rename, fsync of the directory), so that a SIGKILL or a power cut leaves the old or
+ * the new one.  Between two such saves single records are added at its end: that costs
+ * microseconds, and is lost only with the power.  What the records mean is the
+ * caller's: leases, tombstones, PCP nonces, habits of routers.  They hold secrets,
+ * hence mode 0600.
  *
  * Trouble with the disk never stops natd: it runs on without, says so, and saves again
  * when the disk is well.
@@ -61,6 +63,14 @@ int state_load(struct state *s, state_each each, void *ctx);
  * much, -EINVAL: a kind or an object cannot be written, -EBUSY as with state_open()).
  */
 int state_save(struct state *s, const struct state_record *records, size_t count);
+
+/*
+ * Add one record to the file, without waiting for the disk: a SIGKILL of natd does not
+ * lose it, a power cut may.  state_load() gives it after the others.  0; -ESTALE: the
+ * file is not such that anything can be added (it was damaged, or the state was not
+ * loaded): save; -EFBIG, -EINVAL or another -errno as with state_save().
+ */
+int state_add(struct state *s, const struct state_record *record);
 
 /* What went wrong at the last load or save; "" after one that went well.  Borrowed. */
 const char *state_error(const struct state *s);

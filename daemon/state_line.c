@@ -19,6 +19,7 @@
 
 /* Headers are checked the same whatever the version, for it is in them. */
 #define HEADER_SEED 0
+#define ADDED_SEED (0x10000 + STATE_VERSION)
 
 /* Half a byte at a time: 16 words of table, and fast enough for 4 MiB at a start. */
 static uint32_t
@@ -105,8 +106,8 @@ is_kind(const char *kind)
 	       strspn(kind, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
 }
 
-void
-state_put_record(struct state_text *t, const char *kind, const cJSON *object)
+static void
+put_record(struct state_text *t, uint32_t seed, const char *kind, const cJSON *object)
 {
 	char *line = room_for(t, STATE_LINE_MAX);
 	size_t len = PREFIX_LEN;
@@ -127,7 +128,19 @@ state_put_record(struct state_text *t, const char *kind, const cJSON *object)
 	}
 	len += (size_t)n;
 	line[len++] = '}'; /* json_print() leaves 8 bytes */
-	finish_line(t, STATE_VERSION, len);
+	finish_line(t, seed, len);
+}
+
+void
+state_put_record(struct state_text *t, const char *kind, const cJSON *object)
+{
+	put_record(t, STATE_VERSION, kind, object);
+}
+
+void
+state_put_added(struct state_text *t, const char *kind, const cJSON *object)
+{
+	put_record(t, ADDED_SEED, kind, object);
 }
 
 void
@@ -186,8 +199,13 @@ state_read_record(const char *line, size_t len, struct state_line *ret)
 	_cleanup_(json_freep) cJSON *tree = NULL;
 	const char *kind;
 	cJSON *object;
+	bool added = false;
 	int r = read_line(line, len, STATE_VERSION, &tree);
 
+	if (r == -EBADMSG) {
+		added = true;
+		r = read_line(line, len, ADDED_SEED, &tree);
+	}
 	if (r < 0)
 		return r;
 	kind = json_get_string(tree, "kind");
@@ -198,6 +216,7 @@ state_read_record(const char *line, size_t len, struct state_line *ret)
 		.tree = TAKE_PTR(tree),
 		.kind = kind,
 		.object = object,
+		.added = added,
 	};
 	return 0;
 }

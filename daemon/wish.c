@@ -178,12 +178,11 @@ engine_request(struct engine *e, const struct mapping_context *context, uid_t ui
 		set_wanted_until(e, m);
 	}
 	m->pid = pid;
-	/* The nonce is on disk before the router sees it: a crash can't lose the rule.
-	 */
+	/* The nonce is in the state file before the router sees it: a crash can't lose
+	 * the rule.  What is wanted for good is not lost by a power cut either. */
+	m->unnoted = true;
 	if (m->context.persistence == PERSISTENCE_PERMANENT)
 		persist_now(e);
-	else
-		persist_later(e);
 	/* At once, so that the caller finds the mapping already on its way. */
 	reconcile(e, loop_now());
 	engine_tell(e, event, m, NULL);

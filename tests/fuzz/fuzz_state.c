@@ -26,16 +26,19 @@ read_parts(const cJSON *o)
 }
 
 static void
-round_trip(const cJSON *o)
+round_trip(const cJSON *o, bool added)
 {
 	struct state_text text = { 0 };
 	struct state_line line;
 
-	state_put_record(&text, "mapping", o);
+	if (added)
+		state_put_added(&text, "mapping", o);
+	else
+		state_put_record(&text, "mapping", o);
 	if (text.error == 0) {
 		MUST(text.len > 0 && text.buf[text.len - 1] == '\n');
 		MUST(state_read_record(text.buf, text.len - 1, &line) == 0);
-		MUST(strcmp(line.kind, "mapping") == 0);
+		MUST(strcmp(line.kind, "mapping") == 0 && line.added == added);
 		read_parts(line.object);
 		cJSON_Delete(line.tree);
 	}
@@ -55,7 +58,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (json_parse((const char *)data, size, &tree) < 0)
 		return 0;
 	if (cJSON_IsObject(tree))
-		round_trip(tree);
+		for (int added = 0; added < 2; added++)
+			round_trip(tree, added);
 	cJSON_Delete(tree);
 	return 0;
 }

@@ -39,7 +39,6 @@ class Wish:
     protocols: tuple
     port: int
     persistence: str
-    asked: float
     stream: object = None  # the connection that holds it
     ends: float = 0        # of a short lease
 
@@ -86,7 +85,7 @@ class Soak:
             return
         ends = asked + parameters["lifetimeSeconds"] if "lifetimeSeconds" in parameters else 0
         ident = reply["mapping"]["id"]
-        self.wishes[ident] = Wish(ident, protocols, self.port, persistence, asked, stream, ends)
+        self.wishes[ident] = Wish(ident, protocols, self.port, persistence, stream, ends)
 
     def client_connection(self):
         self.request("connection")
@@ -110,8 +109,6 @@ class Soak:
             asked = time.monotonic()
             self.natd.call("ReleaseMapping", id=wish.ident)
             assert time.monotonic() - asked < 4, "a release that waits"
-            if wish.persistence == "lease":
-                self.left[wish.port] = time.monotonic() + 0.5
         else:
             with self.natd.connect() as c:  # who does not wait is promised nothing
                 c.send(INTERFACE + "ReleaseMapping", {"id": wish.ident}, oneway=True)
@@ -161,16 +158,13 @@ class Soak:
 
     def natd_is_killed(self):
         now = time.monotonic()
-        self.natd.kill()
+        self.natd.kill()  # the wish was noted before its answer
         time.sleep(self.chance.choice((0, 0.1, 1)))
         self.natd.start()
         listed = {m["id"]: m["context"]["internalPort"] for m in self.natd.mappings()}
         for wish in list(self.wishes.values()):
-            # What was asked for a lease only is on the disk a tenth of a second later.
-            young = wish.persistence == "lease" and now - wish.asked < 0.5
-            if wish.stream or (young and wish.ident not in listed):
-                del self.wishes[wish.ident]
             if wish.stream:
+                del self.wishes[wish.ident]
                 wish.stream.close()
         self.expire()
         for ident, port in listed.items():

@@ -92,6 +92,87 @@ def test_sigkill_a_thousand_times(gw, run):
     kill_again_and_again(run(), gw, 1000, seed)
 
 
+MODES = {
+    "pcp": "[pcp]\non = true\n",
+    "nat_pmp": "[nat_pmp]\non = true\n",
+    "igd1": "[upnp]\non = true\n",
+    "igd2": "[upnp]\non = true\n[description]\nversion = 2\n",
+}
+
+
+@pytest.fixture
+def router(place):
+    started = []
+
+    def start(mode, more=""):
+        started.append(scripted.Scripted(place.router, MODES[mode] + more))
+        return started[-1]
+    yield start
+    for gateway in started:
+        gateway.stop()
+
+
+def ask(natd, persistence, port):
+    """A request on a connection of its own; the connection."""
+    c = natd.connect()
+    c.send("org.natd.NAT.RequestMapping", {"protocols": ["udp"], "internalPort": port,
+                                           "persistence": persistence}, more=True)
+    return c
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("persistence", ["connection", "lease", "permanent"])
+def test_sigkill_at_the_moment_of_the_grant(router, run, mode, persistence):
+    """F48: what was told a moment ago is known to the next start: given back, or held on."""
+    gw, natd = router(mode), run()
+    for port in range(40000, 40002 if "igd" in mode else 40005):
+        with ask(natd, persistence, port) as c:
+            assert c.result()["mapping"]["runtime"]["state"] == "active"
+            natd.kill()
+        before = held(gw)
+        assert port in before
+        natd.start()
+        if persistence == "connection":
+            wait_until(lambda: gw.table() == [], 5, "the rule deleted")
+        else:
+            all_active(natd, port - 39999)
+            assert held(gw) == before
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_sigkill_between_the_request_and_the_answer(router, run, mode):
+    """F48: the router has granted it, and nobody is there to hear that."""
+    event = f"{mode}.map" if "igd" not in mode else "soap"
+    gw = router(mode, f'[[rule]]\non = ["{event}"]\ndo = {{ delay_ms = 400 }}\n')
+    natd = run()
+    with ask(natd, "connection", 40000):
+        wait_until(lambda: gw.table(), 5, "the rule")
+        natd.kill()
+    gw.order("change", **{"with": {"rule": []}})
+    natd.start()
+    wait_until(lambda: gw.table() == [], 8, "the rule deleted")
+    assert natd.mappings() == []
+
+
+def test_an_entry_of_somebody_else_is_not_deleted_on_a_guess(router, run):
+    """The number asked for when natd was killed belongs to another host."""
+    gw, natd = router("igd1"), run()
+    other = {"protocol": "udp", "external_port": 40000, "client": "192.168.1.30",
+             "internal_port": 40000, "description": "natd"}
+    gw.order("insert", entry=other)
+    gw.order("change", **{"with": {"rule": [{"on": "soap.AddPortMapping", "do": {"drop": True}}]}})
+    with ask(natd, "connection", 40000):
+        gw.wait_heard("soap.AddPortMapping")
+        natd.kill()
+    gw.order("change", **{"with": {"rule": []}})
+    since = scripted.now()
+    natd.start()
+    gw.wait_heard("soap.GetSpecificPortMappingEntry", since=since)
+    assert natd.map(port=40001)["runtime"]["state"] == "active"
+    assert {(e["client"], e["external_port"]) for e in gw.table()} == {
+        ("192.168.1.30", 40000), ("192.168.1.20", 40001)}
+
+
 def state_files(natd):
     return [p for p in natd.lab.path(natd.state).iterdir() if p.is_file()]
 

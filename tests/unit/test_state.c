@@ -80,6 +80,87 @@ test_unknown_kinds_are_kept(void **state)
 	}
 }
 
+static int
+add_number(struct state *s, const char *kind, int64_t number)
+{
+	cJSON *object = make_object(number);
+	int r = state_add(s, &(struct state_record) { kind, object });
+
+	cJSON_Delete(object);
+	return r;
+}
+
+/* F48: what is added to the file is there for the next start, without a save. */
+static void
+test_added(void **state)
+{
+	struct state *s = opened();
+	char text[FILE_BYTES_MAX];
+	size_t len;
+
+	(void)state;
+	assert_int_equal(add_number(s, "lease", 1), -ESTALE); /* not loaded */
+	expect_numbers(s, 0, 0, 0);
+	assert_int_equal(add_number(s, "lease", 1), 0); /* no file yet */
+	assert_int_equal(add_number(s, "lease", 2), 0);
+	s = state_free(s);
+	s = opened();
+	expect_numbers(s, 0, 1, 2);
+	assert_int_equal(add_number(s, "lease", 3), 0);
+	expect_numbers(s, 0, 1, 3);
+	assert_int_equal(save_numbers(s, "lease", 1, 3), 0);
+	assert_int_equal(add_number(s, "lease", 4), 0);
+	expect_numbers(s, 0, 1, 4);
+	/* Of a kind that nobody here knows: kept by a save, as if it had been saved. */
+	assert_int_equal(add_number(s, "relay", 9), 0);
+	expect_numbers(s, 0, 1, 4);
+	assert_int_equal(save_numbers(s, "lease", 1, 2), 0);
+	expect_numbers(s, 0, 1, 2);
+	len = get_file(STATE_FILE, text, sizeof(text) - 1);
+	text[len] = '\0';
+	assert_non_null(strstr(text, "\"records\":3"));
+	assert_non_null(strstr(text, "\"relay\""));
+	s = state_free(s);
+}
+
+static char *
+line_after(char *text)
+{
+	return strchr(text, '\n') + 1;
+}
+
+static void
+test_added_to_what_is_not_whole(void **state)
+{
+	struct state *s = opened();
+	char text[FILE_BYTES_MAX], *lost, *behind;
+	size_t len;
+
+	(void)state;
+	assert_int_equal(save_numbers(s, "lease", 1, 2), 0);
+	assert_int_equal(add_number(s, "lease", 3), 0);
+	len = get_file(STATE_FILE, text, sizeof(text));
+	/* Cut within the added line: that one is lost, and nothing goes behind it. */
+	put_file(STATE_FILE, text, len - 3);
+	expect_numbers(s, 1, 1, 2);
+	assert_int_equal(add_number(s, "lease", 4), -ESTALE);
+	/* Only the newline is missing: a line behind it would spoil both. */
+	put_file(STATE_FILE, text, len - 1);
+	expect_numbers(s, 0, 1, 3);
+	assert_int_equal(add_number(s, "lease", 4), -ESTALE);
+	/* An added record does not make up for one that the header counts. */
+	lost = line_after(line_after(text));
+	behind = line_after(lost);
+	len -= (size_t)(behind - lost);
+	memmove(lost, behind, len - (size_t)(lost - text));
+	put_file(STATE_FILE, text, len);
+	assert_int_equal(state_load(s, take, &(struct seen) { 0 }), 1);
+	assert_int_equal(save_numbers(s, "lease", 1, 1), 0);
+	assert_int_equal(add_number(s, "lease", 2), 0);
+	expect_numbers(s, 0, 1, 2);
+	s = state_free(s);
+}
+
 static void
 test_refused_records(void **state)
 {
@@ -400,6 +481,8 @@ main(void)
 		WITH(test_round_trip),
 		WITH(test_format),
 		WITH(test_unknown_kinds_are_kept),
+		WITH(test_added),
+		WITH(test_added_to_what_is_not_whole),
 		WITH(test_refused_records),
 		WITH(test_second_opener),
 		WITH(test_missing_directory),
