@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import time
 
 import home as h
 import pytest
@@ -211,3 +212,68 @@ def test_for_a_containers_address(neighbour, gateway, run, mode):
     natd.call("ReleaseMapping", id=mapping["id"])
     assert [e["client"] for e in gw.table()] == ["192.168.1.78"]
     other.stop()
+
+
+def the_problem(natd):
+    """Of the only mapping, once all was tried."""
+    wait_until(lambda: " failed: " in natd.log(), 5, "the verdict")
+    return natd.mappings()[0]["runtime"]["problem"]
+
+
+@pytest.mark.parametrize("mode,code", [("pcp", 2), ("nat_pmp", 2), ("igd1", 606), ("igd2", 606)])
+def test_denied_is_one_finding_with_the_routers_name(gateway, run, mode, code):
+    """Quirk 24: this host may not map: said once, with the router's name, asked again hourly."""
+    gw = gateway(SPOKEN[mode] + ("name = \"FRITZ!Box 7590\"\n" if mode == "igd2" else "") +
+                 f'[[rule]]\non = ["pcp.map", "nat_pmp.map", "soap.AddPortMapping", '
+                 f'"soap.AddAnyPortMapping"]\ndo = {{ error = {code} }}\n')
+    natd = run(f"[Daemon]\nMethods={mode}\n[Mapping web]\nProtocols=tcp\nInternalPort={PORT}\n")
+    problem = the_problem(natd)
+    assert (problem["severity"], problem["code"]) == ("error", "not_authorized")
+    assert "192.168.1.1" in problem["message"] and str(code) in problem["message"]
+    name = {"igd1": "Scripted", "igd2": "FRITZ!Box 7590"}.get(mode, "192.168.1.1")
+    assert problem["message"].startswith(name)
+    assert "allow them in its settings" in problem["hint"]
+    # One of the services, then an hour of peace.
+    asked = [line for line in gw.heard() if line["event"] in ("pcp.map", "nat_pmp.map") or
+             "PortMapping" in line["event"]]
+    assert len(asked) == 1
+    runtime = natd.mappings()[0]["runtime"]
+    assert 3500 < runtime["nextRenewal"]["realtime"] / 1e6 - time.time() <= 3600
+    said = [line for line in natd.log().splitlines() if "mapping m1" in line and "failed" in line]
+    assert len(said) == 1 and (name in said[0] or mode in ("pcp", "nat_pmp"))
+
+
+ENTRY = ('[[entry]]\nprotocol = "tcp"\nexternal_port = 40000\ninternal_port = 40000\nclient = "{}"\n')
+EXACT = (f"[Daemon]\nMethods=igd1\n[Mapping web]\nProtocols=tcp\nInternalPort={PORT}\nExternalPort={PORT}\n"
+         "PreferFailure=yes\n")
+
+
+def test_conflicts_are_told_apart(gateway, run):
+    """Quirk 22: our own stale entry is replaced; another host's is named and left alone; so is a rule
+    of the router itself."""
+    gw = gateway(SPOKEN["igd1"] + ENTRY.format(CLIENT) +
+                 '[[rule]]\non = "soap.AddPortMapping"\nheld = true\nnth = 1\ndo = { error = 718 }\n')
+    natd = run(EXACT)
+    natd.wait_state(natd.mappings()[0]["id"], "active")
+    assert len(gw.heard("soap.DeletePortMapping")) == 1
+    assert len(gw.table()) == 1
+    natd.kill()
+    gw.stop()
+
+    gw = gateway(SPOKEN["igd1"] + ENTRY.format("192.168.1.77"))
+    natd = run(EXACT)
+    problem = the_problem(natd)
+    assert problem["code"] == "external_port_unavailable"
+    assert problem["message"].endswith("ConflictInMappingEntry (718): 192.168.1.77 has the port")
+    assert "the port belongs to 192.168.1.77" in natd.log()
+    assert not gw.heard("soap.DeletePortMapping")
+    assert [e["client"] for e in gw.table()] == ["192.168.1.77"]
+    natd.kill()
+    gw.stop()
+
+    gw = gateway(SPOKEN["igd1"] + '[[rule]]\non = "soap.AddPortMapping"\ndo = { error = 729 }\n')
+    natd = run(EXACT)
+    problem = the_problem(natd)
+    assert problem["code"] == "external_port_unavailable"
+    assert problem["message"].endswith("ConflictWithOtherMechanisms (729)")
+    assert "a static rule or DMZ" in problem["hint"]

@@ -188,6 +188,10 @@ test_off(void **state)
 	sim_pass(&s, 3600000);
 	assert_int_equal(gena.subscribes, 0);
 	assert_int_equal(event(&s, "", 0, ADDRESS("1.2.3.4")), 412);
+	/* Without events another address is seen at the next look. */
+	igd_of(&s)->external = addr_ipv4(198, 0, 2, 99);
+	sim_pass(&s, 60000);
+	assert_true(addr_equal(router_external(s.router), &igd_of(&s)->external));
 	sim_done(&s);
 }
 

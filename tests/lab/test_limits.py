@@ -1,0 +1,99 @@
+"""What a router is spared, and where it is seen: requests under way, SOAP requests a second, the
+circuit breaker."""
+
+import re
+import threading
+
+import home as h
+import pytest
+import scripted
+from daemon import Natd
+from lab import wait_until
+
+UNDER_WAY, SOAP_PER_S = 50, 5
+
+
+@pytest.fixture(scope="module")
+def place():
+    with h.home() as p:
+        yield p
+
+
+@pytest.fixture
+def start(place):
+    started = []
+
+    def run(text, config=""):
+        gw, natd = scripted.Scripted(place.router, text), Natd(place.client, config, level="info")
+        started.extend([natd.kill, gw.stop])
+        return gw, natd
+    yield run
+    for end in started:
+        end()
+
+
+def metric(natd, name):
+    """The value of a metric, whatever its labels are; several: their sum."""
+    found = re.findall(rf"^{name}(?:\{{.*\}})? (\S+)$", natd.call("GetMetrics")["text"], re.M)
+    return sum(map(float, found))
+
+
+def service(natd, method):
+    services = natd.call("Status")["gateways"][0]["services"]
+    return next(s for s in services if s["method"] == method)
+
+
+def want(natd, count, **parameters):
+    for port in range(41000, 41000 + count):
+        natd.call("RequestMapping", protocols=["udp"], internalPort=port, timeoutUSec=0, **parameters)
+
+
+def test_an_open_circuit_is_shown(start):
+    """Three requests in silence open it; then one look goes through, and closes it."""
+    gw, natd = start("[nat_pmp]\non = true\n")
+    for port in range(40000, 40004):
+        natd.map(port=port)
+    assert service(natd, "nat_pmp")["circuit"] == "closed"
+    assert metric(natd, "natd_gateway_circuit_open") == 0
+    gw.order("silent", on=True)
+    natd.call("RenewMapping")
+    wait_until(lambda: service(natd, "nat_pmp")["circuit"] == "open", 15, "the open circuit")
+    shown = service(natd, "nat_pmp")
+    assert shown["problem"]["code"] == "circuit_open"
+    assert "requests in a row" in shown["problem"]["message"]
+    assert metric(natd, "natd_gateway_circuit_open") == 1
+    gw.order("silent", on=False)
+    natd.call("RenewMapping")
+    wait_until(lambda: service(natd, "nat_pmp")["circuit"] == "closed", 5, "the closed circuit")
+    assert metric(natd, "natd_gateway_circuit_open") == 0
+
+
+def test_requests_under_way_are_bounded_and_shown(start):
+    gw, natd = start("[pcp]\non = true\n")
+    natd.map(port=40000)
+    gw.order("silent", on=True)
+    most, stop = [0], threading.Event()
+
+    def watch():
+        while not stop.is_set():
+            most[0] = max(most[0], metric(natd, "natd_gateway_requests_under_way"))
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        want(natd, UNDER_WAY + 20)
+        wait_until(lambda: most[0] >= UNDER_WAY, 3, "as many as may be")
+    finally:
+        stop.set()
+        watcher.join()
+    assert most[0] == UNDER_WAY
+
+
+def test_soap_requests_are_paced_and_counted(start):
+    gw, natd = start("[upnp]\non = true\n")
+    natd.map(port=40000)
+    want(natd, 12)
+    gw.wait_heard("soap.AddPortMapping", 13, timeout_s=10)
+    times = [line["t"] for line in gw.heard("soap")]
+    spans = [later - first for first, later in zip(times, times[SOAP_PER_S:])]
+    assert min(spans) > 0.95  # the sixth comes a second after the first
+    assert metric(natd, "natd_gateway_soap_requests_total") == len(gw.heard("soap"))

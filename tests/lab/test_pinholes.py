@@ -1,0 +1,107 @@
+"""IPv6 pinholes by UPnP (WANIPv6FirewallControl): on a real router, at a change of prefix, lost,
+renewed, forbidden."""
+
+import home as h
+import pytest
+import scripted
+from daemon import Natd, external
+from lab import wait_until
+
+PORT, ADDRESS, NEW = 40000, "2a10:50::20", "2a10:50:0:7::20"
+LAN6 = ["fe80::1", "2a10:50::1"]
+SOON_S = 1.0
+IGD = "[upnp]\non = true\n[description]\nversion = 2\n"
+
+
+@pytest.fixture(scope="module")
+def place():
+    with h.home(ipv6=True) as p:
+        yield p
+
+
+@pytest.fixture
+def gw(place):
+    gateway = scripted.Scripted(place.router, IGD, lan6=LAN6)
+    yield gateway
+    gateway.stop()
+
+
+@pytest.fixture
+def natd(place):
+    n = Natd(place.client)
+    yield n
+    print(n.log())
+    n.kill()
+
+
+def holes(gw):
+    return {(e["client"], e["protocol"], e["internal_port"]) for e in gw.order("table")["pinholes"]}
+
+
+def address(natd, ident):
+    return (natd.mapping(ident)["runtime"].get("external") or {}).get("address")
+
+
+def test_miniupnpd_opens_a_pinhole_by_upnp(place, natd):
+    """Ask 7, the other half: pinholes by UPnP."""
+    place.router.start(pxp=False)
+    try:
+        mapping = natd.map(["tcp"], PORT, family="ipv6", methods=["igd_pinhole"])
+        assert mapping["runtime"]["method"] == "igd_pinhole"
+        assert external(mapping) == (ADDRESS, PORT)
+        assert h.forwards(place, "tcp", (ADDRESS, PORT), PORT)
+        natd.call("ReleaseMapping", id=mapping["id"])
+        wait_until(lambda: not h.forwards(place, "tcp", (ADDRESS, PORT), PORT, timeout_s=0.1), 2,
+                   "the pinhole closed")
+    finally:
+        place.router.stop()
+        place.router.flush()
+
+
+def test_made_again_at_a_change_of_prefix(place, gw, natd):
+    """Fault 63: the prefix changes; the pinholes are for the new address within a second."""
+    ident = natd.map(["tcp", "udp"], PORT, family="ipv6")["id"]
+    assert holes(gw) == {(ADDRESS, "tcp", PORT), (ADDRESS, "udp", PORT)}
+    place.router.node.ip("addr add 2a10:50:0:7::1/64 dev lan0 nodad")
+    since = scripted.now()
+    place.client.ip(f"addr add {NEW}/64 dev eth0 nodad", f"addr del {ADDRESS}/64 dev eth0")
+    try:
+        made = gw.wait_heard("soap.AddPinhole", 2, since=since)
+        assert made[0]["t"] - since < SOON_S
+        assert {line["arguments"]["InternalClient"] for line in made} == {NEW}
+        wait_until(lambda: address(natd, ident) == NEW, 2, "the new address")
+        assert {(NEW, "tcp", PORT), (NEW, "udp", PORT)} <= holes(gw)
+        # It comes back to the first network: what was left there is not left for ever.
+        place.client.ip(f"addr add {ADDRESS}/64 dev eth0 nodad", f"addr del {NEW}/64 dev eth0")
+        wait_until(lambda: address(natd, ident) == ADDRESS, 3, "the first address")
+        natd.call("ReleaseMapping", id=ident)
+        wait_until(lambda: not {hole for hole in holes(gw) if hole[0] == ADDRESS}, 3,
+                   "no pinhole of the first address")
+    finally:
+        place.router.node.ip("addr del 2a10:50:0:7::1/64 dev lan0")
+
+
+def test_renewed_by_its_id_and_made_again_when_it_is_gone(place, gw, natd):
+    ident = natd.map(["udp"], PORT, family="ipv6")["id"]
+    natd.call("RenewMapping", id=ident)
+    renewed = gw.wait_heard("soap.UpdatePinhole")
+    assert renewed[0]["arguments"]["UniqueID"] == "1"
+    gw.order("wipe")
+    natd.call("RenewMapping", id=ident)
+    wait_until(lambda: len(holes(gw)) == 1, 2, "the pinhole made again")
+    natd.call("ReleaseMapping", id=ident)
+    assert gw.heard("soap.DeletePinhole") and not holes(gw)
+
+
+def test_kept_over_a_crash(place, gw, natd):
+    """The id is on disk: the next natd renews the same pinhole, and makes no other."""
+    natd.map(["tcp"], PORT, family="ipv6", persistence="permanent")
+    state = natd.lab.path(natd.state + "/leases.json")
+    wait_until(lambda: b"pinhole" in state.read_bytes(), 1, "the id on disk")
+    natd.kill()
+    natd.start()
+    gw.wait_heard("soap.UpdatePinhole")
+    wait_until(lambda: natd.mappings()[0]["runtime"]["state"] == "active", 3, "active")
+    assert len(gw.heard("soap.AddPinhole")) == 1
+    natd.call("ReleaseMapping", id=natd.mappings()[0]["id"])
+    assert not holes(gw)
