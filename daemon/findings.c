@@ -119,6 +119,8 @@ const struct finding_row finding_rows[FINDING_CODES] = {
 	    "{a}: proven closed from outside", "ask again: natctl verify {a}" },
 
 	[FINDING_IPV6_NONE] = { "ipv6_none", I, "this host has no IPv6", NULL },
+	[FINDING_IPV4_NONE] = { "ipv4_none", I, "this host has nothing else, no IPv4",
+	    NULL },
 	[FINDING_IPV6_PINHOLES] = { "ipv6_pinholes", I,
 	    "{a} is global, and the router opens ports for it", NULL },
 	[FINDING_IPV6_FIREWALL] = { "ipv6_firewall", I,

@@ -274,7 +274,9 @@ judge_other_family(const struct facts *f, cJSON *findings)
 
 	text_of(&f->other, text);
 	if (f->other.family == ADDR_NONE)
-		finding_add(findings, FINDING_IPV6_NONE, NULL, NULL, NULL);
+		finding_add(findings,
+		    f->family == ADDR_IPV6 ? FINDING_IPV4_NONE : FINDING_IPV6_NONE,
+		    NULL, NULL, NULL);
 	else if (f->other.family == ADDR_IPV4 || !addr_is_global(&f->other))
 		finding_add(
 		    findings, FINDING_OTHER_FAMILY, text, f->other_ifname, NULL);

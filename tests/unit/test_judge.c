@@ -399,13 +399,14 @@ test_other_family(void **state)
 {
 	static const struct {
 		const char *address, *code;
-		bool pinholes;
+		bool pinholes, ipv6;
 	} rows[] = {
-		{ NULL, "ipv6_none", false },
-		{ "2a10:50::20", "ipv6_firewall", false },
-		{ "2a10:50::20", "ipv6_pinholes", true },
-		{ "fd00::20", "other_family", true },
-		{ "192.168.1.20", "other_family", false },
+		{ NULL, "ipv6_none", false, false },
+		{ NULL, "ipv4_none", false, true },
+		{ "2a10:50::20", "ipv6_firewall", false, false },
+		{ "2a10:50::20", "ipv6_pinholes", true, false },
+		{ "fd00::20", "other_family", true, false },
+		{ "192.168.1.20", "other_family", false, false },
 	};
 
 	(void)state;
@@ -414,6 +415,8 @@ test_other_family(void **state)
 		cJSON *findings = cJSON_CreateArray();
 
 		f.other_pinholes = rows[i].pinholes;
+		if (rows[i].ipv6)
+			f.family = ADDR_IPV6;
 		if (rows[i].address)
 			f.other = ipv6(rows[i].address);
 		judge_other_family(&f, findings);
