@@ -18,7 +18,7 @@ import nats
 import scripted
 import stun5780
 
-PCP = "[pcp]\non = true\n"
+PCP = "[pcp]\non = true\n[nat_pmp]\non = true\n"
 MAPPED, SECOND, PUNCHABLE, UNREACHABLE, DIRECT = (
     "mapped", "mapped_behind_second_nat", "punchable", "unreachable", "direct")
 EXIT = {DIRECT: 0, MAPPED: 0, PUNCHABLE: 10, SECOND: 11, UNREACHABLE: 12, "unknown": 13}
@@ -70,7 +70,8 @@ WAYS = {way.name: way for way in [
         ("no_method", "firewall")),
     Way("public_firewall", "public_firewall", PUNCHABLE, ("address_global", "firewall"),
         "firewall", ("no_method",)),
-    Way("ipv6", "ipv6", DIRECT, ("nat_none",), "directly, at 2a10:50::20", ("firewall",)),
+    Way("ipv6", "ipv6", DIRECT, ("nat_none",), "directly, at 2a10:50::20",
+        ("firewall", "ipv6_none")),
     Way("ipv6_firewall", "ipv6_firewall", PUNCHABLE, ("firewall", "no_pinholes"), "firewall"),
     Way("ipv6_pinholes", "ipv6_firewall", MAPPED, ("method_available", "nat_none"),
         "router's firewall, at 2a10:50::20", ("no_pinholes", "no_method"), speaks=dict()),
@@ -113,7 +114,7 @@ def cut(place, what):
         place.router.node.ip("addr flush dev lan0")
     elif what == "udp":
         place.router.node.nft("table inet blocked { chain forward { type filter hook forward "
-                              "priority -20; meta l4proto udp drop\n} }")
+                              "priority -20; meta l4proto udp drop\n}\n}")
 
 
 # ---- what goes to the router ----

@@ -1,0 +1,233 @@
+"""GetNatBehavior behind every kind of NAT: never wrong, and in time."""
+
+import collections
+import concurrent.futures
+import time
+
+import pytest
+
+import nats
+import stun5780
+import ways
+from daemon import INTERFACE, Natd
+from lab import wait_until
+from varlink import VarlinkError
+
+AT_A_TIME = 9
+RUNS, RUNS_LONG = 2, 20
+KEYS = "mapping", "filtering", "hairpinning", "portPreservation", "carrierGradeNat", "translators"
+# Nobody can know how many translators there are when none of them says its address.
+TOLD_BY_ROUTERS = "carrierGradeNat", "translators"
+# On top of what a verdict may take: two cores with other tests on them.
+LOAD_S = 0.35
+
+Measured = collections.namedtuple("Measured", "behavior elapsed_s")
+
+
+def measure(natd, **parameters):
+    began = time.monotonic()
+    found = natd.call("GetNatBehavior", refresh=True, **parameters)["natBehaviors"]
+    assert len(found) == 1, found
+    return Measured(found[0], time.monotonic() - began)
+
+
+def servers_of(place):
+    return "[Stun]\nServers={}\n".format(", ".join(place.servers))
+
+
+def look(name, runs, **server):
+    with nats.network(name) as place, stun5780.Server(place.internet, *place.servers, **server):
+        natd = Natd(place.client, servers_of(place), level="info")
+        return [measure(natd) for _ in range(runs)]
+
+
+def wrong(expected, behavior):
+    """Fields that say something else than what is true; what is not known is not wrong."""
+    return {k: (behavior.get(k), expected[k]) for k in KEYS if k in expected and
+            behavior.get(k) not in (expected[k], None, "unknown")}
+
+
+def measurable(expected, key):
+    """That nothing is turned round cannot be told from a filter that lets nothing of it in."""
+    if key == "hairpinning" and expected["mapping"] != nats.EIM and not expected[key]:
+        return expected["filtering"] == nats.EIF
+    return key in expected and key not in TOLD_BY_ROUTERS and expected[key] not in (None, "unknown")
+
+
+def left_open(expected, behavior):
+    return [k for k in KEYS if k in expected and measurable(expected, k) and
+            behavior.get(k) in (None, "unknown")]
+
+
+@pytest.fixture(scope="module")
+def measured(request):
+    names = [item.callspec.params["name"] for item in request.session.items
+             if item.module is request.module and "measured" in item.fixturenames]
+    with concurrent.futures.ThreadPoolExecutor(AT_A_TIME) as pool:
+        yield {name: pool.submit(look, name, RUNS) for name in names}
+
+
+def judge(name, found):
+    expected, where = nats.KINDS[name].expected, nats.KINDS[name]
+    assert [w for w in (wrong(expected, m.behavior) for m in found) if w] == []
+    opened = [field for m in found for field in left_open(expected, m.behavior)]
+    assert len(opened) <= len(found) // 10, opened
+    for m in found:
+        assert (m.behavior["family"], m.behavior["interface"]) == (where.family, "eth0")
+        if expected["mapping"] != "unknown":
+            assert m.behavior["reflexive"]["address"] and m.behavior["server"]["port"]
+        assert m.elapsed_s <= 3.0 + LOAD_S
+
+
+@pytest.mark.parametrize("name", nats.KINDS)
+def test_every_kind(measured, name):
+    judge(name, measured[name].result())
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("lost", [0, 0.05])
+def test_every_kind_again_and_again(lost):
+    """Twenty runs each; and with a packet in ten lost on its way out or back."""
+    with concurrent.futures.ThreadPoolExecutor(AT_A_TIME) as pool:
+        futures = {name: pool.submit(look, name, RUNS_LONG, lost=lost) for name in nats.KINDS}
+        total, opened, bad = 0, 0, []
+        for name, future in futures.items():
+            for m in future.result():
+                expected = nats.KINDS[name].expected
+                bad += [(name, w) for w in [wrong(expected, m.behavior)] if w]
+                opened += bool(left_open(expected, m.behavior))
+                total += 1
+    print(f"{total} runs, {opened} with something left open")
+    assert bad == []
+    assert opened <= total * (0.02 if lost == 0 else 0.05)
+
+
+# ---- in time ----
+
+def test_a_cone_is_known_in_three_round_trips():
+    """Each answer comes 100 ms late: three round trips and 100 ms are 400 ms."""
+    best = {}
+    for name in ("full_cone", "public"):
+        found = look(name, 4, delay_s=0.1)
+        judge(name, found)
+        best[name] = min(m.elapsed_s for m in found)
+    assert max(best.values()) <= 0.4, best
+
+
+def test_blocked_udp_is_said_in_three_seconds():
+    with nats.network("udp_blocked") as place:
+        natd = Natd(place.client, servers_of(place))
+        found = measure(natd)
+        assert (found.behavior["mapping"], found.behavior["filtering"]) == ("unknown", "unknown")
+        assert "reflexive" not in found.behavior
+        assert found.elapsed_s <= 3.0 + LOAD_S
+
+
+def test_a_silent_filter_is_asked_often_and_believed_in_three_seconds():
+    with nats.network("port_restricted") as place, \
+            stun5780.Server(place.internet, *place.servers) as server:
+        natd = Natd(place.client, servers_of(place))
+        began = time.monotonic()
+        found = measure(natd)
+        assert found.behavior["filtering"] == nats.APDF
+        assert found.elapsed_s <= 3.0 + LOAD_S
+        last = max(r.at for r in server.requests)
+        assert last - began <= 3.0
+        # From a socket of its own, that has written to nobody else before, three times or more.
+        asked = collections.defaultdict(list)
+        for r in server.requests:
+            asked[r.peer].append(r)
+        (alone,) = [r for r in asked.values() if all(x.change for x in r)]
+        assert len({r.to for r in alone}) == 1
+        sent = collections.Counter(r.change for r in alone)
+        assert set(sent) == {stun5780.CHANGE_PORT, stun5780.CHANGE_PORT | stun5780.CHANGE_ADDRESS}
+        assert min(sent.values()) >= 3
+
+
+# ---- when and what is asked ----
+
+def test_nothing_is_asked_until_somebody_wants_to_know():
+    with nats.network("full_cone") as place, \
+            stun5780.Server(place.internet, *place.servers) as server:
+        natd = Natd(place.client, servers_of(place))
+        assert natd.call("Status")["natBehaviors"] == []
+        time.sleep(0.5)
+        assert server.requests == []
+        first = natd.call("GetNatBehavior")["natBehaviors"]
+        asked = len(server.requests)
+        assert asked
+        # Kept: five minutes, unless it is wanted anew.
+        assert natd.call("GetNatBehavior")["natBehaviors"] == first
+        assert natd.call("Status")["natBehaviors"] == first
+        assert len([r for r in server.requests if not r.response_port]) == asked
+        again = measure(natd).behavior
+        assert again["measured"]["boottime"] > first[0]["measured"]["boottime"]
+        assert len(server.requests) > asked
+
+
+def test_what_was_measured_ends_with_the_network():
+    with nats.network("full_cone") as place, \
+            stun5780.Server(place.internet, *place.servers) as server:
+        natd = Natd(place.client, servers_of(place))
+        assert natd.call("GetNatBehavior")["natBehaviors"][0]["mapping"] == nats.EIM
+        # Another provider: the same cable, other addresses, another NAT.
+        nats.translate(place.router, nats.KINDS["symmetric"].nats[0], "192.168.1.21")
+        place.client.ip("addr del 192.168.1.20/24 dev eth0", "addr add 192.168.1.21/24 dev eth0",
+                        "route add default via 192.168.1.1")
+        wait_until(lambda: natd.call("GetNatBehavior")["natBehaviors"][0]["mapping"] == nats.APDM,
+                   10, f"another NAT; natd said:\n{natd.log()}", 0.05)
+        assert server.requests
+
+
+def test_servers_with_one_address_tell_the_mapping_only():
+    for name in ("full_cone", "address_dependent", "symmetric"):
+        with nats.network(name) as place:
+            one = "[StunServer]\nListen={}\nRateLimit=0\n"
+            Natd(place.internet, one.format(nats.ONE))
+            Natd(place.internet, one.format(nats.TWO))
+            found = measure(Natd(place.client, servers_of(place))).behavior
+            assert found["filtering"] == "unknown"
+            truth = nats.KINDS[name].expected["mapping"]
+            # Two addresses cannot tell one dependence from the other.
+            assert found["mapping"] in ({truth} if truth == nats.EIM else
+                                        {nats.ADM, nats.APDM, "unknown"})
+            if truth == nats.EIM:
+                assert found["hairpinning"] is True
+
+
+@pytest.mark.parametrize("name, translators, carrier", [
+    ("pcp", 1, False), ("carrier", 2, True),
+    # It may be a second router at home, or the carrier's.
+    ("double_nat", 2, None)])
+def test_translators_are_counted_where_the_router_says_its_address(name, translators, carrier):
+    with ways.way(name) as place:
+        natd = Natd(place.client, servers_of(place))
+        natd.wait_state(natd.map(["udp"], 8080)["id"], "active")
+        found = measure(natd).behavior
+        assert (found.get("translators"), found.get("carrierGradeNat")) == (translators, carrier)
+
+
+def test_nobody_is_configured():
+    with nats.network("full_cone") as place:
+        natd = Natd(place.client, "[Stun]\nServers=\n")
+        with pytest.raises(VarlinkError) as e:
+            natd.call("GetNatBehavior", refresh=True)
+        assert e.value.name == INTERFACE + "StunFailed"
+        assert "no STUN server is configured" in e.value.parameters["reason"]
+
+
+# ---- how long a binding lives ----
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["lifetime_20", "lifetime_120"])
+def test_the_lifetime_is_found_in_the_background(name):
+    truth = nats.KINDS[name].expected["bindingLifetimeSeconds"]
+    with nats.network(name) as place, stun5780.Server(place.internet, *place.servers):
+        natd = Natd(place.client, servers_of(place))
+        assert measure(natd).elapsed_s <= 3.0 + LOAD_S
+
+        def known():
+            return natd.call("GetNatBehavior")["natBehaviors"][0].get("bindingLifetimeSeconds")
+        found = wait_until(known, truth * 12, f"a lifetime; natd said:\n{natd.log()}", 1)
+        # Never more than it is, or keepalives come too late.
+        assert 0.7 * truth <= found <= truth
