@@ -122,8 +122,8 @@ verb_stun(struct ctl *ctl, int argc, char **argv)
 		return CTL_USAGE;
 	}
 	q.transport = ctl->opt.transport >= 0 ? (enum stun_transport)ctl->opt.transport
-					      : (q.server.secure ? STUN_TLS : STUN_UDP);
-	if (q.server.secure && (q.transport == STUN_UDP || q.transport == STUN_TCP)) {
+					      : q.server.transport;
+	if (q.server.secure && !stun_transport_is_secure(q.transport)) {
 		complain("stuns: is for tls and dtls, --transport %s has no protection",
 		    stun_transport_name(q.transport));
 		return CTL_USAGE;

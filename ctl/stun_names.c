@@ -20,12 +20,6 @@ static bool
 look_up_srv(const char *host, enum stun_transport transport,
     char target[static STUN_HOST_MAX], uint16_t *ret_port)
 {
-	static const char *const services[STUN_TRANSPORT_MAX] = {
-		[STUN_UDP] = "_stun._udp",
-		[STUN_TCP] = "_stun._tcp",
-		[STUN_TLS] = "_stuns._tcp",
-		[STUN_DTLS] = "_stuns._udp",
-	};
 	uint8_t answer[ANSWER_MAX];
 	char name[STUN_HOST_MAX + 16], found[NS_MAXDNAME];
 	unsigned best = UINT32_MAX;
@@ -33,7 +27,7 @@ look_up_srv(const char *host, enum stun_transport transport,
 	ns_rr rr;
 	int len;
 
-	snprintf(name, sizeof(name), "%s.%s", services[transport], host);
+	snprintf(name, sizeof(name), "%s.%s", stun_transport_service(transport), host);
 	len = res_query(name, ns_c_in, ns_t_srv, answer, sizeof(answer));
 	if (len < 0 || ns_initparse(answer, MIN(len, ANSWER_MAX), &msg) < 0)
 		return false;

@@ -300,19 +300,16 @@ add_stun_server(const char *word, void *field, char why[static CONF_WHY_MAX])
 		return refuse(why, "more than 16 servers");
 	if (stun_uri_parse(word, strlen(word), &u) < 0) {
 		snprintf(why, CONF_WHY_MAX,
-		    "\"%.60s\" is not host, host:port or stun:host:port", word);
-		return -EINVAL;
-	}
-	/* What a UDP socket looks like outside is learnt from that socket alone. */
-	if (u.secure) {
-		snprintf(why, CONF_WHY_MAX,
-		    "\"%.60s\": bindings are asked for over plain UDP, stun: only",
+		    "\"%.60s\" is not host, host:port or a stun: or stuns: "
+		    "URI",
 		    word);
 		return -EINVAL;
 	}
 	/* By members: the padding of sections that are compared stays zero. */
 	memcpy(to->host, u.host, sizeof(to->host));
 	to->port = u.port;
+	to->secure = u.secure;
+	to->transport = u.transport;
 	servers->count++;
 	return 0;
 }
@@ -333,7 +330,7 @@ add_listen(const char *word, void *field, char why[static CONF_WHY_MAX])
 	struct stun_uri u;
 	struct addr a;
 
-	if (stun_uri_parse(word, strlen(word), &u) < 0 || u.secure ||
+	if (stun_uri_parse(word, strlen(word), &u) < 0 || u.transport != STUN_UDP ||
 	    addr_parse(u.host, &a) < 0 || addr_is_unspecified(&a) ||
 	    addr_classify(&a) == ADDR_CLASS_MULTICAST) {
 		snprintf(why, CONF_WHY_MAX,

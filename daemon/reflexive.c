@@ -205,7 +205,7 @@ get_reflexive_address(
 	}
 	if (values[1].present &&
 	    (stun_uri_parse(values[1].s, strlen(values[1].s), &uri) < 0 ||
-		uri.secure)) {
+		uri.transport != STUN_UDP)) {
 		if (fd >= 0)
 			close(fd);
 		varlink_error_invalid_parameter(call, "server");

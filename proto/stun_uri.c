@@ -17,12 +17,13 @@
 static const struct {
 	const char *name;
 	uint16_t port;
-	bool stream;
+	bool stream, secure;
+	const char *service;
 } transports[] = {
-	[STUN_UDP] = { "udp", STUN_PORT, false },
-	[STUN_TCP] = { "tcp", STUN_PORT, true },
-	[STUN_TLS] = { "tls", STUN_TLS_PORT, true },
-	[STUN_DTLS] = { "dtls", STUN_TLS_PORT, false },
+	[STUN_UDP] = { "udp", STUN_PORT, false, false, "_stun._udp" },
+	[STUN_TCP] = { "tcp", STUN_PORT, true, false, "_stun._tcp" },
+	[STUN_TLS] = { "tls", STUN_TLS_PORT, true, true, "_stuns._tcp" },
+	[STUN_DTLS] = { "dtls", STUN_TLS_PORT, false, true, "_stuns._udp" },
 };
 
 const char *
@@ -41,6 +42,18 @@ bool
 stun_transport_is_stream(enum stun_transport t)
 {
 	return transports[t].stream;
+}
+
+bool
+stun_transport_is_secure(enum stun_transport t)
+{
+	return transports[t].secure;
+}
+
+const char *
+stun_transport_service(enum stun_transport t)
+{
+	return transports[t].service;
 }
 
 static bool
@@ -138,6 +151,22 @@ take_port(const char *rest, size_t len, struct stun_uri *ret)
 	return 0;
 }
 
+/* Takes "?transport=" off the end: STUN_TCP, STUN_UDP, STUN_TRANSPORT_MAX if there is
+ * none, or -EINVAL. */
+static int
+take_transport(const char *text, size_t *len)
+{
+	const char *query = memchr(text, '?', *len);
+	size_t n = query ? *len - (size_t)(query - text) : 0;
+
+	if (!query)
+		return STUN_TRANSPORT_MAX;
+	*len -= n;
+	if (text_is(query, n, "?transport=tcp"))
+		return STUN_TCP;
+	return text_is(query, n, "?transport=udp") ? STUN_UDP : -EINVAL;
+}
+
 int
 stun_uri_parse(const char *text, size_t len, struct stun_uri *ret)
 {
@@ -145,9 +174,12 @@ stun_uri_parse(const char *text, size_t len, struct stun_uri *ret)
 	const char *colon, *end;
 	size_t host;
 	bool bracket, ipv6;
-	int r;
+	int r, asked;
 
 	text_trim(&text, &len);
+	asked = take_transport(text, &len);
+	if (asked < 0)
+		return -EINVAL;
 	u.secure = text_starts(text, len, "stuns:");
 	if (u.secure || text_starts(text, len, "stun:")) {
 		size_t scheme = u.secure ? strlen("stuns:") : strlen("stun:");
@@ -159,6 +191,10 @@ stun_uri_parse(const char *text, size_t len, struct stun_uri *ret)
 			len -= scheme;
 		}
 	}
+	if (u.secure)
+		u.transport = asked == STUN_UDP ? STUN_DTLS : STUN_TLS;
+	else
+		u.transport = asked == STUN_TCP ? STUN_TCP : STUN_UDP;
 	if (len == 0)
 		return -EINVAL;
 	bracket = text[0] == '[';
@@ -194,5 +230,8 @@ stun_uri_format(const struct stun_uri *u, char buf[static STUN_URI_MAX])
 	    u->host, ipv6 ? "]" : "");
 	if (u->port)
 		text_printf(&out, ":%u", u->port);
+	if (u->transport == STUN_TCP || u->transport == STUN_DTLS)
+		text_printf(
+		    &out, "?transport=%s", u->transport == STUN_TCP ? "tcp" : "udp");
 	return buf;
 }

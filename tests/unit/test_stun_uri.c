@@ -57,7 +57,11 @@ test_parse(void **state)
 		{ "turn:example.org", NULL, 0, false, NULL },
 		{ "http://example.org", NULL, 0, false, NULL },
 		{ "stun:user@example.org", NULL, 0, false, NULL },
-		{ "stun:example.org?transport=udp", NULL, 0, false, NULL },
+		{ "stun:example.org?transport=sctp", NULL, 0, false, NULL },
+		{ "stun:example.org?transport=", NULL, 0, false, NULL },
+		{ "stun:example.org?", NULL, 0, false, NULL },
+		{ "stun:example.org?x=1&transport=udp", NULL, 0, false, NULL },
+		{ "?transport=udp", NULL, 0, false, NULL },
 		{ "stun:example.org/x", NULL, 0, false, NULL },
 		{ "example.org:", NULL, 0, false, NULL },
 		{ "example.org:0", NULL, 0, false, NULL },
@@ -101,6 +105,44 @@ test_parse(void **state)
 }
 
 static void
+test_transport_of_uri(void **state)
+{
+	static const struct {
+		const char *text;
+		enum stun_transport transport;
+		uint16_t port;
+		const char *printed;
+	} rows[] = {
+		{ "a.example", STUN_UDP, 0, "stun:a.example" },
+		{ "stun:a.example", STUN_UDP, 0, "stun:a.example" },
+		{ "stun:a.example?transport=udp", STUN_UDP, 0, "stun:a.example" },
+		{ "stun:a.example?transport=tcp", STUN_TCP, 0,
+		    "stun:a.example?transport=tcp" },
+		{ "a.example:5?TRANSPORT=TCP", STUN_TCP, 5,
+		    "stun:a.example:5?transport=tcp" },
+		{ "stun:3478?transport=tcp", STUN_TCP, 3478,
+		    "stun:stun:3478?transport=tcp" },
+		{ "stuns:a.example", STUN_TLS, 0, "stuns:a.example" },
+		{ "stuns:a.example?transport=tcp", STUN_TLS, 0, "stuns:a.example" },
+		{ "stuns:[2001:db8::1]:1?transport=udp", STUN_DTLS, 1,
+		    "stuns:[2001:db8::1]:1?transport=udp" },
+	};
+	char buf[STUN_URI_MAX];
+	struct stun_uri u, again;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (stun_uri_parse(rows[i].text, strlen(rows[i].text), &u) < 0)
+			fail_msg("\"%s\"", rows[i].text);
+		assert_int_equal(u.transport, rows[i].transport);
+		assert_int_equal(u.port, rows[i].port);
+		assert_string_equal(stun_uri_format(&u, buf), rows[i].printed);
+		assert_int_equal(stun_uri_parse(buf, strlen(buf), &again), 0);
+		assert_int_equal(again.transport, u.transport);
+	}
+}
+
+static void
 test_lengths(void **state)
 {
 	char text[400];
@@ -128,6 +170,12 @@ test_transports(void **state)
 	assert_int_equal(stun_transport_port(STUN_DTLS), 5349);
 	assert_true(stun_transport_is_stream(STUN_TLS));
 	assert_false(stun_transport_is_stream(STUN_DTLS));
+	assert_true(stun_transport_is_secure(STUN_DTLS));
+	assert_false(stun_transport_is_secure(STUN_TCP));
+	assert_string_equal(stun_transport_service(STUN_UDP), "_stun._udp");
+	assert_string_equal(stun_transport_service(STUN_TCP), "_stun._tcp");
+	assert_string_equal(stun_transport_service(STUN_TLS), "_stuns._tcp");
+	assert_string_equal(stun_transport_service(STUN_DTLS), "_stuns._udp");
 }
 
 int
@@ -135,6 +183,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_parse),
+		cmocka_unit_test(test_transport_of_uri),
 		cmocka_unit_test(test_lengths),
 		cmocka_unit_test(test_transports),
 	};
