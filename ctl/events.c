@@ -301,8 +301,7 @@ show_address(
 	write_start(ctl, out, event, "--", "address", "");
 	if (before && strcmp(before->value, a->address) != 0)
 		fprintf(out, "%s -> ", before->value);
-	fprintf(out, "%s on %s%s", a->address, a->interface,
-	    a->is_global ? "" : " (not global)");
+	fprintf(out, "%s on %s%s", a->address, a->interface, external_doubt(a));
 	remember_address(e, a->family, a->interface, a->address);
 }
 

@@ -363,5 +363,15 @@ method_label(const char *method)
 
 	if (!method)
 		return "-";
+	if (strncmp(method, "stun", strlen("stun")) == 0)
+		return "STUN";
 	return method_from_name(method, &known) == 0 ? method_title(known) : method;
+}
+
+const char *
+external_doubt(const struct external_address *e)
+{
+	if (strcmp(e->source, "stun_uncertain") == 0)
+		return " (uncertain: no two STUN servers say so)";
+	return e->is_global ? "" : " (not global)";
 }

@@ -121,3 +121,6 @@ const char *method_label(const char *method);
 
 /* Counts protocols given as an array of words; 0 or -EINVAL.  Order does not matter. */
 int protocols_text(const cJSON *array, char ret[static PROTOCOLS_MAX]);
+
+/* " (not global)", " (uncertain: ...)" or "". */
+const char *external_doubt(const struct external_address *e);

@@ -67,8 +67,7 @@ write_external(const struct ctl *ctl, FILE *out, const struct status *s)
 		key = NULL;
 		fprintf(out, "%s %s%s on %s%s\n", e.address,
 		    strcmp(e.source, "direct") == 0 ? "" : "via ",
-		    method_label(e.source), e.interface,
-		    e.is_global ? "" : " (not global)");
+		    method_label(e.source), e.interface, external_doubt(&e));
 	}
 	return CTL_DONE;
 }

@@ -78,30 +78,17 @@ gateways_json(struct engine *e, const char *ifname, enum addr_family family)
 	return list;
 }
 
-/* Those of gateways, and what STUN servers agree on that no gateway has said. */
+/* Those of gateways, and what STUN servers say that no gateway has said. */
 static cJSON *
 external_addresses_json(struct api *a)
 {
-	cJSON *list = api_external_addresses(a->engine), *seen;
 	static const enum addr_family families[] = { ADDR_IPV4, ADDR_IPV6 };
+	cJSON *list = api_external_addresses(a->engine), *item;
 
 	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
-		char text[ADDR_TEXT_MAX];
-		struct addr address;
-		bool known = false;
-
-		if (stun_external(a->stun, families[i], &address) != STUN_AGREED)
-			continue;
-		addr_format(&address, text);
-		cJSON_ArrayForEach(seen, list)
-		{
-			const char *of = json_get_string(seen, "address");
-
-			known |= of && strcmp(of, text) == 0;
-		}
-		if (!known)
-			json_append_item(
-			    list, api_external_by_stun(a->engine, &address));
+		item = api_external_by_stun(a->engine, a->stun, families[i]);
+		if (item)
+			json_append_item(list, item);
 	}
 	return list;
 }

@@ -382,25 +382,46 @@ api_external_address(const struct gateway *g)
 	return o;
 }
 
-cJSON *
-api_external_by_stun(struct engine *e, const struct addr *address)
+/* Whether a router, or an address of our own, says the same. */
+static bool
+gateway_says(struct engine *e, const struct addr *address)
 {
-	cJSON *o = cJSON_CreateObject();
+	for (size_t i = 0; i < engine_gateways(e); i++) {
+		const struct gateway *g = engine_gateway(e, i);
+		const struct netmon_uplink *u = gateway_uplink(g);
+		struct addr local = gateway_addr(&u->source, u->ifindex);
+
+		if (addr_equal(router_external(gateway_router(g)), address) ||
+		    (addr_is_global(&local) && addr_equal(&local, address)))
+			return true;
+	}
+	return false;
+}
+
+cJSON *
+api_external_by_stun(struct engine *e, const struct stun *stun, enum addr_family family)
+{
+	struct addr address;
+	enum stun_agreement agreement = stun_external(stun, family, &address);
 	const char *ifname = "";
 	char text[ADDR_TEXT_MAX];
+	cJSON *o;
 
+	if (agreement == STUN_UNKNOWN || gateway_says(e, &address))
+		return NULL;
 	for (size_t i = 0; i < engine_gateways(e); i++) {
 		const struct netmon_uplink *u = gateway_uplink(engine_gateway(e, i));
 
-		if (u->is_default &&
-		    (u->family == AF_INET6) == (address->family == ADDR_IPV6))
+		if (u->is_default && (u->family == AF_INET6) == (family == ADDR_IPV6))
 			ifname = u->name;
 	}
-	json_add_string(o, "family", family_name(address->family));
-	json_add_string(o, "address", addr_format(address, text));
-	json_add_bool(o, "isGlobal", addr_is_global(address));
+	o = cJSON_CreateObject();
+	json_add_string(o, "family", family_name(family));
+	json_add_string(o, "address", addr_format(&address, text));
+	json_add_bool(o, "isGlobal", addr_is_global(&address));
 	json_add_string(o, "interface", ifname);
-	json_add_string(o, "source", "stun");
+	json_add_string(
+	    o, "source", agreement == STUN_AGREED ? "stun" : "stun_uncertain");
 	return o;
 }
 

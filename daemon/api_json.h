@@ -23,8 +23,10 @@ cJSON *api_gateway(const struct gateway *g);
 /* One per family and gateway with a known or direct external address. */
 cJSON *api_external_addresses(struct engine *e);
 cJSON *api_external_address(const struct gateway *g); /* NULL: none is known */
-/* The address that STUN servers agree on, as one of the default uplink. */
-cJSON *api_external_by_stun(struct engine *e, const struct addr *address);
+/* The address that STUN servers say, as one of the default uplink; NULL: they say none,
+ * or a router says the same. */
+cJSON *api_external_by_stun(
+    struct engine *e, const struct stun *stun, enum addr_family family);
 cJSON *api_nat_behavior(const struct behavior_status *st);
 cJSON *api_stun_server(const struct stun_server_status *st);
 cJSON *api_timestamp(int64_t realtime_us, int64_t boottime_us);

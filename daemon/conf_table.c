@@ -461,7 +461,8 @@ const struct conf_key conf_keys[] = {
 	{ STUN("Servers", stun_servers, stun_servers),
 	    "stun.l.google.com:19302 stun.cloudflare.com:3478 stun.nextcloud.com:443",
 	    0, 0, NULL, 0,
-	    "STUN servers, as host, host:port or stun: URI; several, and of different "
+	    "STUN servers, as host, host:port, stun: or stuns: URI; several, of "
+	    "different "
 	    "operators: no single one is believed. They are asked only when a program "
 	    "wants to know its address outside. Empty: none." },
 

@@ -5,6 +5,7 @@
  * can always know the present, never only the past.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "daemon/api_private.h"
@@ -33,6 +34,7 @@ const struct varlink_param monitor_params[] = {
 struct watch {
 	struct engine_observer observer;
 	struct behavior_observer behavior_observer;
+	struct stun_observer stun_observer;
 	struct api *api;
 	struct varlink_call *call;
 	struct api_viewer viewer;
@@ -151,6 +153,29 @@ on_behavior(struct behavior_observer *observer, const struct behavior_status *st
 }
 
 static void
+on_stun_address(struct stun_observer *observer, enum addr_family family)
+{
+	struct watch *w =
+	    (struct watch *)((char *)observer - offsetof(struct watch, stun_observer));
+	cJSON *o, *part;
+
+	if (!(w->events & 1u << EVENT_EXTERNAL_ADDRESS_CHANGED))
+		return;
+	part = api_external_by_stun(w->api->engine, w->api->stun, family);
+	if (!part)
+		return;
+	if (w->lost > 0) {
+		cJSON_Delete(part);
+		w->lost++;
+		return;
+	}
+	o = event_json(w, EVENT_EXTERNAL_ADDRESS_CHANGED);
+	json_add_item(o, "externalAddress", part);
+	if (!push(w, o))
+		w->lost = 1;
+}
+
+static void
 recover(void *ctx)
 {
 	struct watch *w = ctx;
@@ -180,6 +205,7 @@ on_end(struct varlink_call *call, void *ctx)
 	timer_done(&w->again);
 	engine_unobserve(w->api->engine, &w->observer);
 	behaviors_unobserve(w->api->behaviors, &w->behavior_observer);
+	stun_unobserve(w->api->stun, &w->stun_observer);
 	free(w);
 }
 
@@ -204,6 +230,8 @@ monitor(struct varlink_call *call, const struct varlink_value *values, void *ctx
 		w->events |= 1u << values[0].list[i];
 	engine_observe(a->engine, &w->observer);
 	behaviors_observe(a->behaviors, &w->behavior_observer);
+	w->stun_observer.external = on_stun_address;
+	stun_observe(a->stun, &w->stun_observer);
 	varlink_call_on_end(call, on_end, w);
 	varlink_call_on_drain(call, on_drain, w);
 	if (!push(w, snapshot_json(w)))

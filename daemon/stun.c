@@ -16,8 +16,6 @@
 #define NAME_GOOD_MS (24 * 3600 * MSEC_PER_SEC) /* when the DNS is down */
 #define NAME_RETRY_MS (10 * MSEC_PER_SEC)
 
-static const char *const family_names[STUN_FAMILIES] = { "IPv4", "IPv6" };
-
 /* ---- names ---- */
 
 /* Watches that have no server yet may have one now. */
@@ -26,9 +24,7 @@ tell_watches(struct stun *s)
 {
 	for (struct stun_watch *w = s->watches; w; w = w->next)
 		stun_watch_more(w);
-	for (unsigned row = 0; row < STUN_FAMILIES; row++)
-		if (s->looks[row])
-			stun_watch_more(s->looks[row]);
+	stun_look_more(s);
 	if (s->resolved)
 		s->resolved(s->resolved_ctx);
 }
@@ -61,8 +57,8 @@ stun_server_resolve(struct stun_server *server)
 	const struct resolve_question q = {
 		.host = server->uri.host,
 		.port = server->uri.port,
-		.default_port = stun_transport_port(STUN_UDP),
-		.service = "_stun._udp",
+		.default_port = stun_transport_port(server->uri.transport),
+		.service = stun_transport_service(server->uri.transport),
 	};
 	msec_t now = loop_now();
 
@@ -139,20 +135,11 @@ network_digest(const struct engine *e)
 }
 
 static void
-stop_look(struct stun *s, unsigned row)
-{
-	s->looks[row] = stun_watch_stop(s->looks[row]);
-}
-
-static void
 network_changed(struct stun *s)
 {
 	stun_pool_network_changed(&s->pool);
-	for (unsigned row = 0; row < STUN_FAMILIES; row++) {
-		stop_look(s, row);
-		s->agreed[row] = STUN_UNKNOWN;
-		s->lifetime_s[row] = 0;
-	}
+	stun_look_stop(s);
+	memset(s->lifetime_s, 0, sizeof(s->lifetime_s));
 	for (unsigned i = 0; i < s->pool.count; i++)
 		s->servers[i].failed_at = 0;
 	for (struct stun_watch *w = s->watches; w; w = w->next) {
@@ -208,97 +195,14 @@ stun_source(const struct stun *s, enum addr_family family, struct sock_from *ret
 	}
 }
 
-/* ---- two opinions ---- */
-
-static void look(struct stun *s, unsigned row);
-
-static void
-look_found(const struct stun_report *r, void *ctx)
-{
-	struct stun *s = ctx;
-	unsigned row = stun_row(r->reflexive.addr.family);
-
-	stop_look(s, row);
-	if (s->agreed[row] != STUN_AGREED)
-		look(s, row);
-}
-
-static void
-look_lost4(const char *reason, bool offline, void *ctx)
-{
-	(void)reason;
-	(void)offline;
-	stop_look(ctx, 0);
-}
-
-static void
-look_lost6(const char *reason, bool offline, void *ctx)
-{
-	(void)reason;
-	(void)offline;
-	stop_look(ctx, 1);
-}
-
-/* Asks one more server than those that said something lately. */
-static void
-look(struct stun *s, unsigned row)
-{
-	const struct twin_app none = { .fd = -1, .ipv4 = row == 0, .ipv6 = row == 1 };
-	uint32_t said = 0, all = (1u << s->pool.count) - 1;
-	msec_t now = loop_now();
-
-	for (unsigned i = 0; i < s->pool.count; i++) {
-		const struct stun_opinion *o = &s->pool.opinions[row][i];
-
-		if (o->seen.family != ADDR_NONE && now - o->at <= STUN_OPINION_MS)
-			said |= 1u << i;
-	}
-	if (said == all || s->looks[row] ||
-	    stun_watch_new(s, &none, &s->looks[row]) < 0)
-		return;
-	s->looks[row]->tried[row] = said;
-	s->looks[row]->hooks =
-	    (struct stun_watch_hooks) { look_found, row ? look_lost6 : look_lost4, s };
-}
-
-void
-stun_said(struct stun *s, unsigned server, const struct endpoint *from,
-    const struct addr *seen)
-{
-	unsigned row = stun_row(seen->family);
-	enum stun_agreement before = s->agreed[row], now;
-	struct addr address = { .family = ADDR_NONE };
-	char text[ADDR_TEXT_MAX];
-
-	stun_pool_opinion(&s->pool, server, &from->addr, seen, loop_now());
-	now = stun_pool_agreement(&s->pool, seen->family, loop_now(), &address);
-	if (now == STUN_AGREED &&
-	    (before != STUN_AGREED || !addr_equal(&address, &s->external[row]))) {
-		s->external[row] = address;
-		log_info("%s address outside: %s, say two independent STUN servers",
-		    family_names[row], addr_format(&address, text));
-	} else if (now != STUN_AGREED && before == STUN_AGREED) {
-		log_notice("STUN servers no longer agree on our %s address outside",
-		    family_names[row]);
-	}
-	s->agreed[row] = now;
-	if (now != STUN_AGREED)
-		look(s, row);
-}
-
-enum stun_agreement
-stun_external(const struct stun *s, enum addr_family family, struct addr *ret)
-{
-	return stun_pool_agreement(&s->pool, family, loop_now(), ret);
-}
-
 bool
 stun_speaks(const struct stun *s, enum addr_family family)
 {
 	struct endpoint e;
 
 	for (unsigned i = 0; i < s->pool.count; i++)
-		if (stun_server_address(&s->servers[i], stun_row(family), &e))
+		if (stun_server_is_udp(s, i) &&
+		    stun_server_address(&s->servers[i], stun_row(family), &e))
 			return true;
 	return false;
 }
@@ -344,7 +248,8 @@ same_servers(const struct stun *s, const struct conf_stun_servers *conf)
 		return false;
 	for (unsigned i = 0; i < conf->count; i++)
 		if (strcmp(s->servers[i].uri.host, conf->list[i].host) != 0 ||
-		    s->servers[i].uri.port != conf->list[i].port)
+		    s->servers[i].uri.port != conf->list[i].port ||
+		    s->servers[i].uri.transport != conf->list[i].transport)
 			return false;
 	return true;
 }
@@ -358,6 +263,8 @@ stun_set_conf(struct stun *s, const struct conf *conf)
 		return;
 	for (unsigned i = 0; i < s->pool.count; i++)
 		stun_server_done(&s->servers[i]);
+	/* Those who ask have pointers to servers. */
+	stun_look_stop(s);
 	memset(s->servers, 0, sizeof(s->servers));
 	stun_pool_init(&s->pool, servers->count);
 	for (unsigned i = 0; i < s->pool.count; i++) {
@@ -382,6 +289,8 @@ stun_choose(struct stun *s, enum addr_family family, struct stun_choice *ret,
 	for (unsigned i = 0; i < s->pool.count; i++) {
 		struct endpoint e;
 
+		if (!stun_server_is_udp(s, i))
+			continue;
 		stun_server_resolve(&s->servers[i]);
 		*ret_pending |=
 		    s->servers[i].resolve &&
@@ -392,7 +301,7 @@ stun_choose(struct stun *s, enum addr_family family, struct stun_choice *ret,
 		bool closed =
 		    stun_pool_circuit(&s->pool, server, now) == STUN_CIRCUIT_CLOSED;
 
-		if (s->servers[server].uri.secure || closed != (i < s->pool.count) ||
+		if (!stun_server_is_udp(s, server) || closed != (i < s->pool.count) ||
 		    !stun_server_address(
 			&s->servers[server], stun_row(family), &ret[n].endpoint))
 			continue;
@@ -492,8 +401,7 @@ stun_free(struct stun *s)
 	if (!s)
 		return NULL;
 	engine_unobserve(s->engine, &s->observer);
-	for (unsigned row = 0; row < STUN_FAMILIES; row++)
-		stop_look(s, row);
+	stun_look_stop(s);
 	for (unsigned i = 0; i < s->pool.count; i++)
 		stun_server_done(&s->servers[i]);
 	crypto_rng_free(s->ids);

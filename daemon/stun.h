@@ -4,8 +4,9 @@
  *
  * Nothing is resolved or asked until somebody wants to know.  Then names are resolved
  * without waiting, servers join as in proto/stun_binding.h, and once one has answered a
- * second, independent one is asked from a socket of our own, so that the address is
- * published by two or not at all.
+ * second, independent one is asked from a socket of our own, so that two say the
+ * address, or it is called uncertain.  Where UDP is not answered, servers are asked
+ * over TCP, TLS and DTLS.
  */
 #pragma once
 
@@ -90,7 +91,8 @@ struct stun_server_status {
 size_t stun_servers(const struct stun *s);
 void stun_server_status(const struct stun *s, size_t i, struct stun_server_status *ret);
 
-/* What independent servers agree on; see stun_pool_agreement(). */
+/* What independent servers agree on, or with STUN_UNCERTAIN what some say; see
+ * stun_pool_agreement(). */
 enum stun_agreement
 stun_external(const struct stun *s, enum addr_family family, struct addr *ret);
 
@@ -99,6 +101,14 @@ bool stun_speaks(const struct stun *s, enum addr_family family);
 
 /* Whether two servers lately said different ones. */
 bool stun_disagree(const struct stun *s, enum addr_family family);
+/* Embedded in its owner, which is told when that is another address or of another
+ * certainty. */
+struct stun_observer {
+	void (*external)(struct stun_observer *o, enum addr_family family);
+	struct stun_observer *next;
+};
+void stun_observe(struct stun *s, struct stun_observer *o);
+void stun_unobserve(struct stun *s, struct stun_observer *o);
 
 struct stun_counters {
 	uint64_t requests, answers, failures, changes;

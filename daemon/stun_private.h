@@ -1,15 +1,18 @@
 /*
- * stun_private.h - shared by stun.c (servers, their names, who is asked) and
- * stun_watch.c (one binding with its sockets).  Nobody else includes this.
+ * stun_private.h - shared by stun.c (servers, their names), stun_watch.c (one binding
+ * with its sockets) and stun_look.c (what several servers say).  Nobody else includes
+ * this.
  */
 #pragma once
 
 #include "daemon/resolve.h"
 #include "daemon/sock.h"
 #include "daemon/stun.h"
+#include "daemon/stun_query.h"
 #include "proto/stun_binding.h"
 
 #define STUN_FAMILIES 2 /* IPv4, IPv6 */
+#define STUN_ASKS 2 /* servers asked over streams at a time: as many as must agree */
 
 struct stun_server {
 	struct stun *stun;
@@ -50,6 +53,25 @@ struct stun_watch {
 	struct stun_report told;
 };
 
+/* One server asked over TCP, TLS or DTLS. */
+struct stun_ask {
+	struct stun *stun;
+	struct stun_query *query; /* NULL: free */
+	uint8_t server, row;
+	enum stun_transport transport;
+};
+
+/* What is being found out about our address of one family. */
+struct stun_look {
+	struct stun_watch *watch; /* over UDP */
+	struct stun_ask asks[STUN_ASKS];
+	msec_t asked_at[STUN_POOL_MAX]; /* over something else; 0: never */
+	bool udp_silent;                /* nobody answers over UDP on this network */
+	bool waiting;                   /* for names of servers of something else */
+	enum stun_agreement agreed;
+	struct addr external;
+};
+
 struct stun {
 	struct loop *loop;
 	struct engine *engine;
@@ -60,9 +82,9 @@ struct stun {
 	struct stun_pool pool;
 	struct stun_server servers[STUN_POOL_MAX];
 	struct stun_watch *watches;
-	struct stun_watch *looks[STUN_FAMILIES]; /* second opinions */
-	enum stun_agreement agreed[STUN_FAMILIES];
-	struct addr external[STUN_FAMILIES];
+	struct stun_look looks[STUN_FAMILIES];
+	struct stun_observer *observers;
+	struct tls_trust *trust; /* while somebody is asked over TLS */
 	unsigned lifetime_s[STUN_FAMILIES];
 	uint64_t network; /* a digest of the uplinks */
 	struct stun_counters counters;
@@ -87,11 +109,25 @@ bool stun_server_address(
 void stun_server_done(struct stun_server *server);
 /* The keepalive interval of a binding of the family. */
 msec_t stun_interval(const struct stun *s, unsigned row);
+/* A pooled server that is asked over UDP. */
+bool stun_server_is_udp(const struct stun *s, unsigned server);
+/* The source of a look of our own. */
+void stun_source(const struct stun *s, enum addr_family family, struct sock_from *ret);
+
+/* stun_look.c */
+
 /* A configured server said what our address is. */
 void stun_said(struct stun *s, unsigned server, const struct endpoint *from,
     const struct addr *seen);
-/* The source of a look of our own. */
-void stun_source(const struct stun *s, enum addr_family family, struct sock_from *ret);
+/* Configured servers of the family were asked over UDP in vain: others by other ways.
+ */
+void stun_udp_silent(struct stun *s, unsigned row);
+/* One answered. */
+void stun_udp_answers(struct stun *s, unsigned row);
+/* A name was resolved. */
+void stun_look_more(struct stun *s);
+/* Nobody is asked any more, and nothing known: another network, other servers. */
+void stun_look_stop(struct stun *s);
 
 /* stun_watch.c */
 int stun_watch_new(struct stun *s, const struct twin_app *app, struct stun_watch **ret);

@@ -14,6 +14,7 @@
 #define DATAGRAMS_PER_TURN 16
 #define ANSWER_MAX 1500
 #define OWN_SERVER 0xff
+#define SENDS_IN_VAIN 3 /* 1.5 s */
 
 static void pump(struct stun_watch *w);
 
@@ -49,6 +50,7 @@ take_outcome(struct stun_watch *w, unsigned slot, enum stun_client_outcome outco
 	s->counters.answers++;
 	if (!is_pooled(w))
 		return;
+	stun_udp_answers(s, w->slots[slot].family);
 	recovered =
 	    stun_pool_circuit(&s->pool, server, loop_now()) != STUN_CIRCUIT_CLOSED;
 	stun_pool_answered(&s->pool, server, answer->round_trip_ms, loop_now());
@@ -147,7 +149,8 @@ candidates(const struct stun_watch *w, unsigned row)
 	if (!is_pooled(w))
 		return !(w->tried[row] & 1) && stun_server_address(w->own, row, &e);
 	for (unsigned i = 0; i < w->stun->pool.count; i++)
-		if (stun_server_address(&w->stun->servers[i], row, &e))
+		if (stun_server_is_udp(w->stun, i) &&
+		    stun_server_address(&w->stun->servers[i], row, &e))
 			mask |= 1u << i;
 	return mask & ~w->tried[row];
 }
@@ -220,6 +223,10 @@ send_request(struct stun_watch *w, const struct stun_binding_step *step)
 		0 &&
 	    errno != EAGAIN)
 		stun_binding_error(&w->binding, step->slot, -errno, loop_now());
+	/* By now those that joined after this one would have answered. */
+	if (is_pooled(w) && w->told.local.addr.family == ADDR_NONE &&
+	    w->binding.attempts[step->slot].client.sends == SENDS_IN_VAIN)
+		stun_udp_silent(w->stun, w->slots[step->slot].family);
 }
 
 static void
@@ -249,7 +256,8 @@ names_pending(struct stun_watch *w)
 	if (!is_pooled(w))
 		return stun_server_resolve(w->own);
 	for (unsigned i = 0; i < w->stun->pool.count; i++)
-		pending |= stun_server_resolve(&w->stun->servers[i]);
+		if (stun_server_is_udp(w->stun, i))
+			pending |= stun_server_resolve(&w->stun->servers[i]);
 	return pending;
 }
 
@@ -259,7 +267,7 @@ reason_of(const struct stun_watch *w)
 	bool any = false;
 
 	for (unsigned i = 0; i < w->stun->pool.count && is_pooled(w); i++)
-		any |= w->stun->servers[i].count > 0;
+		any |= stun_server_is_udp(w->stun, i) && w->stun->servers[i].count > 0;
 	if (!is_pooled(w))
 		any = w->own->count > 0;
 	if (!any)
@@ -441,8 +449,12 @@ stun_watch_start(struct stun *s, const struct twin_app *app,
     const struct stun_watch_hooks *hooks, struct stun_watch **ret)
 {
 	struct stun_watch *w = NULL;
-	int r = server || s->pool.count ? stun_watch_new(s, app, &w) : -ENODATA;
+	bool any = server != NULL;
+	int r;
 
+	for (unsigned i = 0; i < s->pool.count; i++)
+		any |= stun_server_is_udp(s, i);
+	r = any ? stun_watch_new(s, app, &w) : -ENODATA;
 	if (r < 0) {
 		close(app->fd);
 		return r;

@@ -209,14 +209,13 @@ stun_pool_agreement(
 			best = &row[i];
 			most = votes;
 			tie = false;
-		} else if (votes == most && !addr_equal(&row[i].seen, &best->seen)) {
-			tie = true;
+		} else if (votes == most) {
+			tie |= !addr_equal(&row[i].seen, &best->seen);
+			best = row[i].at > best->at ? &row[i] : best;
 		}
 	}
 	if (!best)
 		return STUN_UNKNOWN;
-	if (most < 2 || tie)
-		return STUN_UNCERTAIN;
 	*ret = best->seen;
-	return STUN_AGREED;
+	return most < 2 || tie ? STUN_UNCERTAIN : STUN_AGREED;
 }

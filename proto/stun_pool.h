@@ -93,6 +93,7 @@ void stun_pool_opinion(struct stun_pool *p, unsigned server, const struct addr *
     const struct addr *seen, msec_t now);
 
 /* What the servers agree on: the address that most say and at least two do, on
- * different addresses themselves; a tie is none.  *ret is set with STUN_AGREED only. */
+ * different addresses themselves; a tie is none.  With STUN_UNCERTAIN *ret is what was
+ * said last of what most say. */
 enum stun_agreement stun_pool_agreement(
     const struct stun_pool *p, enum addr_family family, msec_t now, struct addr *ret);

@@ -16,7 +16,7 @@ COOKIE = 0x2112A442
 def address_attribute(kind, address, port, header):
     """XOR-MAPPED-ADDRESS (0x0020), or another one in clear."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    raw = socket.inet_pton(family, address)
+    raw = socket.inet_pton(family, address.partition("%")[0])
     if kind == 0x0020:
         port ^= COOKIE >> 16
         raw = bytes(a ^ b for a, b in zip(raw, header[4:20]))
@@ -27,9 +27,13 @@ def address_attribute(kind, address, port, header):
 class Served:
     """A UDP socket of a node and a thread that answers what comes."""
 
+    kind = socket.SOCK_DGRAM
+
     def __init__(self, node, address, port):
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        self.socket = node.socket(family, socket.SOCK_DGRAM, bind=(address, port))
+        literal, _, zone = address.partition("%")
+        where = (literal, port, 0, int(zone)) if zone else (address, port)
+        self.socket = node.socket(family, self.kind, bind=where)
         self.socket.settimeout(0.1)
         self.address, self.port = address, self.socket.getsockname()[1]
         self.requests = []
@@ -72,14 +76,51 @@ class StunServer(Served):
         self.requests.append((time.monotonic(), peer[:2]))
         if self.manner == "silent":
             return
+        self.answers.append((time.monotonic(), peer[:2]))
+        self.socket.sendto(self.success(data, peer), peer)
+
+    def success(self, data, peer):
         seen = self.lie if self.manner == "lies" else peer[:2]
         body = address_attribute(0x0020, *seen, data)
-        self.socket.sendto(struct.pack("!HH", 0x0101, len(body)) + data[4:20] + body, peer)
-        self.answers.append((time.monotonic(), peer[:2]))
+        return struct.pack("!HH", 0x0101, len(body)) + data[4:20] + body
+
+
+class StreamServer(StunServer):
+    """The same over TCP, with a context over TLS, of an address and port that may have a StunServer,
+    too.  Each connection is one request.  .hellos: when somebody connected."""
+
+    kind = socket.SOCK_STREAM
+
+    def __init__(self, node, address, port=3478, context=None):
+        super().__init__(node, address, port)
+        self.context, self.hellos = context, []
+
+    def serve(self):
+        while not self.ending:
+            with contextlib.suppress(OSError):
+                connection, peer = self.socket.accept()
+                self.hellos.append((time.monotonic(), peer[:2]))
+                connection.settimeout(5)
+                with connection:
+                    self.converse(connection, peer)
+
+    def converse(self, s, peer):
+        if self.context:
+            s = self.context.wrap_socket(s, server_side=True)
+        data = s.recv(2048)
+        if not data:
+            return
+        self.requests.append((time.monotonic(), peer[:2]))
+        if self.manner != "silent":
+            answer = self.success(data, peer)
+            self.answers.append((time.monotonic(), peer[:2]))
+            for part in (answer[:7], answer[7:]):  # a stream has no borders
+                s.sendall(part)
+        s.recv(1)
 
 
 class Resolver(Served):
-    """.names: name -> [addresses]; .delay_s: how late it answers, None: never."""
+    """.names: name -> [addresses, or (port, name) of SRV]; .delay_s: how late it answers, None: never."""
 
     def __init__(self, node, address, names):
         super().__init__(node, address, 53)
@@ -95,16 +136,29 @@ class Resolver(Served):
             at += data[at] + 1
         kind = struct.unpack("!H", data[at + 1:at + 3])[0]
         name = ".".join(labels)
-        found = [a for a in self.names.get(name, ()) if kind == (28 if ":" in a else 1)]
+        found = [raw for number, raw in map(resource, self.names.get(name, ())) if number == kind]
         answers = b"".join(
-            struct.pack("!HHHIH", 0xC00C, kind, 1, 60, len(raw)) + raw
-            for raw in (socket.inet_pton(socket.AF_INET6 if ":" in a else socket.AF_INET, a)
-                        for a in found))
+            struct.pack("!HHHIH", 0xC00C, kind, 1, 60, len(raw)) + raw for raw in found)
         reply = data[:2] + struct.pack("!HHHHH", 0x8180 if name in self.names else 0x8183, 1,
                                        len(found), 0, 0) + data[12:at + 5] + answers
-        send = threading.Timer(self.delay_s, self.socket.sendto, (reply, peer))
+        send = threading.Timer(self.delay_s, self.send_late, (reply, peer))
         send.daemon = True
         send.start()
+
+    def send_late(self, reply, peer):
+        with contextlib.suppress(OSError):  # the lab may be gone
+            self.socket.sendto(reply, peer)
+
+
+def resource(what):
+    """(type, data) of one of Resolver.names."""
+    if isinstance(what, tuple):
+        port, target = what
+        labels = b"".join(bytes([len(label)]) + label.encode() for label in target.split("."))
+        return 33, struct.pack("!HHH", 0, 0, port) + labels + b"\0"
+    if ":" in what:
+        return 28, socket.inet_pton(socket.AF_INET6, what)
+    return 1, socket.inet_aton(what)
 
 
 def use_resolver(lab, address):

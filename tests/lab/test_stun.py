@@ -103,17 +103,6 @@ def test_two_servers_agree(place):
     assert 'natd_stun_server_up{server="stun:11.22.33.1"} 1\n' in text
 
 
-def test_two_servers_differ(place):
-    """F54: two STUN servers tell two addresses."""
-    place.servers[1].manner = "lies"
-    natd = Natd(place.client, SERVERS)
-    with app_socket(place) as s:
-        look(natd, s)
-    wait_until(lambda: all(server.answers for server in place.servers), what="two opinions")
-    time.sleep(0.1)
-    assert natd.call("Status")["externalAddresses"] == []
-
-
 def test_first_server_is_dead(place):
     place.servers[0].manner = "silent"
     natd = Natd(place.client, SERVERS)
@@ -206,22 +195,23 @@ def test_resolvers(place):
         natd = Natd(place.client, "[Stun]\nServers=stun.example\n")
         assert not resolver.requests
         with app_socket(place) as s:
-            resolver.delay_s = None
-            began = time.monotonic()
-            with natd.connect() as c:
-                c.send(METHOD, {"socketFileDescriptor": 0, "timeoutUSec": 1000000}, [s.fileno()])
-                # Dead or 30 s late: nobody else waits for it.  (Not 50 ms: a loaded
-                # machine needs those by itself; a wait would be one of seconds.)
-                while time.monotonic() - began < 0.9:
-                    asked = time.monotonic()
-                    natd.call("Status")
-                    assert time.monotonic() - asked < 0.3
-                with pytest.raises(VarlinkError) as e:
-                    c.result()
-            assert e.value.parameters["reason"] == "no answer in time"
+            for resolver.delay_s in (None, 30):
+                began = time.monotonic()
+                with natd.connect() as c:
+                    c.send(METHOD, {"socketFileDescriptor": 0, "timeoutUSec": 1000000},
+                           [s.fileno()])
+                    # Dead or 30 s late: nobody else waits for it.  (Not 50 ms: a loaded
+                    # machine needs those by itself; a wait would be one of seconds.)
+                    while time.monotonic() - began < 0.9:
+                        asked = time.monotonic()
+                        natd.call("Status")
+                        assert time.monotonic() - asked < 0.3
+                    with pytest.raises(VarlinkError) as e:
+                        c.result()
+                assert e.value.parameters["reason"] == "no answer in time"
             resolver.delay_s = 0.3
             began = time.monotonic()
-            assert pair(look(natd, s)["reflexive"])[0] == WAN
+            assert pair(look(natd, s, timeoutUSec=15000000)["reflexive"])[0] == WAN
             # The name is known from now on.
             asked = len(resolver.requests)
             look(natd, s)

@@ -1,0 +1,191 @@
+"""Our address outside, by servers that disagree, and over TCP, TLS and DTLS where UDP is blocked."""
+
+import contextlib
+import json
+import shutil
+import socket
+import ssl
+
+import pytest
+
+import home as h
+from daemon import BUILD, INTERFACE, Natd
+from lab import TOP, wait_until
+from stun_server import Resolver, StreamServer, StunServer, use_resolver
+from varlink import VarlinkError
+
+TLS = TOP / "tests/data/tls"
+WAN, ONE, TWO = "11.22.33.44", "11.22.33.1", "11.22.33.2"
+TRUST = {"SSL_CERT_FILE": str(TLS / "authority.pem")}
+
+
+@pytest.fixture
+def place():
+    with h.home() as place:
+        yield place
+
+
+def tls(certificate):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(TLS / f"{certificate}.pem", TLS / "server.key")
+    return context
+
+
+def start(place, servers, **env):
+    return Natd(place.client, f"[Stun]\nServers={servers}\n", start=False).start(env=env)
+
+
+def look(place, natd, timeout_us=3000000, **parameters):
+    """Asks for an address, whether there is an answer or not."""
+    with place.client.socket(kind=socket.SOCK_DGRAM, bind=("0.0.0.0", 0)) as s:
+        with contextlib.suppress(VarlinkError):
+            return natd.call("GetReflexiveAddress", [s.fileno()], socketFileDescriptor=0,
+                             timeoutUSec=timeout_us, **parameters)
+
+
+def external(natd):
+    return [(a["address"], a["source"]) for a in natd.call("Status")["externalAddresses"]]
+
+
+def becomes(natd, *expected):
+    wait_until(lambda: external(natd) == list(expected), 15,
+               f"{expected}; natd said:\n{natd.log()}")
+
+
+def block_udp(place):
+    """What a network that lets only TCP through does."""
+    place.router.node.nft("table inet no_udp {\nchain forward {\n"
+                          "type filter hook forward priority -10;\nmeta l4proto udp drop\n}\n}\n")
+
+
+def localhost_is(lab, address):
+    """The certificates are for this name."""
+    lab.path("/run/hosts").write_text(f"{address} localhost\n")
+    lab.run(["mount", "--bind", "/run/hosts", "/etc/hosts"])
+
+
+# ---- certain and uncertain ----
+
+def test_servers_that_differ(place):
+    with StunServer(place.internet, ONE) as one, StunServer(place.internet, TWO) as two:
+        two.manner = "lies"
+        natd = start(place, f"{ONE} {TWO}")
+        with natd.connect() as c:
+            c.send(INTERFACE + "Monitor", {"events": ["external_address_changed"]}, more=True)
+            c.result()  # the snapshot
+            look(place, natd)
+            wait_until(lambda: one.answers and two.answers, 10, "two opinions")
+            (address, source), = external(natd)
+            assert source == "stun_uncertain" and address in (WAN, two.lie[0])
+            status = place.client.run(BUILD / "natctl", "-H", natd.socket, "status").stdout
+            assert f"External: {address} via STUN on eth0 (uncertain: no two STUN servers say so)" \
+                in status
+            event = c.result()["externalAddress"]
+            assert event["source"] == "stun_uncertain" and event["address"] in (WAN, two.lie[0])
+            # The other one comes to its senses.
+            two.manner = "answers"
+            for _ in range(10):
+                look(place, natd, server=f"stun:{TWO}")
+                look(place, natd)
+                if external(natd) == [(WAN, "stun")]:
+                    break
+            becomes(natd, (WAN, "stun"))
+            while event["source"] != "stun":
+                event = c.result()["externalAddress"]
+            assert event["address"] == WAN
+
+
+def test_one_server_alone_is_not_believed(place):
+    with StunServer(place.internet, ONE):
+        natd = start(place, ONE)
+        look(place, natd)
+        becomes(natd, (WAN, "stun_uncertain"))
+
+
+# ---- other ways ----
+
+def test_udp_is_blocked(place):
+    """Servers of UDP are asked over TCP then, and those that have TCP and TLS by these."""
+    block_udp(place)
+    with StunServer(place.internet, ONE) as udp, StreamServer(place.internet, ONE) as tcp, \
+            StreamServer(place.internet, TWO) as other:
+        natd = start(place, f"{ONE} stun:{TWO}?transport=tcp")
+        assert external(natd) == [] and not tcp.hellos and not other.hellos  # never at idle
+        assert look(place, natd) is None  # what a UDP socket looks like nobody can say
+        becomes(natd, (WAN, "stun"))
+        assert not udp.requests and tcp.answers and other.answers
+        names = [s["name"] for s in natd.call("Status")["stunServers"]]
+        assert names == [f"stun:{ONE}", f"stun:{TWO}?transport=tcp"]
+        assert natd.call("Status")["stunServers"][1]["successRate"] == 100
+
+
+def test_one_way_is_blocked_and_the_other_silent(place):
+    block_udp(place)
+    with StreamServer(place.internet, ONE) as tcp, StreamServer(place.internet, TWO) as dumb:
+        dumb.manner = "silent"
+        natd = start(place, f"stun:{TWO}?transport=tcp {ONE}")
+        look(place, natd)
+        becomes(natd, (WAN, "stun_uncertain"))
+        assert tcp.answers and dumb.hellos
+
+
+def test_tls_by_srv_and_by_port(place):
+    """Two servers of TLS beside one of UDP that answers: the second opinion is theirs."""
+    names = {"_stuns._tcp.localhost": [(7000, "a.example")], "a.example": [TWO]}
+    with Resolver(place.internet, TWO, names), StunServer(place.internet, ONE), \
+            StreamServer(place.internet, TWO, 7000, tls("right")) as by_tls:
+        use_resolver(place.lab, TWO)
+        natd = start(place, f"{ONE} stuns:localhost", **TRUST)
+        look(place, natd)
+        becomes(natd, (WAN, "stun"))
+        assert by_tls.answers
+
+
+@pytest.mark.parametrize("certificate, words", [
+    ("wrong-name", "certificate is for another name"),
+    ("expired", "certificate has expired"),
+    ("self-signed", "not signed by an authority that is trusted here"),
+])
+def test_certificates(place, certificate, words):
+    with StunServer(place.internet, ONE), \
+            StreamServer(place.internet, TWO, 7000, tls(certificate)) as by_tls:
+        localhost_is(place.lab, TWO)
+        natd = start(place, f"{ONE} stuns:localhost:7000", **TRUST)
+        look(place, natd)
+        wait_until(lambda: words in natd.log(), 10, words)
+        assert external(natd) == [(WAN, "stun_uncertain")]
+        assert not by_tls.requests
+
+
+@pytest.mark.skipif(not shutil.which("turnserver"), reason="coturn is not here")
+def test_dtls(place):
+    place.internet.spawn("turnserver", "-n", "--stun-only", "--no-cli", "-L", ONE,
+                         "--cert", TLS / "right.pem", "--pkey", TLS / "server.key",
+                         "--log-file=stdout", "--pidfile=/run/turnserver.pid", log="coturn")
+    wait_until(lambda: place.internet.listening(5349, "udp"), 10, "coturn")
+    localhost_is(place.lab, ONE)
+    with StunServer(place.internet, TWO):
+        natd = start(place, f"{TWO} stuns:localhost:5349?transport=udp", **TRUST)
+        look(place, natd)
+        becomes(natd, (WAN, "stun"))
+
+
+# ---- addresses of one link ----
+
+def test_link_local_server(place):
+    """A server on the link, by an address that needs its zone."""
+    for node, interface in ((place.router.node, "lan0"), (place.client, "eth0")):
+        node.sysctl(**{f"net__ipv6__conf__{interface}__disable_ipv6": 0})
+    place.router.node.ip("addr add fe80::77/64 dev lan0 nodad")
+    place.client.ip("addr add fe80::78/64 dev eth0 nodad")
+    with place.router.node.inside():
+        zone = socket.if_nametoindex("lan0")
+    with StunServer(place.router.node, f"fe80::77%{zone}"), \
+            place.client.socket(socket.AF_INET6, socket.SOCK_DGRAM, bind=("::", 0)) as s:
+        natd = start(place, "")
+        found = natd.call("GetReflexiveAddress", [s.fileno()], socketFileDescriptor=0,
+                          server="stun:[fe80::77%eth0]:3478")
+        assert found["reflexive"]["port"] == s.getsockname()[1]
+        assert found["reflexive"]["address"].startswith("fe80::")
+        done = place.client.run(BUILD / "natctl", "stun", "--json=short", "[fe80::77%eth0]")
+        assert json.loads(done.stdout)["reflexive"]["address"].startswith("fe80::")
