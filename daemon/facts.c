@@ -99,6 +99,7 @@ gather_main(struct facts *f, const struct gateway *g)
 			 : gateway_addr(&u->gateway, u->ifindex);
 	f->is_default = u->is_default;
 	f->habits = *router_habits(gateway_router(g));
+	f->outbound_s = router_outbound_s(gateway_router(g));
 	f->external = *router_external(gateway_router(g));
 	gather_services(f, g);
 	/* Asked by now, it has told the kernel its MAC if it is there. */

@@ -47,6 +47,10 @@ const struct finding_row finding_rows[FINDING_CODES] = {
 	    "the router {a} cannot be asked to open its IPv6 firewall",
 	    "allow incoming IPv6 to this host in its settings, or switch on PCP or "
 	    "UPnP there" },
+	[FINDING_FIREWALL_TIMEOUT] = { "firewall_timeout", I,
+	    "its IPv6 firewall closes what a program opened by sending UDP {a} s after "
+	    "the last packet",
+	    NULL },
 	[FINDING_QUIRK_SAME_PORT] = { "quirk_same_port", I,
 	    "this router maps a port only to the same number inside", NULL },
 	[FINDING_QUIRK_LEASE] = { "quirk_lease", I,

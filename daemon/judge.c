@@ -3,6 +3,7 @@
  */
 #include "daemon/judge.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -157,7 +158,7 @@ judge_service(const struct facts_service *s, cJSON *findings)
 void
 judge_router(const struct facts *f, cJSON *findings)
 {
-	char gateway[ADDR_TEXT_MAX];
+	char gateway[ADDR_TEXT_MAX], seconds[16];
 
 	text_of(&f->gateway, gateway);
 	if (f->router_silent) {
@@ -171,6 +172,10 @@ judge_router(const struct facts *f, cJSON *findings)
 			finding_add(findings, FINDING_NO_PINHOLES, gateway, NULL, NULL);
 		else if (!without_nat(f))
 			finding_add(findings, FINDING_NO_METHOD, gateway, NULL, NULL);
+	}
+	if (f->outbound_s) {
+		snprintf(seconds, sizeof(seconds), "%" PRIu32, f->outbound_s);
+		finding_add(findings, FINDING_FIREWALL_TIMEOUT, seconds, NULL, NULL);
 	}
 	if (f->habits.same_port)
 		finding_add(findings, FINDING_QUIRK_SAME_PORT, NULL, NULL, NULL);

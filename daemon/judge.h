@@ -80,6 +80,7 @@ struct facts {
 	struct facts_service services[ROUTER_SERVICES];
 	size_t services_count;
 	struct router_habits habits;
+	uint32_t outbound_s;  /* of router_outbound_s() */
 	struct addr external; /* as the router says; ADDR_NONE: not known */
 
 	enum facts_stun stun;

@@ -530,6 +530,12 @@ router_name(const struct router *r)
 	return r->igd.name;
 }
 
+uint32_t
+router_outbound_s(const struct router *r)
+{
+	return r->igd.outbound_s;
+}
+
 const struct router_habits *
 router_habits(const struct router *r)
 {

@@ -291,6 +291,9 @@ enum method router_external_source(const struct router *r);
 void router_service_status(
     const struct router *r, enum router_service s, struct service_status *ret);
 const char *router_name(const struct router *r); /* friendly name or "" */
+/* How long the router's IPv6 firewall keeps open what a program opened by sending UDP,
+ * as it says; 0: it does not say. */
+uint32_t router_outbound_s(const struct router *r);
 const struct router_habits *router_habits(const struct router *r);
 size_t router_leases(const struct router *r);
 unsigned router_exchanges(const struct router *r); /* under way now */

@@ -216,6 +216,24 @@ igd_poll(struct router *r)
 					     : 1u << JOB_STATUS | 1u << JOB_ADDRESS;
 }
 
+/* How long what a program of this host opened by sending UDP stays open.  The other
+ * questions have no arguments. */
+static struct igd_args
+outbound_args(const struct router *r, char client[static ADDR_TEXT_MAX])
+{
+	struct addr own = r->settings.local;
+
+	own.scope = 0;
+	addr_format(&own, client);
+	return (struct igd_args) { .value = {
+				       [IGD_ARG_REMOTE_HOST] = "",
+				       [IGD_ARG_REMOTE_PORT] = "0",
+				       [IGD_ARG_INTERNAL_CLIENT] = client,
+				       [IGD_ARG_INTERNAL_PORT] = "0",
+				       [IGD_ARG_PROTOCOL] = "17",
+				   } };
+}
+
 static bool
 next_question(struct router *r, msec_t now, struct router_action *ret)
 {
@@ -226,8 +244,10 @@ next_question(struct router *r, msec_t now, struct router_action *ret)
 		{ JOB_STATUS, IGD_GET_STATUS_INFO },
 		{ JOB_ADDRESS, IGD_GET_EXTERNAL_IP_ADDRESS },
 		{ JOB_FIREWALL, IGD_GET_FIREWALL_STATUS },
+		{ JOB_OUTBOUND, IGD_GET_OUTBOUND_PINHOLE_TIMEOUT },
 	};
-	const struct igd_args none = { 0 };
+	char client[ADDR_TEXT_MAX];
+	const struct igd_args args = outbound_args(r, client);
 
 	/* The status tells whom to ask for the address; where there is nobody else, the
 	 * address is what applications wait for. */
@@ -242,8 +262,9 @@ next_question(struct router *r, msec_t now, struct router_action *ret)
 		if (!(r->igd.todo & 1u << job))
 			continue;
 		r->igd.todo &= ~(1u << job);
-		if (soap_send(r, job, job == JOB_FIREWALL ? r->igd.pinhole : r->igd.wan,
-			questions[k].action, &none, now, ret)) {
+		r->igd.outbound_asked |= job == JOB_OUTBOUND;
+		if (soap_send(r, job, wants_ipv6(r) ? r->igd.pinhole : r->igd.wan,
+			questions[k].action, &args, now, ret)) {
 			step_sent(r, igd_service_of(r), NULL,
 			    igd_action_name(questions[k].action), 1);
 			return true;
@@ -335,6 +356,8 @@ firewall_answered(struct router *r, const struct igd_answer *ans, msec_t now)
 	}
 	r->igd.forbids_pinholes = enabled && !allowed;
 	if (enabled && allowed) {
+		if (!r->igd.outbound_asked)
+			r->igd.todo |= 1u << JOB_OUTBOUND;
 		control_answered(r, ROUTER_PINHOLE, now);
 		return;
 	}
@@ -345,6 +368,18 @@ firewall_answered(struct router *r, const struct igd_answer *ans, msec_t now)
 		    : "the router's IPv6 firewall is off");
 }
 
+/* Few routers know it, and nothing hangs on it. */
+static void
+outbound_answered(struct router *r, int error, const struct igd_answer *ans)
+{
+	uint64_t seconds;
+
+	if (error == 0 && ans->error == 0 &&
+	    igd_answer_uint(
+		ans, IGD_ARG_OUTBOUND_PINHOLE_TIMEOUT, UINT32_MAX, &seconds) == 0)
+		r->igd.outbound_s = (uint32_t)seconds;
+}
+
 static void
 question_answered(struct router *r, enum igd_job job, int error,
     const struct http_response *resp, msec_t now)
@@ -353,7 +388,9 @@ question_answered(struct router *r, enum igd_job job, int error,
 	struct igd_answer ans = { 0 };
 
 	error = soap_read(r, error, resp, &ans);
-	if (error < 0 && r->service[s].state == SERVICE_AVAILABLE) {
+	if (job == JOB_OUTBOUND) {
+		outbound_answered(r, error, &ans);
+	} else if (error < 0 && r->service[s].state == SERVICE_AVAILABLE) {
 		if (error != -ENOENT || !igd_moved(r, now))
 			service_silent(r, s, now);
 	} else if (job == JOB_STATUS) {
@@ -391,6 +428,7 @@ router_http(struct router *r, unsigned id, int error,
 	case JOB_STATUS:
 	case JOB_ADDRESS:
 	case JOB_FIREWALL:
+	case JOB_OUTBOUND:
 		if (!void_answer)
 			question_answered(r, job, error, response, now);
 		break;

@@ -140,6 +140,7 @@ enum igd_job {
 	JOB_STATUS,
 	JOB_ADDRESS,
 	JOB_FIREWALL,
+	JOB_OUTBOUND,
 	JOB_LEASE,
 	JOB_EVENTS
 };
@@ -174,6 +175,8 @@ struct igd {
 	unsigned todo;         /* mask of 1 << enum igd_job, apart from leases */
 	unsigned status_tried; /* mask of WAN services asked for their status */
 	bool connected, has_uptime;
+	bool outbound_asked;   /* once is enough */
+	uint32_t outbound_s;   /* 0: it does not say */
 	bool forbids_pinholes; /* its IPv6 firewall is on and stays closed */
 	uint64_t uptime_s;
 

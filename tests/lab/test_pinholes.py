@@ -105,3 +105,13 @@ def test_kept_over_a_crash(place, gw, natd):
     assert len(gw.heard("soap.AddPinhole")) == 1
     natd.call("ReleaseMapping", id=natd.mappings()[0]["id"])
     assert not holes(gw)
+
+
+def test_what_the_firewall_says_of_itself(place, gw, natd):
+    """GetFirewallStatus and GetOutboundPinholeTimeout, in what Diagnose finds."""
+    natd.map(["tcp"], PORT, family="ipv6")
+    gw.wait_heard("soap.GetFirewallStatus", result=0)
+    gw.wait_heard("soap.GetOutboundPinholeTimeout", result=0)
+    found = {f["code"]: f["message"] for f in natd.call("Diagnose", family="ipv6")["findings"]}
+    assert "120 s after the last packet" in found["firewall_timeout"]
+    assert len(gw.heard("soap.GetOutboundPinholeTimeout")) == 1

@@ -315,6 +315,10 @@ sim_igd_firewall(
 		    "<InboundPinholeAllowed>%d</InboundPinholeAllowed>",
 		    g->firewall_on, g->inbound_allowed);
 		return 0;
+	case IGD_GET_OUTBOUND_PINHOLE_TIMEOUT:
+		assert_non_null(strstr(req, "<Protocol>17</Protocol>"));
+		text_put(out, "<OutboundPinholeTimeout>120</OutboundPinholeTimeout>");
+		return 0;
 	case IGD_ADD_PINHOLE:
 		sim_igd_arg(req, "InternalClient", client, sizeof(client));
 		m = sim_igd_put(g, sim_igd_num(req, "Protocol"), port, port, client,

@@ -382,6 +382,9 @@ test_pinhole(void **state)
 	assert_int_equal(g->count[IGD_UPDATE_PINHOLE], 2);
 	assert_int_equal(g->count[IGD_ADD_PINHOLE], 2);
 	assert_true(g->count[IGD_CHECK_PINHOLE_WORKING] >= 20);
+	/* Asked once. */
+	assert_int_equal(g->count[IGD_GET_OUTBOUND_PINHOLE_TIMEOUT], 1);
+	assert_int_equal(router_outbound_s(s.router), 120);
 	/* Lost: 704 to the look, made again. */
 	memset(g->entry, 0, sizeof(g->entry));
 	sim_pass(&s, 300000);
@@ -420,6 +423,7 @@ test_no_check(void **state)
 
 	(void)state;
 	g->fault[0] = code(IGD_CHECK_PINHOLE_WORKING, 602, 0);
+	g->fault[1] = how(IGD_GET_OUTBOUND_PINHOLE_TIMEOUT, SIM_RESET, 0);
 	l = want_pinhole(&s, 8080, TCP);
 	sim_pass(&s, 5000);
 	changes = s.changes;
@@ -427,6 +431,8 @@ test_no_check(void **state)
 	assert_state(l, MAPPING_ACTIVE);
 	assert_int_equal(s.changes, changes);
 	assert_int_equal(g->count[IGD_CHECK_PINHOLE_WORKING], 1);
+	assert_int_equal(g->count[IGD_GET_OUTBOUND_PINHOLE_TIMEOUT], 1);
+	assert_int_equal(router_outbound_s(s.router), 0);
 	assert_int_equal(g->count[IGD_ADD_PINHOLE], 1);
 	assert_int_equal(sim_igd_entries(g), 1);
 	sim_done(&s);
