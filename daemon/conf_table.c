@@ -359,8 +359,9 @@ static int
 parse_path(const struct conf_key *key, const char *value, void *field,
     char why[static CONF_WHY_MAX])
 {
-	if (value[0] != '/')
-		return refuse(why, "not a path that begins with /");
+	if (value[0] != '/' && (strchr(value, '/') || value[0] == '.'))
+		return refuse(why, "neither a path that begins with / nor the name of "
+				   "a credential");
 	return parse_text(key, value, field, why);
 }
 
@@ -477,7 +478,8 @@ const struct conf_key conf_keys[] = {
 	{ STUNSERVER("Credentials", path, credentials), "", 1, CONF_PATH_MAX - 1, NULL,
 	    0,
 	    "A file with a name and a password per line, separated by a blank, that "
-	    "nobody but natd can read. Only who has one of them is answered. Default: "
+	    "nobody but natd can read; its path, or the name of a credential of "
+	    "systemd (LoadCredential=). Only who has one of them is answered. Default: "
 	    "everybody is." },
 	{ STUNSERVER("Realm", realm, realm), "", 1, CONF_REALM_MAX - 1, NULL, 0,
 	    "The realm of long-term credentials. Default: they are short-term ones." },

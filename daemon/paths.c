@@ -70,6 +70,19 @@ paths_user(struct paths *ret, const char **ret_missing)
 }
 
 int
+paths_credential(const char *value, char ret[static PATH_MAX])
+{
+	const char *folder = absolute("CREDENTIALS_DIRECTORY");
+	int n;
+
+	if (value[0] != '/' && !folder)
+		return -ENOENT;
+	n = value[0] == '/' ? snprintf(ret, PATH_MAX, "%s", value)
+			    : snprintf(ret, PATH_MAX, "%s/%s", folder, value);
+	return n < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+int
 paths_make(const char *path)
 {
 	char part[PATH_MAX];

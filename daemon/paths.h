@@ -26,6 +26,13 @@ void paths_system(struct paths *ret);
  */
 int paths_user(struct paths *ret, const char **ret_missing);
 
+/*
+ * Where a secret is: value itself if it is a path, else the credential of that name
+ * that systemd keeps in $CREDENTIALS_DIRECTORY (LoadCredential=).  0; -ENOENT: systemd
+ * passed none; -ENAMETOOLONG.
+ */
+int paths_credential(const char *value, char ret[static PATH_MAX]);
+
 /* Makes the directory of a file, and what is missing above it, for this user alone.  0
  * or -errno. */
 int paths_make_parent(const char *path);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "daemon/log.h"
+#include "daemon/paths.h"
 #include "daemon/random.h"
 #include "daemon/sock.h"
 #include "daemon/stun_batch.h"
@@ -296,13 +297,20 @@ new_auth(struct stund *s)
 static int
 load_credentials(struct stund *s)
 {
-	const char *path = s->conf.credentials;
+	char path[PATH_MAX];
 	struct stat st;
 	FILE *f;
 	int r;
 
-	if (!path[0])
+	if (!s->conf.credentials[0])
 		return 0;
+	r = paths_credential(s->conf.credentials, path);
+	if (r < 0) {
+		log_error("no STUN server: systemd passed no credential %s: "
+			  "LoadCredential= is missing",
+		    s->conf.credentials);
+		return r;
+	}
 	f = fopen(path, "re");
 	if (!f || fstat(fileno(f), &st) < 0) {
 		r = -errno;

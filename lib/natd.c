@@ -68,6 +68,23 @@ connect_unix(const char *path, int timeout_ms)
 	return fd;
 }
 
+/* The system's natd, or this user's where nobody listens there. */
+static int
+connect_default(int timeout_ms)
+{
+	const char *folder = secure_getenv("XDG_RUNTIME_DIR");
+	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	int fd = connect_unix(NATD_DEFAULT_SOCKET, timeout_ms), own;
+
+	if ((fd != -ENOENT && fd != -ECONNREFUSED) || !folder || folder[0] != '/' ||
+	    snprintf(path, sizeof(path), "%s/natd/org.natd.NAT", folder) >=
+		(int)sizeof(path))
+		return fd;
+	own = connect_unix(path, timeout_ms);
+	/* Where neither runs, what is wrong with the system's is what matters. */
+	return own < 0 ? fd : own;
+}
+
 _public_ int
 natd_open_fd(int fd, int timeout_ms, struct natd **ret)
 {
@@ -87,9 +104,12 @@ natd_open(const char *socket, int timeout_ms, struct natd **ret)
 	const char *set = secure_getenv("NATD_SOCKET");
 	int fd, r;
 
-	if (!socket)
-		socket = set && *set ? set : NATD_DEFAULT_SOCKET;
-	fd = connect_unix(socket, timeout_ms);
+	if (socket)
+		fd = connect_unix(socket, timeout_ms);
+	else if (set && *set)
+		fd = connect_unix(set, timeout_ms);
+	else
+		fd = connect_default(timeout_ms);
 	if (fd < 0)
 		return fd;
 	r = natd_open_fd(fd, timeout_ms, ret);

@@ -56,7 +56,9 @@ struct natd_mapping;
 /* ---- the connection ---- */
 
 /*
- * Connects to the socket; NULL: $NATD_SOCKET if that is set, or else the default one.
+ * Connects to the socket; NULL: $NATD_SOCKET if that is set, or else the default one,
+ * and where nobody listens there $XDG_RUNTIME_DIR/natd/org.natd.NAT, that of this
+ * user's own natd.
  * timeout_ms is the patience of this and of all later blocking calls with *ret, -1: for
  * ever; natd itself answers a request by 3 s unless asked otherwise.
  * 0 or -errno of connect(2): -ENOENT and -ECONNREFUSED (natd does not run), -EACCES;

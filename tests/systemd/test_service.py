@@ -5,6 +5,7 @@ import json
 import pathlib
 import re
 import shutil
+import socket
 import subprocess
 import time
 
@@ -226,6 +227,32 @@ def test_log_level_by_varlink(natd):
     natd.natctl(*argv, '{"level":6}')
     mapped(natd, "udp", "40014")
     assert len(told(natd, start)) == 1
+
+
+def test_secrets_are_credentials(machine, place):
+    """A file that only root can read; natd's user is made when it starts."""
+    secret = machine.path("/etc/natd/stun-users")
+    secret.write_text("ann a-secret\n")
+    secret.chmod(0o600)
+    drop_in = machine.path("/etc/systemd/system/natd.service.d/secret.conf")
+    drop_in.parent.mkdir(parents=True, exist_ok=True)
+    machine.path("/etc/natd/natd.conf").write_text("[StunServer]\nListen=127.0.0.1\nCredentials=stun-users\n")
+    start = machine.cursor()
+    machine.systemctl("start", "natd.service")
+    assert "no STUN server: systemd passed no credential stun-users: LoadCredential= is missing" in \
+        told(machine, start)
+    drop_in.write_text("[Service]\nLoadCredential=stun-users:/etc/natd/stun-users\n")
+    machine.systemctl("daemon-reload")
+    try:
+        machine.systemctl("restart", "natd.service")
+        with place.client.socket(kind=socket.SOCK_DGRAM) as s:
+            # A request without a name: 400 of RFC 8489, section 9.1.3.
+            s.sendto(bytes.fromhex("000100002112a442") + bytes(range(12)), ("127.0.0.1", 3478))
+            answer = s.recv(2048)
+        assert answer[:2] == b"\x01\x11" and answer[20:28] == bytes.fromhex("0009") + answer[22:24] + b"\0\0\x04\0"
+    finally:
+        drop_in.unlink()
+        machine.systemctl("daemon-reload")
 
 
 def test_wait_online(machine):

@@ -98,6 +98,24 @@ test_system(void **state)
 }
 
 static void
+test_credential(void **state)
+{
+	char path[PATH_MAX];
+
+	(void)state;
+	set("CREDENTIALS_DIRECTORY", NULL);
+	assert_int_equal(paths_credential("/etc/secret", path), 0);
+	assert_string_equal(path, "/etc/secret");
+	assert_int_equal(paths_credential("secret", path), -ENOENT);
+	set("CREDENTIALS_DIRECTORY", "/run/credentials/natd.service");
+	assert_int_equal(paths_credential("secret", path), 0);
+	assert_string_equal(path, "/run/credentials/natd.service/secret");
+	assert_int_equal(paths_credential("/etc/secret", path), 0);
+	assert_string_equal(path, "/etc/secret");
+	set("CREDENTIALS_DIRECTORY", NULL);
+}
+
+static void
 test_make(void **state)
 {
 	char top[] = "/tmp/natd-test-XXXXXX", path[64], file[80];
@@ -131,6 +149,7 @@ main(void)
 		cmocka_unit_test(test_user),
 		cmocka_unit_test(test_user_too_long),
 		cmocka_unit_test(test_system),
+		cmocka_unit_test(test_credential),
 		cmocka_unit_test(test_make),
 	};
 
