@@ -33,6 +33,8 @@ enum server_manner {
 	MUTE,     /* what is to come from elsewhere never does */
 	REFUSING, /* 420 to what it does not know, though it has OTHER-ADDRESS */
 	LYING,    /* sees us elsewhere */
+	PORTLESS, /* 420 to RESPONSE-PORT */
+	CALLOUS,  /* takes RESPONSE-PORT for nothing */
 	ONE_IP,   /* its other address is its own */
 	INSIDE,   /* its other address is one of ours */
 };
@@ -162,6 +164,23 @@ port_taken(const struct world *w, uint16_t port)
 	return false;
 }
 
+/* The port may hear from there. */
+static void
+permit(struct world *w, uint16_t port, const struct endpoint *remote)
+{
+	unsigned i = 0;
+
+	while (
+	    i < w->permits_count && (w->permits[i].port != port ||
+					!endpoint_equal(&w->permits[i].remote, remote)))
+		i++;
+	assert(i < ARRAY_SIZE(w->permits));
+	w->permits_count = MAX(w->permits_count, i + 1);
+	w->permits[i].at = w->now;
+	w->permits[i].port = port;
+	w->permits[i].remote = *remote;
+}
+
 /* The address outside for a packet of the socket; made if there is none. */
 static struct endpoint
 nat_out(struct world *w, unsigned socket, const struct endpoint *to)
@@ -188,10 +207,7 @@ nat_out(struct world *w, unsigned socket, const struct endpoint *to)
 		b->used_at = w->now;
 		port = b->port;
 	}
-	assert(w->permits_count < ARRAY_SIZE(w->permits));
-	w->permits[w->permits_count].at = w->now;
-	w->permits[w->permits_count].port = port;
-	w->permits[w->permits_count++].remote = *to;
+	permit(w, port, to);
 	return w->nat.mapping == BEHAVIOR_NONE ? w->local[socket]
 					       : world_endpoint(w, 32, 44, port);
 }
@@ -304,13 +320,14 @@ world_answer(struct world *w, const struct packet *p)
 		return;
 	stun_get_number(&m, STUN_CHANGE_REQUEST, &flags);
 	change = (flags & 4 ? 1 : 0) | (flags & 2 ? 2 : 0);
-	if (stun_get_number(&m, STUN_RESPONSE_PORT, &port) == 0)
+	if (stun_get_number(&m, STUN_RESPONSE_PORT, &port) == 0 && s->manner == FULL)
 		to.port = (uint16_t)port;
 	if (s->manner == MUTE && change)
 		return;
 	if (s->manner == LYING)
 		seen = world_endpoint(w, 99, 99, 9999);
-	if (change && (s->manner == REFUSING || has_one_address(s))) {
+	if ((change && (s->manner == REFUSING || has_one_address(s))) ||
+	    (port && s->manner == PORTLESS)) {
 		stun_begin_answer(&out, buf, sizeof(buf), STUN_ERROR, &m);
 		stun_put_error(&out, 420);
 		change = 0;
