@@ -143,8 +143,11 @@ on_engine_event(struct engine_observer *o, enum engine_event event,
 	case ENGINE_GATEWAY_CHANGED:
 	case ENGINE_STATE_CHANGED:
 		/* Without anybody who asked there is nothing to follow. */
-		if (b->looks)
-			follow_uplinks(b);
+		if (!b->looks)
+			break;
+		follow_uplinks(b);
+		/* Another way may be the usual one now. */
+		timer_set(&b->later, loop_now());
 		break;
 	case ENGINE_EXTERNAL_CHANGED:
 		if (g)
@@ -209,6 +212,8 @@ on_later(void *ctx)
 {
 	struct behaviors *b = ctx;
 
+	for (const struct look *l = b->looks; l; l = l->next)
+		life_apply(l);
 	for (struct behavior_query *q = b->queries; q;) {
 		if (is_busy(b, q)) {
 			q = q->next;

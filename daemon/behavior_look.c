@@ -1,19 +1,13 @@
 /*
  * behavior_look.c - one look at the NAT of one uplink, with sockets of its own.
  */
-#include <errno.h>
-#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "daemon/behavior_private.h"
 #include "daemon/log.h"
 #include "daemon/sock.h"
 
-#define DATAGRAMS_PER_TURN 32
-#define ANSWER_MAX 1500
 #define NAMES_MS 3000     /* to wait for the name of a server */
 #define MORE_NAMES_MS 200 /* to wait for more of them */
 
@@ -22,65 +16,17 @@
 static void
 close_sockets(struct look *l)
 {
-	for (unsigned i = 0; i < BEHAVIOR_SOCKETS; i++) {
-		struct look_socket *s = &l->sockets[i];
-
-		if (s->event)
-			event_free(s->event);
-		if (s->fd >= 0)
-			close(s->fd);
-		s->event = NULL;
-		s->fd = -1;
-	}
+	for (unsigned i = 0; i < BEHAVIOR_SOCKETS; i++)
+		look_socket_close(&l->sockets[i]);
 }
 
 static void pump(struct look *l);
 
 static void
-read_socket(struct look_socket *s)
+received(struct look *l, unsigned number, const struct endpoint *from,
+    const uint8_t *buf, size_t len)
 {
-	uint8_t buf[ANSWER_MAX];
-
-	for (unsigned i = 0; i < DATAGRAMS_PER_TURN; i++) {
-		struct endpoint from;
-		unsigned ifindex;
-		ssize_t n = sock_receive(s->fd, buf, sizeof(buf), &from, &ifindex);
-
-		if (n < 0)
-			break;
-		behavior_receive(
-		    &s->look->machine, s->number, &from, buf, (size_t)n, loop_now());
-	}
-}
-
-static void
-on_readable(evutil_socket_t fd, short what, void *ctx)
-{
-	struct look_socket *s = ctx;
-
-	(void)fd;
-	(void)what;
-	read_socket(s);
-	pump(s->look);
-}
-
-static int
-open_socket(struct look *l, unsigned i, const struct sock_from *from,
-    struct endpoint *ret_local)
-{
-	struct look_socket *s = &l->sockets[i];
-	struct sockaddr_storage ss;
-	socklen_t len = sizeof(ss);
-
-	s->fd = sock_open(SOCK_DGRAM, from);
-	if (s->fd < 0)
-		return s->fd;
-	if (getsockname(s->fd, (struct sockaddr *)&ss, &len) < 0)
-		return -errno;
-	*ret_local = sock_endpoint(&ss);
-	s->event = event_new(
-	    loop_base(l->all->loop), s->fd, EV_READ | EV_PERSIST, on_readable, s);
-	return s->event && event_add(s->event, NULL) == 0 ? 0 : -ENOMEM;
+	behavior_receive(&l->machine, number, from, buf, len, loop_now());
 }
 
 /* ---- measuring ---- */
@@ -129,7 +75,7 @@ measured(struct look *l)
 	struct behavior_status st = {
 		.ifname = l->uplink.name,
 		.family = l->source.family,
-		.lifetime_s = l->status.lifetime_s,
+		.lifetime_s = l->status.lifetime_s, /* of the same network */
 		.realtime_us = loop_realtime_usec(),
 		.boottime_us = loop_boottime_usec(),
 	};
@@ -142,6 +88,7 @@ measured(struct look *l)
 	finish(l, NULL);
 	log_result(l);
 	look_tell(l);
+	life_start(l);
 }
 
 static void
@@ -168,13 +115,11 @@ pump(struct look *l)
 static void
 begin(struct look *l, const struct stun_choice *choices, unsigned n)
 {
-	const struct sock_from from = { l->source, l->uplink.name,
-		(unsigned)l->uplink.ifindex };
 	struct endpoint local[BEHAVIOR_SOCKETS], servers[BEHAVIOR_SERVERS];
 	int r = 0;
 
 	for (unsigned i = 0; i < BEHAVIOR_SOCKETS && r >= 0; i++)
-		r = open_socket(l, i, &from, &local[i]);
+		r = look_socket_open(&l->sockets[i], &local[i]);
 	if (r < 0) {
 		finish(l, "a socket cannot be opened");
 		return;
@@ -223,7 +168,7 @@ on_timer(void *ctx)
 	}
 	/* What came in time counts, even if nobody had time to read it. */
 	for (unsigned i = 0; i < BEHAVIOR_SOCKETS && l->phase == LOOK_MEASURING; i++)
-		read_socket(&l->sockets[i]);
+		look_socket_read(&l->sockets[i]);
 	pump(l);
 }
 
@@ -244,6 +189,7 @@ struct look *
 look_free(struct look *l)
 {
 	close_sockets(l);
+	life_free(l->life);
 	timer_done(&l->timer);
 	free(l);
 	return NULL;
@@ -261,11 +207,8 @@ look_new(struct behaviors *b, const struct netmon_uplink *uplink)
 	l->all = b;
 	l->uplink = *uplink;
 	l->source = gateway_addr(&uplink->source, uplink->ifindex);
-	for (unsigned i = 0; i < BEHAVIOR_SOCKETS; i++) {
-		l->sockets[i].look = l;
-		l->sockets[i].number = i;
-		l->sockets[i].fd = -1;
-	}
+	for (unsigned i = 0; i < BEHAVIOR_SOCKETS; i++)
+		l->sockets[i] = (struct look_socket) { l, i, -1, NULL, received, pump };
 	l->next = b->looks;
 	b->looks = l;
 	return l;

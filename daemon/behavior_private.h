@@ -6,11 +6,17 @@
 
 #include "daemon/behavior.h"
 
+struct look;
+
+/* A socket of a look that leaves by its uplink. */
 struct look_socket {
 	struct look *look;
 	unsigned number;
 	int fd; /* -1: closed */
 	struct event *event;
+	void (*received)(struct look *l, unsigned number, const struct endpoint *from,
+	    const uint8_t *buf, size_t len);
+	void (*after)(struct look *l); /* all that was there has been read */
 };
 
 enum look_phase { LOOK_IDLE, LOOK_NAMES, LOOK_MEASURING };
@@ -27,6 +33,8 @@ struct look {
 	struct look_socket sockets[BEHAVIOR_SOCKETS];
 	unsigned servers[BEHAVIOR_SERVERS];
 	struct behavior_machine machine;
+	struct life *life; /* the search for the lifetime of bindings; NULL */
+	msec_t life_at;    /* when the last one began; 0: never */
 	/* the last result */
 	bool known;
 	msec_t measured_at;
@@ -44,7 +52,7 @@ struct behaviors {
 	struct crypto_rng *ids;
 	struct rng rng;
 	struct stun_chance chance;
-	struct timer later; /* queries that are done */
+	struct timer later; /* queries that are done; lifetimes anew */
 };
 
 /* behavior.c */
@@ -59,3 +67,19 @@ struct look *look_new(struct behaviors *b, const struct netmon_uplink *uplink);
 struct look *look_free(struct look *l);
 /* Measures, unless that is under way. */
 void look_start(struct look *l);
+
+/* behavior_socket.c */
+/* 0 or -errno. */
+int look_socket_open(struct look_socket *s, struct endpoint *ret_local);
+void look_socket_close(struct look_socket *s);
+/* What is there, at most. */
+void look_socket_read(struct look_socket *s);
+
+/* behavior_life.c */
+struct life; /* opaque */
+/* Begins the search behind a measurement, if there is something to find and the last
+ * one was not lately. */
+void life_start(struct look *l);
+struct life *life_free(struct life *life);
+/* The keepalives of bindings follow what is known of the way they take. */
+void life_apply(const struct look *l);

@@ -246,6 +246,31 @@ traces(struct api *a, FILE *f)
 	fprintf(f, "%s{reason=\"refused\"} %" PRIu64 "\n", lost, c.refused);
 }
 
+static void
+nats(struct api *a, FILE *f)
+{
+	struct behavior_status st;
+
+	family(f, "natd_nat_behavior", "gauge",
+	    "How the NAT on the way out behaves, in the terms of RFC 4787.");
+	for (size_t i = 0; behaviors_get(a->behaviors, i, &st); i++)
+		fprintf(f,
+		    "natd_nat_behavior{interface=\"%s\",family=\"%s\",mapping=\"%s\","
+		    "filtering=\"%s\"} 1\n",
+		    st.ifname, st.family == ADDR_IPV6 ? "ipv6" : "ipv4",
+		    behavior_name(st.result.mapping),
+		    behavior_name(st.result.filtering));
+	family(f, "natd_nat_binding_lifetime_seconds", "gauge",
+	    "How long an idle UDP binding lives there.");
+	for (size_t i = 0; behaviors_get(a->behaviors, i, &st); i++)
+		if (st.lifetime_s > 0)
+			fprintf(f,
+			    "natd_nat_binding_lifetime_seconds{interface=\"%s\",family="
+			    "\"%s\"} %u\n",
+			    st.ifname, st.family == ADDR_IPV6 ? "ipv6" : "ipv4",
+			    st.lifetime_s);
+}
+
 struct each {
 	FILE *f;
 	const char *kind, *name, *label;
@@ -317,6 +342,7 @@ metrics_text(struct api *a)
 	events(a, f);
 	gateways(a, f);
 	stun(a, f);
+	nats(a, f);
 	clients(a, f);
 	traces(a, f);
 	process(a, f);

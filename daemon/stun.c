@@ -238,7 +238,13 @@ stun_interval(const struct stun *s, unsigned row)
 void
 stun_set_lifetime(struct stun *s, enum addr_family family, unsigned lifetime_s)
 {
+	if (s->lifetime_s[stun_row(family)] == lifetime_s)
+		return;
 	s->lifetime_s[stun_row(family)] = lifetime_s;
+	for (struct stun_watch *w = s->watches, *next; w; w = next) {
+		next = w->next;
+		stun_watch_retime(w);
+	}
 }
 
 static bool

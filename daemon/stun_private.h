@@ -138,3 +138,5 @@ void stun_watch_restart(struct stun_watch *w);
 /* A name was resolved. */
 void stun_watch_more(struct stun_watch *w);
 void stun_watch_hurry(struct stun_watch *w);
+/* Bindings live longer or shorter than was known; may tell its owner. */
+void stun_watch_retime(struct stun_watch *w);

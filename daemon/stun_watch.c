@@ -410,6 +410,25 @@ stun_watch_more(struct stun_watch *w)
 }
 
 void
+stun_watch_retime(struct stun_watch *w)
+{
+	msec_t interval;
+
+	if (w->fixed_interval || w->binding.holder < 0 ||
+	    w->told.local.addr.family == ADDR_NONE)
+		return;
+	interval = stun_interval(w->stun, w->slots[w->binding.holder].family);
+	stun_binding_set_interval(&w->binding, interval);
+	if (w->binding.interval_ms == w->told.keepalive_ms)
+		return;
+	/* A shorter one cannot wait for the end of the longer one. */
+	if (w->binding.interval_ms < w->told.keepalive_ms)
+		stun_watch_hurry(w);
+	w->told.keepalive_ms = w->binding.interval_ms;
+	w->hooks.found(&w->told, w->hooks.ctx);
+}
+
+void
 stun_watch_hurry(struct stun_watch *w)
 {
 	stun_binding_hurry(&w->binding, loop_now());

@@ -1,6 +1,7 @@
 """GetNatBehavior: asked for, kept, told; test_nat.py has the kinds of NAT."""
 
 import contextlib
+import socket
 import time
 
 import pytest
@@ -92,3 +93,27 @@ def test_nobody_to_ask():
         assert time.monotonic() - began < 4
         assert nothing["mapping"] == nothing["filtering"] == "unknown"
         assert "reflexive" not in nothing
+
+
+def test_lifetime_is_found_and_keepalives_follow():
+    """An idle binding lives 3 s here: natd finds that out behind its back, and whoever has one
+    kept is told of the new interval, 0.7 of it."""
+    short = nats.one("short", nats.EIM, nats.APDF, lifetime_s=3)
+    with place_and_natd(short) as (place, natd), \
+            place.client.socket(kind=socket.SOCK_DGRAM, bind=("0.0.0.0", 0)) as s, \
+            natd.connect(timeout_s=60) as keeper, natd.connect(timeout_s=60) as monitor:
+        keeper.send(INTERFACE + "GetReflexiveAddress", {"socketFileDescriptor": 0},
+                    [s.fileno()], more=True)
+        assert keeper.result()["keepAliveUSec"] == 15000000
+        monitor.send(INTERFACE + "Monitor", {"events": ["nat_behavior_changed"]}, more=True)
+        monitor.result()
+        found, = ask(natd)
+        assert "bindingLifetimeSeconds" not in found
+        first, second = monitor.result(), monitor.result()
+        assert first["natBehavior"] == found
+        lifetime = second["natBehavior"]["bindingLifetimeSeconds"]
+        assert 1 <= lifetime <= 3
+        assert ask(natd) == [second["natBehavior"]]
+        assert keeper.result()["keepAliveUSec"] == max(lifetime * 700000, 1000000)
+        assert f'natd_nat_binding_lifetime_seconds{{interface="eth0",family="ipv4"}} {lifetime}\n' \
+            in natd.call("GetMetrics")["text"]

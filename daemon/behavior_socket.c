@@ -1,0 +1,77 @@
+/*
+ * behavior_socket.c - sockets that nothing was sent from yet, bound to an uplink.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "daemon/behavior_private.h"
+#include "daemon/sock.h"
+
+#define DATAGRAMS_PER_TURN 32
+#define ANSWER_MAX 1500
+
+void
+look_socket_close(struct look_socket *s)
+{
+	if (s->event)
+		event_free(s->event);
+	if (s->fd >= 0)
+		close(s->fd);
+	s->event = NULL;
+	s->fd = -1;
+}
+
+void
+look_socket_read(struct look_socket *s)
+{
+	uint8_t buf[ANSWER_MAX];
+
+	for (unsigned i = 0; i < DATAGRAMS_PER_TURN && s->fd >= 0; i++) {
+		struct endpoint from;
+		unsigned ifindex;
+		ssize_t n = sock_receive(s->fd, buf, sizeof(buf), &from, &ifindex);
+
+		if (n < 0)
+			break;
+		s->received(s->look, s->number, &from, buf, (size_t)n);
+	}
+}
+
+static void
+on_readable(evutil_socket_t fd, short what, void *ctx)
+{
+	struct look_socket *s = ctx;
+
+	(void)fd;
+	(void)what;
+	look_socket_read(s);
+	s->after(s->look);
+}
+
+int
+look_socket_open(struct look_socket *s, struct endpoint *ret_local)
+{
+	const struct look *l = s->look;
+	const struct sock_from from = { l->source, l->uplink.name,
+		(unsigned)l->uplink.ifindex };
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	int r = 0;
+
+	s->fd = sock_open(SOCK_DGRAM, &from);
+	if (s->fd < 0)
+		return s->fd;
+	s->event = event_new(
+	    loop_base(l->all->loop), s->fd, EV_READ | EV_PERSIST, on_readable, s);
+	if (!s->event || event_add(s->event, NULL) < 0)
+		r = -ENOMEM;
+	else if (getsockname(s->fd, (struct sockaddr *)&ss, &len) < 0)
+		r = -errno;
+	if (r < 0)
+		look_socket_close(s);
+	else
+		*ret_local = sock_endpoint(&ss);
+	return r;
+}
