@@ -431,9 +431,11 @@ stun_ask(const struct stun_question *q, struct stun_found *ret,
 	a.ids = ids;
 	if (load_trust(&a, &trust) < 0)
 		return -ENOENT;
-	a.count = stun_names(&q->server, q->transport, q->family, a.list, &reason);
-	if (a.count == 0)
-		return fail(&a, -ENOENT, reason);
 	a.deadline = client_now() + q->patience_ms;
+	a.count = stun_names(
+	    &q->server, q->transport, q->family, a.deadline, a.list, &reason);
+	if (a.count == 0)
+		return fail(&a, reason ? -ENOENT : -ETIMEDOUT,
+		    reason ? reason : "the DNS does not answer in time");
 	return q->transport == STUN_UDP ? ask_udp(&a, ret) : ask_connected(&a, ret);
 }

@@ -4,16 +4,23 @@
 #include "ctl/stun_names.h"
 
 #include <arpa/nameser.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <resolv.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
-#include "proto/util.h"
+#include "ctl/client.h"
 
 #define ANSWER_MAX 4096
+#define RESOLUTION_DELAY_MS 50 /* RFC 8305 section 3 */
 
 /* The best SRV record: lowest priority, then highest weight.  false: there is none. */
 static bool
@@ -71,60 +78,149 @@ endpoint_of(const struct addrinfo *info, struct endpoint *ret)
 	return true;
 }
 
-/* The resolver's order, but the families in turn. */
-static size_t
-in_turn(const struct endpoint *list, size_t n, struct endpoint *ret)
-{
-	bool used[STUN_NAMES_MAX] = { false };
-	enum addr_family want = n ? list[0].addr.family : ADDR_NONE;
+/* ---- in a process of its own ---- */
 
-	for (size_t count = 0; count < n; count++) {
-		size_t pick = n;
+struct found {
+	int error; /* of getaddrinfo() */
+	unsigned count;
+	struct endpoint list[STUN_NAMES_MAX];
+};
 
-		for (size_t i = n; i-- > 0;)
-			if (!used[i] && (pick == n || list[i].addr.family == want ||
-					    list[pick].addr.family != want))
-				pick = i;
-		used[pick] = true;
-		ret[count] = list[pick];
-		want = list[pick].addr.family == ADDR_IPV6 ? ADDR_IPV4 : ADDR_IPV6;
-	}
-	return n;
-}
-
-size_t
-stun_names(const struct stun_uri *server, enum stun_transport transport,
-    enum addr_family family, struct endpoint *ret, const char **ret_why)
+static void
+resolve(const struct stun_uri *server, enum stun_transport transport, int af,
+    struct found *ret)
 {
 	const struct addrinfo hints = {
-		.ai_family = family == ADDR_IPV4   ? AF_INET
-			     : family == ADDR_IPV6 ? AF_INET6
-						   : AF_UNSPEC,
+		.ai_family = af,
 		.ai_socktype =
 		    stun_transport_is_stream(transport) ? SOCK_STREAM : SOCK_DGRAM,
 	};
-	struct endpoint list[STUN_NAMES_MAX];
 	uint16_t port = server->port ? server->port : stun_transport_port(transport);
 	char host[STUN_HOST_MAX];
 	struct addrinfo *found = NULL;
 	struct addr literal;
-	size_t n = 0;
-	int r;
 
 	strcpy(host, server->host);
 	if (server->port == 0 && !strchr(host, ':') && addr_parse(host, &literal) < 0)
 		look_up_srv(server->host, transport, host, &port);
-	r = getaddrinfo(host, NULL, &hints, &found);
-	for (struct addrinfo *i = found; i && r == 0 && n < STUN_NAMES_MAX;
-	     i = i->ai_next) {
-		list[n].port = port;
-		n += endpoint_of(i, &list[n]);
+	ret->error = getaddrinfo(host, NULL, &hints, &found);
+	for (struct addrinfo *i = found;
+	     i && ret->error == 0 && ret->count < STUN_NAMES_MAX; i = i->ai_next) {
+		ret->list[ret->count].port = port;
+		ret->count += endpoint_of(i, &ret->list[ret->count]);
 	}
-	if (r == 0)
+	if (ret->error == 0)
 		freeaddrinfo(found);
-	*ret_why = r == EAI_NONAME                 ? "there is no such name"
-		   : r == EAI_AGAIN                ? "the DNS does not answer"
-		   : r == 0 || r == EAI_ADDRFAMILY ? "it has no such address"
-						   : gai_strerror(r);
-	return in_turn(list, n, ret);
+}
+
+/* The resolver cannot be interrupted: another process waits for it, which writes what
+ * it found in one piece. */
+struct helper {
+	pid_t pid;
+	int fd; /* -1: it has answered, or was not started */
+};
+
+static void
+start(struct helper *h, const struct stun_uri *server, enum stun_transport transport,
+    int af)
+{
+	struct found found = { .count = 0 };
+	int fds[2];
+
+	h->fd = -1;
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return;
+	h->pid = fork();
+	if (h->pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		resolve(server, transport, af, &found);
+		_exit(write(fds[1], &found, sizeof(found)) != sizeof(found));
+	}
+	close(fds[1]);
+	if (h->pid > 0)
+		h->fd = fds[0];
+	else
+		close(fds[0]);
+}
+
+static void
+stop(struct helper *h)
+{
+	if (h->fd < 0)
+		return;
+	close(h->fd);
+	h->fd = -1;
+	kill(h->pid, SIGKILL);
+	waitpid(h->pid, NULL, 0);
+}
+
+/* Adds what a helper says behind what is there. */
+static void
+take(struct helper *h, struct found *all)
+{
+	struct found one;
+	bool whole = read(h->fd, &one, sizeof(one)) == sizeof(one);
+
+	stop(h);
+	if (!whole)
+		return;
+	for (unsigned i = 0; i < one.count && all->count < STUN_NAMES_MAX; i++)
+		all->list[all->count++] = one.list[i];
+	/* That one family has none is no news. */
+	if (one.error != 0 && (all->error == 0 || all->error == EAI_NONAME))
+		all->error = one.error;
+}
+
+/* Until all have answered, or some time after the first did. */
+static void
+wait_for(struct helper *helpers, size_t n, msec_t deadline, struct found *all)
+{
+	for (;;) {
+		struct pollfd polls[2];
+		bool any = false;
+		msec_t left = MIN(deadline - client_now(), 60 * MSEC_PER_SEC);
+
+		for (size_t i = 0; i < n; i++) {
+			polls[i] =
+			    (struct pollfd) { .fd = helpers[i].fd, .events = POLLIN };
+			any |= helpers[i].fd >= 0;
+		}
+		if (!any || left <= 0)
+			return;
+		if (poll(polls, n, (int)left) <= 0)
+			continue;
+		for (size_t i = 0; i < n; i++)
+			if (helpers[i].fd >= 0 && polls[i].revents)
+				take(&helpers[i], all);
+		if (all->count > 0)
+			deadline = MIN(deadline, client_now() + RESOLUTION_DELAY_MS);
+	}
+}
+
+size_t
+stun_names(const struct stun_uri *server, enum stun_transport transport,
+    enum addr_family family, msec_t deadline, struct endpoint *ret,
+    const char **ret_why)
+{
+	struct found all = { .count = 0 };
+	struct helper helpers[2] = { { .fd = -1 }, { .fd = -1 } };
+
+	if (family != ADDR_IPV4)
+		start(&helpers[0], server, transport, AF_INET6);
+	if (family != ADDR_IPV6)
+		start(&helpers[1], server, transport, AF_INET);
+	wait_for(helpers, ARRAY_SIZE(helpers), deadline, &all);
+	*ret_why = NULL;
+	if (helpers[0].fd < 0 && helpers[1].fd < 0)
+		*ret_why = all.error == EAI_NONAME  ? "there is no such name"
+			   : all.error == EAI_AGAIN ? "the DNS does not answer"
+			   : all.error == 0 || all.error == EAI_ADDRFAMILY ||
+				   all.error == EAI_NODATA
+			       ? "it has no such address"
+			       : gai_strerror(all.error);
+	stop(&helpers[0]);
+	stop(&helpers[1]);
+	endpoints_in_turn(all.list, all.count);
+	memcpy(ret, all.list, all.count * sizeof(*ret));
+	return all.count;
 }

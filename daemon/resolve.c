@@ -7,6 +7,8 @@
  */
 #include "daemon/resolve.h"
 
+/* What replaced two functions in c-ares 1.28 is not in the 1.18 of Debian 12. */
+#define CARES_NO_DEPRECATED
 #include <ares.h>
 #include <arpa/nameser.h>
 #include <errno.h>
@@ -165,17 +167,29 @@ resolve_cancel(struct resolve *r)
 	return NULL;
 }
 
+/* The list to be tried: by the SRV records, and of each the families in turn. */
+static size_t
+sort_list(const struct resolve *r, struct endpoint ret[static RESOLVE_MAX])
+{
+	memcpy(ret, r->list, sizeof(r->list));
+	for (size_t i = 0, n; i < r->count; i += n) {
+		for (n = 1; i + n < r->count && r->ranks[i + n] == r->ranks[i]; n++)
+			;
+		endpoints_in_turn(ret + i, n);
+	}
+	return r->count;
+}
+
 /* The end: the owner is told last, it may start anew at once. */
 static void
 finish(struct resolve *r)
 {
 	struct endpoint list[RESOLVE_MAX];
-	size_t n = r->count;
+	size_t n = sort_list(r, list);
 	resolve_done done = r->done;
 	void *ctx = r->ctx;
 	int error = n ? 0 : r->error ? r->error : -ETIMEDOUT;
 
-	memcpy(list, r->list, sizeof(list));
 	resolve_cancel(r);
 	done(error, list, n, true, ctx);
 }
@@ -183,7 +197,9 @@ finish(struct resolve *r)
 static void
 settle(struct resolve *r)
 {
+	struct endpoint list[RESOLVE_MAX];
 	msec_t now = loop_now();
+	size_t n;
 
 	if (r->pending == 0 || now >= r->limit_at) {
 		finish(r);
@@ -195,7 +211,8 @@ settle(struct resolve *r)
 	}
 	r->tell_at = MSEC_NEVER;
 	schedule(r);
-	r->done(0, r->list, r->count, false, r->ctx);
+	n = sort_list(r, list);
+	r->done(0, list, n, false, r->ctx);
 }
 
 static void

@@ -261,3 +261,28 @@ addr_from_ipv6_bytes(const uint8_t bytes[static 16])
 		return addr_from_bytes(ADDR_IPV4, bytes + sizeof(mapped_prefix));
 	return addr_from_bytes(ADDR_IPV6, bytes);
 }
+
+void
+endpoints_in_turn(struct endpoint *list, size_t n)
+{
+	struct endpoint sorted[ENDPOINTS_IN_TURN_MAX];
+	size_t next[2] = { 0, 0 }; /* of the first's family, of the other */
+	enum addr_family first;
+
+	n = n < ENDPOINTS_IN_TURN_MAX ? n : ENDPOINTS_IN_TURN_MAX;
+	first = n ? list[0].addr.family : ADDR_NONE;
+	for (size_t i = 0; i < n; i++) {
+		bool other = i % 2;
+
+		for (int tries = 0; tries < 2; tries++, other = !other) {
+			size_t *at = &next[other];
+
+			while (*at < n && (list[*at].addr.family != first) != other)
+				++*at;
+			if (*at < n)
+				break;
+		}
+		sorted[i] = list[next[other]++];
+	}
+	memcpy(list, sorted, n * sizeof(*list));
+}

@@ -83,3 +83,8 @@ struct addr addr_from_ipv6_bytes(const uint8_t bytes[static 16]);
 
 /* Whether both are in the same prefix of len bits. */
 bool addr_same_prefix(const struct addr *a, const struct addr *b, unsigned len);
+
+/* The families in turn (RFC 8305 section 4), beginning with that of the first; each
+ * family stays in its order.  At most ENDPOINTS_IN_TURN_MAX of them are moved. */
+#define ENDPOINTS_IN_TURN_MAX 32
+void endpoints_in_turn(struct endpoint *list, size_t n);

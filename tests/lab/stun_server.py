@@ -120,11 +120,12 @@ class StreamServer(StunServer):
 
 
 class Resolver(Served):
-    """.names: name -> [addresses, or (port, name) of SRV]; .delay_s: how late it answers, None: never."""
+    """.names: name -> [addresses, or (port, name) of SRV]; .delay_s: how late it answers, None: never;
+    .swallows: questions of this type (28: AAAA) are not answered."""
 
     def __init__(self, node, address, names):
         super().__init__(node, address, 53)
-        self.names, self.delay_s = names, 0
+        self.names, self.delay_s, self.swallows = names, 0, None
 
     def answer(self, data, peer):
         self.requests.append((time.monotonic(), peer[:2]))
@@ -135,6 +136,8 @@ class Resolver(Served):
             labels.append(data[at + 1:at + 1 + data[at]].decode())
             at += data[at] + 1
         kind = struct.unpack("!H", data[at + 1:at + 3])[0]
+        if kind == self.swallows:
+            return
         name = ".".join(labels)
         found = [raw for number, raw in map(resource, self.names.get(name, ())) if number == kind]
         answers = b"".join(

@@ -3,8 +3,10 @@
 import contextlib
 import json
 import shutil
+import signal
 import socket
 import ssl
+import time
 
 import pytest
 
@@ -168,6 +170,40 @@ def test_dtls(place):
         natd = start(place, f"{TWO} stuns:localhost:5349?transport=udp", **TRUST)
         look(place, natd)
         becomes(natd, (WAN, "stun"))
+
+
+# ---- names, for natctl ----
+
+@pytest.mark.parametrize("delay_s", [None, 30])
+def test_natctl_does_not_wait_for_the_resolver(place, delay_s):
+    with Resolver(place.internet, TWO, {"stun.example": [ONE]}) as resolver:
+        use_resolver(place.lab, TWO)
+        resolver.delay_s = delay_s
+        began = time.monotonic()
+        done = place.client.run(BUILD / "natctl", "stun", "--timeout=500ms", "stun.example",
+                                check=False)
+        assert 0.4 < time.monotonic() - began < 3
+        assert done.returncode == 7 and "the DNS does not answer in time" in done.stderr
+        asked = len(resolver.requests)
+        natctl = place.client.spawn(BUILD / "natctl", "stun", "stun.example")
+        wait_until(lambda: len(resolver.requests) > asked, 5, "a question")
+        began = time.monotonic()
+        assert natctl.stop(signal.SIGINT) == -signal.SIGINT
+        assert time.monotonic() - began < 2
+
+
+def test_natctl_takes_the_family_that_answers(place):
+    """By SRV; the resolver swallows questions for IPv6."""
+    names = {"_stun._udp.stun.example": [(7000, "a.example")], "a.example": [ONE]}
+    with Resolver(place.internet, TWO, names) as resolver, \
+            StunServer(place.internet, ONE, 7000) as server:
+        use_resolver(place.lab, TWO)
+        resolver.swallows = 28
+        began = time.monotonic()
+        done = place.client.run(BUILD / "natctl", "stun", "--json=short", "stun.example")
+        assert time.monotonic() - began < 2
+        assert json.loads(done.stdout)["server"] == {"address": ONE, "port": 7000}
+        assert server.answers
 
 
 # ---- addresses of one link ----

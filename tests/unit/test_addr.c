@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -374,6 +375,43 @@ test_endpoint_text(void **state)
 	}
 }
 
+/* 4 and 6: families; the number behind: which one of it. */
+static void
+test_endpoints_in_turn(void **state)
+{
+	static const struct {
+		const char *before, *after;
+	} rows[] = {
+		{ "", "" },
+		{ "41", "41" },
+		{ "41 42 43", "41 42 43" },
+		{ "41 42 61", "41 61 42" },
+		{ "61 62 63 41", "61 41 62 63" },
+		{ "61 62 41 42", "61 41 62 42" },
+		{ "41 61 62 63 42", "41 61 42 62 63" },
+	};
+	struct endpoint list[8];
+	char text[64];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		size_t n = 0, len = 0;
+
+		for (const char *at = rows[i].before; *at; at += 2 + (at[2] == ' ')) {
+			list[n++] = (struct endpoint) {
+				.addr.family = at[0] == '4' ? ADDR_IPV4 : ADDR_IPV6,
+				.port = (uint16_t)(at[1] - '0'),
+			};
+		}
+		endpoints_in_turn(list, n);
+		text[0] = '\0';
+		for (size_t j = 0; j < n; j++)
+			len += (size_t)snprintf(text + len, sizeof(text) - len,
+			    "%s%d%u", j ? " " : "", list[j].addr.family, list[j].port);
+		assert_string_equal(text, rows[i].after);
+	}
+}
+
 int
 main(void)
 {
@@ -386,6 +424,7 @@ main(void)
 		cmocka_unit_test(test_hosts),
 		cmocka_unit_test(test_prefixes),
 		cmocka_unit_test(test_endpoint_text),
+		cmocka_unit_test(test_endpoints_in_turn),
 	};
 
 	return cmocka_run_group_tests_name("addr", tests, NULL, NULL);

@@ -348,6 +348,8 @@ test_both_families(void **state)
 	assert_in_range(f.ended_at - f.began_at, 0, 600);
 	assert_non_null(strstr(got(), "11.22.0.1:19302"));
 	assert_non_null(strstr(got(), "[2a00::1]:19302"));
+	/* In turn, whichever came first (RFC 8305 section 4). */
+	assert_int_not_equal(f.list[0].addr.family, f.list[1].addr.family);
 }
 
 static void
