@@ -240,11 +240,22 @@ choose_in_family(struct engine *e, const struct mapping *m, enum addr_family fam
 	return best;
 }
 
+/* The IPv4 of a host that has none (464XLAT): the addresses of RFC 7335 are made by
+ * this host itself, and nobody can be asked to map to them (F62). */
+static bool
+is_translated_here(const struct gateway *g)
+{
+	const struct addr *local = gateway_local(g);
+
+	return local->family == ADDR_IPV4 && local->bytes[0] == 192 &&
+	       local->bytes[1] == 0 && local->bytes[2] == 0 && local->bytes[3] < 8;
+}
+
 struct gateway *
 reconcile_choose(struct engine *e, const struct mapping *m)
 {
 	enum addr_family family = m->context.family;
-	struct gateway *g;
+	struct gateway *g, *other;
 
 	if (m->context.internal.family != ADDR_NONE)
 		family = m->context.internal.family;
@@ -253,7 +264,8 @@ reconcile_choose(struct engine *e, const struct mapping *m)
 	if (family != ADDR_NONE)
 		return choose_in_family(e, m, family);
 	g = choose_in_family(e, m, ADDR_IPV4);
-	return g ? g : choose_in_family(e, m, ADDR_IPV6);
+	other = g && !is_translated_here(g) ? NULL : choose_in_family(e, m, ADDR_IPV6);
+	return other ? other : g;
 }
 
 static void

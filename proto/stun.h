@@ -8,6 +8,11 @@
  * length it cannot have, and of a kind the first.  Values are read when they are asked
  * for (stun_attr.h).
  *
+ * TURN (RFC 8656) shares methods, attributes and frames with STUN, and natd reads them,
+ * for it must not stumble over them; but it allocates no relay.  So there is no
+ * allocation that a server's restart could take (F59), and nothing that is sent after a
+ * Refresh of zero (F60).
+ *
  * Pure: no socket, clock, random source, allocation or log.  Integers are host order.
  */
 #pragma once

@@ -115,6 +115,24 @@ def test_a_lan_of_ipv6_only():
         gw.stop()
 
 
+def test_a_translator_on_this_host():
+    """F62: 464XLAT: IPv4 is only made up by a clat of this host: what does not care for the family
+    is mapped by IPv6."""
+    with h.home(ipv6=True) as p:
+        plat = p.lab.node("plat")
+        p.lab.cable(p.client, "clat0", plat, "eth0")
+        p.client.ip("addr flush dev eth0 scope global", "addr add 2a10:50::20/64 dev eth0 nodad",
+                    "route replace default via fe80::1 dev eth0", "link set clat0 up",
+                    "addr add 192.0.0.4/32 dev clat0", "route add default dev clat0")
+        plat.ip("link set eth0 up")
+        gw = scripted.Scripted(p.router, "v02-ipv6-pcp", lan6=["fe80::1"])
+        natd = Natd(p.client)
+        assert external(natd.map(["tcp"], 40000)) == ("2a10:50::20", 40000)
+        _, took_s = refused(natd, *NOTHING, interface="clat0")
+        assert took_s < 3.3
+        gw.stop()
+
+
 def test_a_link_of_576_bytes(place, gateway):
     """F64: the smallest MTU of IPv4: datagrams fit, SOAP is cut by TCP."""
     for node, interface in ((place.client, "eth0"), (place.router.node, "lan0")):

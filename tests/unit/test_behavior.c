@@ -173,6 +173,7 @@ check_one(const struct nat *nat, void *ctx)
 		assert_true(o.took_ms <= 3 * rtt + 100);
 }
 
+/* F57: each kind of NAT is named as it is. */
 static void
 test_all(void **state)
 {
@@ -309,6 +310,7 @@ test_heavy_loss(void **state)
 
 /* ---- servers ---- */
 
+/* F58: STUN servers of one address only, or with another that is none. */
 static void
 test_servers(void **state)
 {

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -91,12 +92,56 @@ test_identity(void **state)
 	assert_memory_equal(got.mac, on.mac, 6);
 }
 
+/* What is left of a deadline that says so in both clocks, for a lease of an hour. */
+static msec_t
+left_of(const char *boot, msec_t boottime_ms, msec_t realtime_ms, msec_t now)
+{
+	cJSON *o = cJSON_CreateObject(), *d = json_add_object(o, "expires");
+	msec_t at;
+
+	json_add_string(d, "boot", boot);
+	json_add_int(d, "boottimeMSec", boottime_ms);
+	json_add_int(d, "realtimeMSec", realtime_ms);
+	o = over_the_disk(o);
+	at = record_get_deadline(o, "expires", 3600 * MSEC_PER_SEC, now);
+	cJSON_Delete(o);
+	return at - now;
+}
+
+/* F31: the host was rebooted: the clock since boot is another one, the wall clock tells
+ * what is left, and never more than the lease was long. */
+static void
+test_rebooted(void **state)
+{
+	const msec_t now = loop_now(), wall = loop_realtime_usec() / 1000;
+	const msec_t hour = 3600 * MSEC_PER_SEC, year = 8766 * hour;
+	const char *other = "00000000-1111-2222-3333-444444444444";
+	cJSON *o = cJSON_CreateObject(), *d;
+	char boot[64];
+
+	(void)state;
+	assert_in_range(left_of(other, now + 5, wall + 600000, now), 598000, 600000);
+	assert_in_range(left_of(other, 5, wall + 600000, now), 598000, 600000);
+	/* The wall clock was wrong then, or is now. */
+	assert_int_equal(left_of(other, now + 5, wall - 10 * year, now), 0);
+	assert_int_equal(left_of(other, now + 5, wall + 10 * year, now), hour);
+	assert_int_equal(left_of("", now + 5, wall + 10 * year, now), hour);
+	/* The same boot: only its own clock counts (F30). */
+	record_add_deadline(o, "expires", now + 1000);
+	d = json_get(o, "expires");
+	snprintf(boot, sizeof(boot), "%s", json_get_string(d, "boot"));
+	cJSON_Delete(o);
+	assert_int_equal(left_of(boot, now + 1000, wall - 10 * year, now), 1000);
+	assert_int_equal(left_of(boot, now + 1000, wall + 10 * year, now), 1000);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_held),
 		cmocka_unit_test(test_identity),
+		cmocka_unit_test(test_rebooted),
 	};
 
 	return cmocka_run_group_tests_name("record", tests, NULL, NULL);
