@@ -12,6 +12,7 @@
 #include "daemon/api.h"
 #include "daemon/conf.h"
 #include "daemon/engine.h"
+#include "daemon/fdstore.h"
 #include "daemon/log.h"
 #include "daemon/loop.h"
 #include "daemon/message.h"
@@ -35,6 +36,7 @@ struct natd {
 	struct state *state;
 	struct netmon *net;
 	struct engine *engine;
+	struct fdstore *store;
 	struct stun *stun;
 	struct behaviors *behaviors;
 	struct stund *stund;
@@ -420,11 +422,13 @@ start(struct natd *n)
 	if (r == 0)
 		r = engine_new(n->loop, n->conf, n->net, n->state, &n->engine);
 	if (r == 0)
-		r = stun_new(n->loop, n->conf, n->engine, &n->stun);
+		r = fdstore_new(&n->store);
+	if (r == 0)
+		r = stun_new(n->loop, n->conf, n->engine, n->store, &n->stun);
 	if (r == 0)
 		r = behaviors_new(n->loop, n->engine, n->stun, &n->behaviors);
 	if (r == 0)
-		r = stund_new(n->loop, n->conf, &n->stund);
+		r = stund_new(n->loop, n->conf, n->store, &n->stund);
 	if (r == 0)
 		r = api_new(n->loop, n->engine, n->stun, n->behaviors, n->server,
 		    &hooks, &n->api);
@@ -436,6 +440,7 @@ start(struct natd *n)
 	trace_engine(n->trace, n->engine);
 	n->observer.event = on_event;
 	engine_observe(n->engine, &n->observer);
+	fdstore_sweep(n->store);
 	listen_for_scrapes(n);
 	return listen_for_clients(n);
 }
@@ -443,6 +448,8 @@ start(struct natd *n)
 static void
 natd_done(struct natd *n)
 {
+	/* What is kept for the next natd is not dropped with its use here. */
+	fdstore_freeze(n->store);
 	/* The server first: its calls still know the engine. */
 	n->server = varlink_server_free(n->server);
 	n->metrics = metrics_http_free(n->metrics);
@@ -450,6 +457,7 @@ natd_done(struct natd *n)
 	n->stund = stund_free(n->stund);
 	n->behaviors = behaviors_free(n->behaviors);
 	n->stun = stun_free(n->stun);
+	n->store = fdstore_free(n->store);
 	n->engine = engine_free(n->engine);
 	n->trace = trace_free(n->trace);
 	n->net = netmon_free(n->net);

@@ -159,7 +159,8 @@ start(struct api *a, struct varlink_call *call, const struct varlink_value *valu
     const struct twin_app *app, const struct stun_uri *server)
 {
 	struct reflexive *x = calloc(1, sizeof(*x));
-	const struct stun_watch_hooks hooks = { found, lost, x };
+	const struct stun_watch_hooks hooks = { found, lost, x,
+		varlink_call_more(call) };
 	msec_t timeout = msec_of(&values[2], TIMEOUT_MS), now = loop_now();
 	msec_t keepalive = MAX(values[3].present, msec_of(&values[3], 0));
 	int r = x ? timer_init(&x->timer, a->loop, on_timeout, x) : -ENOMEM;

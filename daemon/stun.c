@@ -374,7 +374,7 @@ stun_get_counters(const struct stun *s)
 
 int
 stun_new(struct loop *loop, const struct conf *conf, struct engine *engine,
-    struct stun **ret)
+    struct fdstore *store, struct stun **ret)
 {
 	struct stun *s = calloc(1, sizeof(*s));
 	uint8_t seed[CRYPTO_RNG_SEED_LEN];
@@ -385,7 +385,10 @@ stun_new(struct loop *loop, const struct conf *conf, struct engine *engine,
 	random_fill(seed, sizeof(seed));
 	r = crypto_rng_new(seed, &s->ids);
 	crypto_wipe(seed, sizeof(seed));
+	if (r == 0)
+		r = stun_keep_new(loop, store, &s->keep);
 	if (r < 0) {
+		crypto_rng_free(s->ids);
 		free(s);
 		return r;
 	}
@@ -410,6 +413,7 @@ stun_free(struct stun *s)
 	stun_look_stop(s);
 	for (unsigned i = 0; i < s->pool.count; i++)
 		stun_server_done(&s->servers[i]);
+	stun_keep_free(s->keep);
 	crypto_rng_free(s->ids);
 	free(s);
 	return NULL;

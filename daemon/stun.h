@@ -12,6 +12,7 @@
 
 #include "daemon/conf.h"
 #include "daemon/engine.h"
+#include "daemon/fdstore.h"
 #include "daemon/loop.h"
 #include "daemon/twin.h"
 #include "proto/stun_pool.h"
@@ -20,9 +21,9 @@
 struct stun;       /* opaque: the service */
 struct stun_watch; /* opaque: one application's socket */
 
-/* conf and engine are borrowed.  0 or -errno. */
+/* conf, engine and store (NULL: there is none) are borrowed.  0 or -errno. */
 int stun_new(struct loop *loop, const struct conf *conf, struct engine *engine,
-    struct stun **ret);
+    struct fdstore *store, struct stun **ret);
 /* All watches are stopped before. */
 struct stun *stun_free(struct stun *s);
 void stun_set_conf(struct stun *s, const struct conf *conf);
@@ -46,6 +47,7 @@ struct stun_watch_hooks {
 	 * server.  Later it is tried again. */
 	void (*lost)(const char *reason, bool offline, void *ctx);
 	void *ctx;
+	bool lasting; /* wanted again after a restart of natd */
 };
 
 /*

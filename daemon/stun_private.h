@@ -27,12 +27,15 @@ struct stun_server {
 	int error;
 };
 
+struct stun_keep; /* opaque */
+
 struct stun_slot {
 	struct stun_watch *watch;
 	int fd; /* -1: closed */
 	struct event *event;
 	struct endpoint local;
 	uint8_t family; /* its row */
+	bool kept;      /* by the service manager, too */
 };
 
 /* A watched socket; with app.fd -1 a look from a socket of our own. */
@@ -87,6 +90,7 @@ struct stun {
 	struct tls_trust *trust; /* while somebody is asked over TLS */
 	unsigned lifetime_s[STUN_FAMILIES];
 	uint64_t network; /* a digest of the uplinks */
+	struct stun_keep *keep;
 	struct stun_counters counters;
 	void (*resolved)(void *ctx); /* NULL: nobody listens */
 	void *resolved_ctx;
@@ -140,3 +144,18 @@ void stun_watch_more(struct stun_watch *w);
 void stun_watch_hurry(struct stun_watch *w);
 /* Bindings live longer or shorter than was known; may tell its owner. */
 void stun_watch_retime(struct stun_watch *w);
+
+/* stun_keep.c */
+
+/* Takes the twins that the store (NULL: there is none; borrowed) kept.  0 or -ENOMEM.
+ */
+int stun_keep_new(struct loop *loop, struct fdstore *store, struct stun_keep **ret);
+struct stun_keep *stun_keep_free(struct stun_keep *k);
+/* The twin that a natd before us had of the watched socket, to a server that may still
+ * be asked.  A descriptor, or -ENOENT. */
+int stun_keep_claim(
+    struct stun_watch *w, struct endpoint *ret_server, struct endpoint *ret_local);
+/* The twin of the slot holds the binding: if that is to last, it is kept. */
+void stun_keep_put(struct stun_watch *w, struct stun_slot *slot);
+/* The twin is about to be closed. */
+void stun_keep_drop(struct stun_slot *slot);

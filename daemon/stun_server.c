@@ -6,24 +6,22 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "daemon/log.h"
 #include "daemon/paths.h"
 #include "daemon/random.h"
 #include "daemon/sock.h"
 #include "daemon/stun_batch.h"
+#include "daemon/stun_listen.h"
 #include "daemon/stun_stream.h"
 #include "proto/stun_limit.h"
 #include "proto/stun_server.h"
 #include "proto/version.h"
 
 #define GROUPS 2 /* IPv4, IPv6 */
-#define BACKLOG 64
 #define PAUSE_MS MSEC_PER_SEC
 #define NONCE_LIFE_MS (600 * MSEC_PER_SEC)
 #define LINE_MAX_LEN 1024
@@ -48,6 +46,7 @@ struct stund {
 	struct conf_stun_server conf;
 	struct stun_server_auth *auth;
 	struct stun_limit *limit; /* NULL: none */
+	struct stun_listen *listen;
 	struct stun_streams *streams;
 	struct timer pause; /* no descriptors or no memory left */
 	struct stun_batch *batch;
@@ -145,34 +144,6 @@ on_pause_over(void *ctx)
 
 /* ---- sockets ---- */
 
-/* A bound socket, or -errno.  The address may come later than natd does, from DHCP. */
-static int
-open_bound(int type, const struct endpoint *at)
-{
-	struct sockaddr_storage ss;
-	socklen_t len = sock_addr(at, &ss);
-	int on = 1, fd, r;
-
-	fd = socket(ss.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	if (at->addr.family == ADDR_IPV6)
-		r = setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof(on));
-	else
-		r = setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on));
-	if (r == 0 && type == SOCK_STREAM)
-		r = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (r == 0)
-		r = bind(fd, (struct sockaddr *)&ss, len);
-	if (r == 0 && type == SOCK_STREAM)
-		r = listen(fd, BACKLOG);
-	if (r == 0)
-		return fd;
-	r = -errno;
-	close(fd);
-	return r;
-}
-
 static int
 watch(struct door *d, int fd, event_callback_fn handle, struct event **ret)
 {
@@ -185,13 +156,14 @@ static int
 open_door(struct door *d)
 {
 	const struct endpoint *at = &d->group->responder.local[d->socket];
+	struct stun_listen *listen = d->group->server->listen;
 	char text[ENDPOINT_TEXT_MAX];
 	int r;
 
-	d->udp = open_bound(SOCK_DGRAM, at);
+	d->udp = stun_listen_open(listen, SOCK_DGRAM, at);
 	r = d->udp < 0 ? d->udp : watch(d, d->udp, on_datagrams, &d->udp_event);
 	if (r == 0) {
-		d->tcp = open_bound(SOCK_STREAM, at);
+		d->tcp = stun_listen_open(listen, SOCK_STREAM, at);
 		r = d->tcp < 0 ? d->tcp
 			       : watch(d, d->tcp, on_connections, &d->tcp_event);
 	}
@@ -235,9 +207,9 @@ close_door(struct door *d)
 	if (d->tcp_event)
 		event_free(d->tcp_event);
 	if (d->udp >= 0)
-		close(d->udp);
+		stun_listen_park(d->group->server->listen, d->udp);
 	if (d->tcp >= 0)
-		close(d->tcp);
+		stun_listen_park(d->group->server->listen, d->tcp);
 	d->udp_event = d->tcp_event = NULL;
 	d->udp = d->tcp = -1;
 }
@@ -369,21 +341,24 @@ apply(struct stund *s, const struct conf *conf)
 {
 	/* With its padding: it is compared. */
 	memcpy(&s->conf, &conf->stun_server, sizeof(s->conf));
-	if (s->conf.listen.count == 0)
-		return;
-	if (start(s) == 0)
-		return;
-	log_warning("natd is no STUN server");
-	stop(s);
+	if (s->conf.listen.count > 0 && start(s) < 0) {
+		log_warning("natd is no STUN server");
+		stop(s);
+	}
+	/* What the new settings have no use for. */
+	stun_listen_clear(s->listen);
 }
 
 int
-stund_new(struct loop *loop, const struct conf *conf, struct stund **ret)
+stund_new(struct loop *loop, const struct conf *conf, struct fdstore *store,
+    struct stund **ret)
 {
 	struct stund *s = calloc(1, sizeof(*s));
 
-	if (!s)
+	if (!s || stun_listen_new(store, &s->listen) < 0) {
+		free(s);
 		return -ENOMEM;
+	}
 	s->loop = loop;
 	for (unsigned g = 0; g < GROUPS; g++) {
 		s->groups[g].server = s;
@@ -396,6 +371,7 @@ stund_new(struct loop *loop, const struct conf *conf, struct stund **ret)
 			};
 	}
 	if (timer_init(&s->pause, loop, on_pause_over, s) < 0) {
+		stun_listen_free(s->listen);
 		free(s);
 		return -ENOMEM;
 	}
@@ -410,6 +386,7 @@ stund_free(struct stund *s)
 	if (!s)
 		return NULL;
 	stop(s);
+	stun_listen_free(s->listen);
 	timer_done(&s->pause);
 	free(s);
 	return NULL;

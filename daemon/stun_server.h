@@ -8,12 +8,15 @@
 #pragma once
 
 #include "daemon/conf.h"
+#include "daemon/fdstore.h"
 #include "daemon/loop.h"
 
 struct stund;
 
-/* 0 or -ENOMEM. */
-int stund_new(struct loop *loop, const struct conf *conf, struct stund **ret);
+/* Sockets that the store (NULL: there is none; borrowed) kept for these settings are
+ * used again.  0 or -ENOMEM. */
+int stund_new(struct loop *loop, const struct conf *conf, struct fdstore *store,
+    struct stund **ret);
 
 /* NULL is fine.  Returns NULL. */
 struct stund *stund_free(struct stund *s);

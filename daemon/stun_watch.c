@@ -25,6 +25,7 @@ close_slot(struct stun_slot *slot)
 {
 	if (slot->event)
 		event_free(slot->event);
+	stun_keep_drop(slot);
 	if (slot->fd >= 0)
 		close(slot->fd);
 	slot->event = NULL;
@@ -37,18 +38,33 @@ is_pooled(const struct stun_watch *w)
 	return w->own == NULL;
 }
 
+/* The one that is found there; OWN_SERVER: none that is configured. */
+static unsigned
+server_at(const struct stun *s, const struct endpoint *e)
+{
+	for (unsigned i = 0; i < s->pool.count; i++)
+		for (size_t k = 0; k < s->servers[i].count; k++)
+			if (endpoint_equal(&s->servers[i].list[k], e))
+				return i;
+	return OWN_SERVER;
+}
+
 static void
 take_outcome(struct stun_watch *w, unsigned slot, enum stun_client_outcome outcome,
     const struct stun_client_answer *answer)
 {
 	struct stun *s = w->stun;
+	const struct endpoint *from = &w->binding.attempts[slot].client.server;
 	unsigned server = w->binding.attempts[slot].server;
 	bool recovered;
 
 	if (outcome != STUN_CLIENT_ANSWERED)
 		return;
 	s->counters.answers++;
-	if (!is_pooled(w))
+	stun_keep_put(w, &w->slots[slot]);
+	if (is_pooled(w) && server == OWN_SERVER)
+		server = server_at(s, from);
+	if (server == OWN_SERVER)
 		return;
 	stun_udp_answers(s, w->slots[slot].family);
 	recovered =
@@ -57,8 +73,7 @@ take_outcome(struct stun_watch *w, unsigned slot, enum stun_client_outcome outco
 	/* Those that rest because of it need not rest to the end. */
 	for (struct stun_watch *o = s->watches; o && recovered; o = o->next)
 		stun_watch_more(o);
-	stun_said(
-	    s, server, &w->binding.attempts[slot].client.server, &answer->mapped.addr);
+	stun_said(s, server, from, &answer->mapped.addr);
 }
 
 static void
@@ -104,8 +119,10 @@ socket_to(struct stun_watch *w, const struct endpoint *to, struct endpoint *ret_
 	return fd;
 }
 
+/* Listens at the socket of the slot, and tells the machine of it. */
 static int
-open_slot(struct stun_watch *w, unsigned at, unsigned server, const struct endpoint *to)
+begin_slot(
+    struct stun_watch *w, unsigned at, unsigned server, const struct endpoint *to)
 {
 	struct stun *s = w->stun;
 	struct stun_slot *slot = &w->slots[at];
@@ -113,9 +130,6 @@ open_slot(struct stun_watch *w, unsigned at, unsigned server, const struct endpo
 	    server == OWN_SERVER ? NULL : &s->pool.servers[server].rtt;
 	int r;
 
-	slot->fd = socket_to(w, to, &slot->local);
-	if (slot->fd < 0)
-		return slot->fd;
 	slot->family = (uint8_t)stun_row(to->addr.family);
 	slot->event = event_new(
 	    loop_base(s->loop), slot->fd, EV_READ | EV_PERSIST, on_readable, slot);
@@ -127,6 +141,34 @@ open_slot(struct stun_watch *w, unsigned at, unsigned server, const struct endpo
 	if (r < 0)
 		close_slot(slot);
 	return r;
+}
+
+static int
+open_slot(struct stun_watch *w, unsigned at, unsigned server, const struct endpoint *to)
+{
+	struct stun_slot *slot = &w->slots[at];
+
+	slot->fd = socket_to(w, to, &slot->local);
+	return slot->fd < 0 ? slot->fd : begin_slot(w, at, server, to);
+}
+
+/* The first is the one that a natd before us had. */
+static bool
+open_kept(struct stun_watch *w, unsigned at)
+{
+	struct stun_slot *slot = &w->slots[at];
+	struct endpoint to;
+
+	if (w->opens > 0)
+		return false;
+	slot->fd = stun_keep_claim(w, &to, &slot->local);
+	if (slot->fd < 0)
+		return false;
+	slot->kept = true;
+	if (begin_slot(w, at, OWN_SERVER, &to) < 0)
+		return false;
+	w->opens++;
+	return true;
 }
 
 /* ---- choice ---- */
@@ -184,6 +226,8 @@ open_next(struct stun_watch *w, unsigned slot)
 {
 	unsigned server, row;
 
+	if (open_kept(w, slot))
+		return;
 	while (choose(w, &server, &row)) {
 		const struct stun_server *of =
 		    is_pooled(w) ? &w->stun->servers[server] : w->own;
@@ -237,10 +281,10 @@ close_one(struct stun_watch *w, const struct stun_binding_step *step)
 
 	close_slot(&w->slots[step->slot]);
 	s->counters.failures += step->failed;
-	if (!is_pooled(w)) {
+	if (!is_pooled(w))
 		w->own->next[row] += step->failed;
+	if (step->server == OWN_SERVER)
 		return;
-	}
 	s->servers[step->server].next[row] += step->failed;
 	if (step->failed)
 		stun_pool_failed(&s->pool, step->server, loop_now());
@@ -298,11 +342,12 @@ tell_found(struct stun_watch *w)
 	};
 	bool same = endpoint_equal(&r.local, &w->told.local) &&
 		    endpoint_equal(&r.reflexive, &w->told.reflexive);
+	unsigned server;
 
 	memset(w->tried, 0, sizeof(w->tried));
-	if (is_pooled(w))
-		w->tried[slot->family] =
-		    1u << w->binding.attempts[w->binding.holder].server;
+	server = w->binding.attempts[w->binding.holder].server;
+	if (server != OWN_SERVER)
+		w->tried[slot->family] = 1u << server;
 	w->error = 0;
 	if (!w->fixed_interval) {
 		stun_binding_set_interval(
@@ -513,7 +558,7 @@ stun_watch_stop(struct stun_watch *w)
 	for (unsigned i = 0; i < STUN_BINDING_ATTEMPTS; i++) {
 		struct stun_attempt *a = &w->binding.attempts[i];
 
-		if (a->open && is_pooled(w))
+		if (a->open && a->server != OWN_SERVER)
 			stun_pool_unused(&w->stun->pool, a->server);
 		close_slot(&w->slots[i]);
 	}

@@ -18,6 +18,8 @@
 #include "daemon/sock.h"
 #include "proto/util.h"
 
+#define DISCARD_PORT 9 /* RFC 863: nothing comes from there */
+
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71 /* Linux 5.14 */
 #endif
@@ -93,19 +95,35 @@ refuse(enum twin_problem problem, enum twin_problem *ret)
 }
 
 /* An IPv4 address in a socket of AF_INET6 is one. */
-static void
-look_at_address(const struct sockaddr_storage *ss, struct twin_app *a)
+static struct addr
+unmapped(const struct addr *a)
 {
 	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 
-	a->local = sock_endpoint(ss);
+	return a->family == ADDR_IPV6 && memcmp(a->bytes, mapped, sizeof(mapped)) == 0
+		   ? addr_from_bytes(ADDR_IPV4, a->bytes + sizeof(mapped))
+		   : *a;
+}
+
+static struct endpoint
+endpoint_of(const struct sockaddr_storage *ss)
+{
+	struct endpoint e = sock_endpoint(ss);
+
+	e.addr = unmapped(&e.addr);
+	return e;
+}
+
+static void
+look_at_address(const struct sockaddr_storage *ss, struct twin_app *a)
+{
+	a->local = endpoint_of(ss);
 	a->v6_socket = ss->ss_family == AF_INET6;
 	a->ipv4 = !a->v6_socket;
 	a->ipv6 = a->v6_socket;
 	if (!a->v6_socket)
 		return;
-	if (memcmp(a->local.addr.bytes, mapped, sizeof(mapped)) == 0) {
-		a->local.addr = addr_from_bytes(ADDR_IPV4, a->local.addr.bytes + 12);
+	if (a->local.addr.family == ADDR_IPV4) {
 		a->ipv4 = true;
 		a->ipv6 = false;
 	} else if (addr_is_unspecified(&a->local.addr)) {
@@ -249,11 +267,56 @@ twin_open(
 	len = sizeof(ss);
 	if (getsockname(fd, (struct sockaddr *)&ss, &len) < 0)
 		return -errno;
-	local = sock_endpoint(&ss);
-	if (v6 && to->addr.family == ADDR_IPV4)
-		local.addr = addr_from_bytes(ADDR_IPV4, local.addr.bytes + 12);
-	*ret_local = local;
+	*ret_local = endpoint_of(&ss);
 	r = fd;
 	fd = -1;
 	return r;
+}
+
+/* ---- twins of another process ---- */
+
+bool
+twin_is_of(int fd, const struct twin_app *app, struct endpoint *ret_local,
+    struct endpoint *ret_server)
+{
+	struct sockaddr_storage here = { .ss_family = AF_UNSPEC }, there = here;
+	socklen_t len = sizeof(here);
+	char ifname[IF_NAMESIZE] = "";
+	struct endpoint local, server;
+	bool ipv4;
+
+	if (getsockname(fd, (struct sockaddr *)&here, &len) < 0)
+		return false;
+	len = sizeof(there);
+	if (getpeername(fd, (struct sockaddr *)&there, &len) < 0)
+		return false;
+	len = sizeof(ifname);
+	if (getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, ifname, &len) < 0)
+		return false;
+	local = endpoint_of(&here);
+	server = endpoint_of(&there);
+	ipv4 = server.addr.family == ADDR_IPV4;
+	if (local.port != app->local.port || strcmp(ifname, app->ifname) != 0 ||
+	    !(ipv4 ? app->ipv4 : app->ipv6))
+		return false;
+	if (!addr_is_unspecified(&app->local.addr) &&
+	    !addr_equal(&local.addr, &app->local.addr))
+		return false;
+	*ret_local = local;
+	*ret_server = server;
+	return true;
+}
+
+/* Without a connection it would hear all that the application should. */
+void
+twin_deafen(int fd)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+
+	if (getpeername(fd, (struct sockaddr *)&ss, &len) < 0)
+		return;
+	/* Both families have the port in the same place. */
+	((struct sockaddr_in *)&ss)->sin_port = htons(DISCARD_PORT);
+	(void)connect(fd, (struct sockaddr *)&ss, len);
 }

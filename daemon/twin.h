@@ -55,3 +55,12 @@ int twin_look(int fd, struct twin_app *ret, enum twin_problem *ret_problem);
  */
 int twin_open(
     const struct twin_app *app, const struct endpoint *to, struct endpoint *ret_local);
+
+/* Whether fd is such a twin of the application's socket, of whichever process; then
+ * what it is seen as here, and the server it is connected to. */
+bool twin_is_of(int fd, const struct twin_app *app, struct endpoint *ret_local,
+    struct endpoint *ret_server);
+
+/* A copy of the descriptor may live on elsewhere for a while: it hears the server no
+ * longer. */
+void twin_deafen(int fd);

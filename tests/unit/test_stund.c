@@ -95,7 +95,7 @@ open_place(struct place *p, struct conf *conf, const char *address)
 	at->port = free_port(at->addr.family);
 	conf->stun_server.listen.count = 1;
 	assert_int_equal(loop_new(&p->loop), 0);
-	assert_int_equal(stund_new(p->loop, conf, &p->server), 0);
+	assert_int_equal(stund_new(p->loop, conf, NULL, &p->server), 0);
 	p->to_len = sock_addr(at, &p->to);
 	p->client = socket(p->to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	assert_true(p->client >= 0);

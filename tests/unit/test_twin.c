@@ -359,12 +359,101 @@ test_families(void **state)
 	}
 }
 
+/* A twin is found again by whoever is passed it, by nobody else's socket. */
+static void
+test_of_another_process(void **state)
+{
+	static const struct {
+		struct way twin, asked;
+		bool same_port, fits;
+	} rows[] = {
+		{ { .domain = AF_INET }, { .domain = AF_INET }, true, true },
+		{ { .domain = AF_INET }, { .domain = AF_INET }, false, false },
+		{ { .domain = AF_INET, .bound = "127.0.0.1" },
+		    { .domain = AF_INET, .bound = "127.0.0.1" }, true, true },
+		{ { .domain = AF_INET6 }, { .domain = AF_INET6 }, true, true },
+		{ { .domain = AF_INET6 }, { .domain = AF_INET6, .v6only = true }, true,
+		    false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		int server = bound_udp(AF_INET, "127.0.0.1", 0);
+		int app = open_app(&rows[i].twin), other = open_app(&rows[i].asked);
+		struct endpoint to = name_of(server), local, here, there;
+		enum twin_problem problem;
+		struct twin_app a, b;
+		int twin;
+
+		assert_int_equal(twin_look(app, &a, &problem), 0);
+		assert_int_equal(twin_look(other, &b, &problem), 0);
+		twin = twin_open(&a, &to, &local);
+		assert_true(twin >= 0);
+		if (rows[i].same_port)
+			b.local.port = a.local.port;
+		assert_int_equal(twin_is_of(twin, &b, &here, &there), rows[i].fits);
+		if (rows[i].fits) {
+			assert_true(endpoint_equal(&here, &local));
+			assert_true(endpoint_equal(&there, &to));
+		}
+		/* The application's own is none, it has no server. */
+		assert_false(twin_is_of(app, &a, &here, &there));
+		strcpy(a.ifname, "lo");
+		assert_false(twin_is_of(twin, &a, &here, &there));
+		close(twin);
+		close(app);
+		close(other);
+		close(server);
+	}
+}
+
+/* A copy that is still open somewhere takes nothing, not even from the server. */
+static void
+test_deaf(void **state)
+{
+	const struct way ways_[] = { { .domain = AF_INET }, { .domain = AF_INET6 } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(ways_); i++) {
+		int server = bound_udp(AF_INET, "127.0.0.1", 0), app, twin, next;
+		struct endpoint to = name_of(server), local;
+		struct sockaddr_storage ss;
+		enum twin_problem problem;
+		struct twin_app a;
+		socklen_t len;
+		char c;
+
+		app = open_app(&ways_[i]);
+		assert_int_equal(twin_look(app, &a, &problem), 0);
+		twin = twin_open(&a, &to, &local);
+		assert_true(twin >= 0);
+		len = sock_addr(&local, &ss);
+		twin_deafen(twin);
+		next = twin_open(&a, &to, &local);
+		assert_true(next >= 0);
+		assert_int_equal(
+		    sendto(server, "!", 1, 0, (struct sockaddr *)&ss, len), 1);
+		assert_int_equal(recv(next, &c, 1, 0), 1);
+		assert_int_equal(recv(twin, &c, 1, 0), -1);
+		close(next);
+		/* Without another twin it is the application's. */
+		assert_int_equal(
+		    sendto(server, "!", 1, 0, (struct sockaddr *)&ss, len), 1);
+		assert_int_equal(recv(app, &c, 1, MSG_DONTWAIT), 1);
+		close(twin);
+		close(app);
+		close(server);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_problems),
 		cmocka_unit_test(test_families),
+		cmocka_unit_test(test_of_another_process),
+		cmocka_unit_test(test_deaf),
 		cmocka_unit_test(test_nothing_lost_stolen_or_twice),
 	};
 
