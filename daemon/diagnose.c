@@ -106,7 +106,9 @@ ask_outside(struct diagnosis *d, const struct gateway *g)
 	const struct netmon_uplink *u = gateway_uplink(g);
 	const struct sock_from from = { gateway_addr(&u->source, u->ifindex), u->name,
 		(unsigned)u->ifindex };
-	const struct stun_watch_hooks hooks = { found, lost, d };
+	const struct stun_watch_hooks hooks = {
+		.found = found, .lost = lost, .ctx = d
+	};
 	struct stun_server_status first;
 	enum twin_problem problem;
 	struct twin_app app;
