@@ -273,8 +273,9 @@ look(struct stun *s, unsigned row)
 	if (stun_watch_new(s, &none, &l->watch) < 0)
 		return;
 	l->watch->tried[row] = ~left;
-	l->watch->hooks =
-	    (struct stun_watch_hooks) { look_found, row ? look_lost6 : look_lost4, s };
+	l->watch->hooks = (struct stun_watch_hooks) {
+		.found = look_found, .lost = row ? look_lost6 : look_lost4, .ctx = s
+	};
 }
 
 void
