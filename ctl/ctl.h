@@ -46,6 +46,7 @@ struct options {
 	const char *name, *internal_address, *gateway, *methods, *port_file, *on_change;
 
 	const char *write; /* metrics */
+	bool refresh;      /* nat */
 	int transport;     /* stun: enum stun_transport, -1: as SERVER says */
 
 	char **command; /* what follows "--"; NULL: nothing */

@@ -259,10 +259,14 @@ nat_behavior_decode(const cJSON *json, struct nat_behavior *ret, const char **re
 		.interface = field_string(&f, "interface"),
 		.mapping = field_string(&f, "mapping"),
 		.filtering = field_string(&f, "filtering"),
+		.server = peer_decode(field_object_opt(&f, "server")),
+		.reflexive = peer_decode(field_object_opt(&f, "reflexive")),
 		.hairpinning = field_bool_opt(&f, "hairpinning"),
+		.port_preservation = field_bool_opt(&f, "portPreservation"),
 		.carrier_grade = field_bool_opt(&f, "carrierGradeNat"),
 		.binding_lifetime_s =
 		    field_int_opt(&f, "bindingLifetimeSeconds", 0, FIELD_INT_MAX, -1),
+		.translators = field_int_opt(&f, "translators", 0, FIELD_INT_MAX, -1),
 		.measured = stamp_decode(field_object(&f, "measured")),
 	};
 

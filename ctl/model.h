@@ -67,8 +67,9 @@ struct external_address {
 
 struct nat_behavior {
 	const char *family, *interface, *mapping, *filtering;
-	int hairpinning, carrier_grade;
-	int64_t binding_lifetime_s;
+	struct peer reflexive, server;
+	int hairpinning, port_preservation, carrier_grade;
+	int64_t binding_lifetime_s, translators;
 	struct stamp measured;
 };
 

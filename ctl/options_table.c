@@ -326,6 +326,14 @@ set_transport(struct options *o, const char *value)
 }
 
 static int
+set_refresh(struct options *o, const char *value)
+{
+	(void)value;
+	o->refresh = true;
+	return 0;
+}
+
+static int
 set_more(struct options *o, const char *value)
 {
 	(void)value;
@@ -333,7 +341,7 @@ set_more(struct options *o, const char *value)
 	return 0;
 }
 
-#define LOOKING "status list map gateways check"
+#define LOOKING "status list map gateways check nat"
 #define SPAN "a span of time such as 90, 30s, 5min, 1h30min"
 
 const struct option_row option_rows[] = {
@@ -384,6 +392,8 @@ const struct option_row option_rows[] = {
 	    "hold, and run COMMAND at each change" },
 	{ "porcelain", 0, NULL, "list help", set_porcelain, NULL,
 	    "lines of tab separated fields that stay the same" },
+	{ "refresh", 0, NULL, "nat", set_refresh, NULL,
+	    "measure anew, not what was measured last" },
 	{ "transport", 0, "TRANSPORT", "stun", set_transport, "udp, tcp, tls or dtls",
 	    "how to reach the server: udp, tcp, tls, dtls" },
 	{ "write", 0, "FILE", "metrics", set_write, "the name of a file",

@@ -43,9 +43,8 @@ mapping_write_problem(FILE *out, const struct mapping *m, bool hint)
 		    out, "%s cannot be reached from the internet", m->external.address);
 }
 
-/* "endpoint_independent" is a word of the interface, not of people. */
-static void
-write_word(FILE *out, const char *word)
+void
+word_write(FILE *out, const char *word)
 {
 	for (; *word; word++)
 		putc(*word == '_' ? '-' : *word, out);
@@ -61,9 +60,9 @@ nat_behavior_write(const struct ctl *ctl, FILE *out, const struct nat_behavior *
 		fprintf(out, "none on %s", n->interface);
 	} else {
 		fputs("mapping ", out);
-		write_word(out, n->mapping);
+		word_write(out, n->mapping);
 		fputs(", filtering ", out);
-		write_word(out, n->filtering);
+		word_write(out, n->filtering);
 		if (n->hairpinning >= 0)
 			fprintf(out, ", hairpinning %s", n->hairpinning ? "yes" : "no");
 		if (n->carrier_grade == 1)

@@ -15,6 +15,9 @@ void mapping_write_line(FILE *out, const struct mapping *m);
  * the hint what a person can do. */
 void mapping_write_problem(FILE *out, const struct mapping *m, bool hint);
 
+/* "endpoint_independent" is a word of the interface; people read "-". */
+void word_write(FILE *out, const char *word);
+
 /* "mapping endpoint-independent, filtering address-dependent (2min ago)" */
 void nat_behavior_write(const struct ctl *ctl, FILE *out, const struct nat_behavior *n);
 

@@ -21,6 +21,8 @@ const struct verb verbs[] = {
 	    "the routers in front of this host and what they speak" },
 	{ "check", "", 0, 0, false, verb_check,
 	    "look at the way to the Internet and say what is wrong with it" },
+	{ "nat", "", 0, 0, false, verb_nat,
+	    "how the NAT in front of this host behaves" },
 	{ "verify", "ID", 1, 1, false, verb_verify,
 	    "prove from outside that a mapping forwards" },
 	{ "monitor", "[EVENT...]", 0, 8, false, verb_monitor,

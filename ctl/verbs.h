@@ -49,6 +49,7 @@ enum exit_code verb_gateways(struct ctl *ctl, int argc, char **argv);
 enum exit_code verb_map(struct ctl *ctl, int argc, char **argv);
 enum exit_code verb_unmap(struct ctl *ctl, int argc, char **argv);
 enum exit_code verb_renew(struct ctl *ctl, int argc, char **argv);
+enum exit_code verb_nat(struct ctl *ctl, int argc, char **argv);
 enum exit_code verb_check(struct ctl *ctl, int argc, char **argv);
 enum exit_code verb_verify(struct ctl *ctl, int argc, char **argv);
 enum exit_code verb_monitor(struct ctl *ctl, int argc, char **argv);

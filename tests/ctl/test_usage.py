@@ -21,7 +21,7 @@ ONE = {"mapping": r.WEB}
     (["--timeout=soon"], "--timeout: 'soon' is not a span of time"),
     (["--timeout=0"], "--timeout: '0' is not a span of time"),
     (["--exact"], "--exact is not for 'status' but for: map"),
-    (["reload", "-4"], "--ipv4 is not for 'reload' but for: status list map gateways check"),
+    (["reload", "-4"], "--ipv4 is not for 'reload' but for: status list map gateways check nat"),
     (["list", "-4", "-j"], "--json prints natd's reply as it is: not with -4, -6 or -i"),
     (["-i", "eth0", "--json=short"], "--json prints natd's reply as it is"),
     (["check", "--interface", 300 * "x"], "is not the name of an interface"),
