@@ -95,6 +95,7 @@ event_decode(const cJSON *json, struct event *ret, const char **ret_bad)
 struct memory {
 	char key[64], value[PEER_MAX], state[32];
 	int64_t renewals;
+	uint64_t said; /* digest of the line, without time and word */
 };
 
 struct events {
@@ -164,10 +165,22 @@ remember(struct events *e, const struct memory *what)
 	*m = *what;
 }
 
-static void
-remember_mapping(struct events *e, const struct mapping *mapping)
+/* FNV-1a */
+static uint64_t
+digest(const struct page *page)
 {
-	struct memory m = { .renewals = mapping->renewals };
+	uint64_t sum = UINT64_C(0xcbf29ce484222325);
+
+	fflush(page->out);
+	for (size_t i = 0; i < page->len; i++)
+		sum = (sum ^ (unsigned char)page->text[i]) * UINT64_C(0x100000001b3);
+	return sum;
+}
+
+static void
+remember_mapping(struct events *e, const struct mapping *mapping, uint64_t said)
+{
+	struct memory m = { .renewals = mapping->renewals, .said = said };
 
 	snprintf(m.key, sizeof(m.key), "%s", mapping->id);
 	snprintf(m.state, sizeof(m.state), "%s", mapping->state);
@@ -243,17 +256,27 @@ show_mapping(
     const struct ctl *ctl, FILE *out, struct events *e, const struct event *event)
 {
 	const struct mapping *m = &event->mapping;
+	const struct memory *before = recall(e, m->id);
+	_cleanup_(page_drop) struct page body = { 0 };
 	const char *word = strcmp(event->word, "mapping_added") == 0 ? "added"
 			   : strcmp(event->word, "mapping_removed") == 0
 			       ? "removed"
 			       : change_word(e, m);
+	uint64_t said;
 
-	write_start(ctl, out, event, m->id, word, m->state);
-	write_mapping(out, m);
+	if (!page_open(&body))
+		return;
+	write_mapping(body.out, m);
+	said = digest(&body);
+	/* Something changed, but nothing that this line could tell. */
+	if (strcmp(word, "changed") != 0 || !before || before->said != said) {
+		write_start(ctl, out, event, m->id, word, m->state);
+		fputs(body.text, out);
+	}
 	if (strcmp(event->word, "mapping_removed") == 0)
 		forget(e, m->id);
 	else
-		remember_mapping(e, m);
+		remember_mapping(e, m, said);
 }
 
 static void
@@ -270,7 +293,7 @@ show_snapshot(
 		struct mapping m;
 
 		if (mapping_decode(item, &m, &bad) == 0)
-			remember_mapping(e, &m);
+			remember_mapping(e, &m, 0);
 	}
 	cJSON_ArrayForEach(item, event->gateways)
 	{
@@ -306,13 +329,11 @@ show_address(
 }
 
 static void
-show_gateway(const struct ctl *ctl, FILE *out, const struct event *event)
+write_gateway(FILE *out, const struct gateway *g)
 {
-	const struct gateway *g = &event->gateway;
 	const char *bad = NULL, *separator = ": ";
 	const cJSON *item;
 
-	write_start(ctl, out, event, "--", "gateway", "");
 	fprintf(out, "%s on %s", g->address, g->interface);
 	cJSON_ArrayForEach(item, g->services)
 	{
@@ -329,10 +350,34 @@ show_gateway(const struct ctl *ctl, FILE *out, const struct event *event)
 }
 
 static void
-show_other(const struct ctl *ctl, FILE *out, const struct event *event)
+show_gateway(
+    const struct ctl *ctl, FILE *out, struct events *e, const struct event *event)
+{
+	_cleanup_(page_drop) struct page body = { 0 };
+	const struct memory *before;
+	struct memory now = { 0 };
+
+	if (!page_open(&body))
+		return;
+	write_gateway(body.out, &event->gateway);
+	now.said = digest(&body);
+	/* The star keeps it apart from ids and addresses. */
+	snprintf(now.key, sizeof(now.key), "*%.45s %.15s", event->gateway.address,
+	    event->gateway.interface);
+	before = recall(e, now.key);
+	if (!before || before->said != now.said) {
+		write_start(ctl, out, event, "--", "gateway", "");
+		fputs(body.text, out);
+	}
+	remember(e, &now);
+}
+
+static void
+show_other(
+    const struct ctl *ctl, FILE *out, struct events *e, const struct event *event)
 {
 	if (event->has_gateway) {
-		show_gateway(ctl, out, event);
+		show_gateway(ctl, out, e, event);
 	} else if (event->has_behavior) {
 		write_start(ctl, out, event, "--", "nat", "");
 		fprintf(out, "%s: ", event->behavior.interface);
@@ -369,7 +414,7 @@ events_show(const struct ctl *ctl, struct events *e, const struct event *event)
 	else if (event->has_address)
 		show_address(ctl, page.out, e, event);
 	else
-		show_other(ctl, page.out, event);
+		show_other(ctl, page.out, e, event);
 	if (ftell(page.out) > 0)
 		putc('\n', page.out);
 	return page_show(ctl, &page);

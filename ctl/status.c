@@ -180,6 +180,17 @@ write_next(const struct ctl *ctl, FILE *out, const struct mapping *m, const char
 		fprintf(out, "%s %s", what, human_relative(MAX(from_now, 0), buf));
 }
 
+/* What cannot be renewed works until then. */
+static void
+write_end(const struct ctl *ctl, FILE *out, const struct mapping *m)
+{
+	char buf[HUMAN_MAX];
+	int64_t left;
+
+	if (strcmp(m->state, "degraded") == 0 && ctl_until(ctl, &m->expires, &left))
+		fprintf(out, ", held for %s", human_span(MAX(left, 0), buf));
+}
+
 static void
 write_mapping(const struct ctl *ctl, FILE *out, const struct mapping *m)
 {
@@ -197,11 +208,15 @@ write_mapping(const struct ctl *ctl, FILE *out, const struct mapping *m)
 		if (m->description)
 			fprintf(out, "  %s", m->description);
 	} else {
+		if (m->description)
+			fprintf(out, "%s: ", m->description);
 		if (!m->problem.code && (!held || m->external_is_global != 0))
 			fputs(m->state, out);
 		mapping_write_problem(out, m, false);
 		if (!held)
 			write_next(ctl, out, m, ", next try");
+		else if (m->problem.code)
+			write_end(ctl, out, m);
 	}
 	putc('\n', out);
 }

@@ -168,6 +168,28 @@ holder_text(const struct lease_problem *p, char ret[static WHERE_TEXT_MAX])
 	return ret;
 }
 
+/* What the router did where its answer, if there was one, has no code. */
+static const char *
+plain_problem(const char *name)
+{
+	static const struct {
+		const char *name, *text;
+	} rows[] = {
+		{ "TIMEOUT", "no answer" },
+		{ "PORT_UNREACHABLE", "its port is closed" },
+		{ "CONNECTION_REFUSED", "it refuses connections" },
+		{ "BAD_ANSWER", "its answer makes no sense" },
+		{ "PORT_TAKEN", "it would give another port" },
+		{ "VANISHED", "it says yes and forgets" },
+		{ "NOTHING_GRANTED", "it says yes and grants nothing" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (strcmp(rows[i].name, name) == 0)
+			return rows[i].text;
+	return name;
+}
+
 static cJSON *
 problem_json(const struct mapping *m, const struct lease_status *st)
 {
@@ -188,7 +210,7 @@ problem_json(const struct mapping *m, const struct lease_status *st)
 		    method_title(p->method), p->name, p->code, holder_text(p, holder));
 	else
 		snprintf(text, sizeof(text), "%s, %s: %s", where,
-		    method_title(p->method), p->name);
+		    method_title(p->method), plain_problem(p->name));
 	return api_finding(st->is_held ? "warning" : "error",
 	    problem_code_name(problem_code(p)), text,
 	    p->hint ? p->hint

@@ -38,7 +38,7 @@ def test_status_is_the_default_and_reads_as_a_page(fake, natctl):
     Mappings: 2 active, 1 failed
               tcp 203.0.113.7:8080 -> 192.168.1.20:8080  PCP  renews in 29min  web
               udp 203.0.113.7:51820 -> 192.168.1.20:51820  PCP  renews in 12min  wireguard
-            ! udp :5060 -> 192.168.1.20:5060  refused by gateway (NO_RESOURCES), next try in 4min
+            ! udp :5060 -> 192.168.1.20:5060  sip: refused by gateway (NO_RESOURCES), next try in 4min
 """
 
 
