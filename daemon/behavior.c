@@ -40,6 +40,8 @@ follow_path(struct look *l)
 
 	behavior_path_of(&l->source, g ? router_external(gateway_router(g)) : &none,
 	    &l->status.result.reflexive.addr, &l->status.path);
+	if (addr_equal(&l->hops.seen, &l->status.result.reflexive.addr))
+		hops_verdict(&l->hops, &l->source, &l->status.path);
 }
 
 static bool
@@ -68,6 +70,15 @@ look_tell(struct look *l)
 		next = o->next;
 		o->changed(o, &l->status);
 	}
+}
+
+void
+hops_done(struct look *l, const struct hops *h)
+{
+	l->hops = *h;
+	l->hop_watch = hops_stop(l->hop_watch);
+	if (l->known)
+		look_tell(l);
 }
 
 /* ---- news ---- */

@@ -26,7 +26,15 @@ static void
 received(struct look *l, unsigned number, const struct endpoint *from,
     const uint8_t *buf, size_t len)
 {
+	struct behavior_result r;
+
 	behavior_receive(&l->machine, number, from, buf, len, loop_now());
+	if (l->hops_begun)
+		return;
+	behavior_get_result(&l->machine, &r);
+	l->hops_begun = r.reflexive.addr.family != ADDR_NONE;
+	if (l->hops_begun && !l->hop_watch)
+		hops_start(l, &r.reflexive.addr, &r.server);
 }
 
 /* ---- measuring ---- */
@@ -129,6 +137,7 @@ begin(struct look *l, const struct stun_choice *choices, unsigned n)
 		l->servers[i] = choices[i].server;
 	}
 	l->phase = LOOK_MEASURING;
+	l->hops_begun = false;
 	behavior_init(&l->machine, servers, n, local, loop_now());
 	pump(l);
 }
@@ -189,6 +198,7 @@ struct look *
 look_free(struct look *l)
 {
 	close_sockets(l);
+	hops_stop(l->hop_watch);
 	life_free(l->life);
 	timer_done(&l->timer);
 	free(l);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "daemon/behavior.h"
+#include "proto/hops.h"
 
 struct look;
 
@@ -33,8 +34,11 @@ struct look {
 	struct look_socket sockets[BEHAVIOR_SOCKETS];
 	unsigned servers[BEHAVIOR_SERVERS];
 	struct behavior_machine machine;
-	struct life *life; /* the search for the lifetime of bindings; NULL */
-	msec_t life_at;    /* when the last one began; 0: never */
+	struct hop_watch *hop_watch; /* NULL: none is under way */
+	bool hops_begun;             /* in this measurement */
+	struct hops hops;            /* the last one that ended; seen ADDR_NONE: none */
+	struct life *life;           /* the search for the lifetime of bindings; NULL */
+	msec_t life_at;              /* when the last one began; 0: never */
 	/* the last result */
 	bool known;
 	msec_t measured_at;
@@ -61,6 +65,8 @@ struct behaviors {
 const struct gateway *look_gateway(const struct look *l);
 /* Tells observers if there is news. */
 void look_tell(struct look *l);
+/* The watch is over; it is freed here. */
+void hops_done(struct look *l, const struct hops *h);
 
 /* behavior_look.c */
 struct look *look_new(struct behaviors *b, const struct netmon_uplink *uplink);
@@ -74,6 +80,14 @@ int look_socket_open(struct look_socket *s, struct endpoint *ret_local);
 void look_socket_close(struct look_socket *s);
 /* What is there, at most. */
 void look_socket_read(struct look_socket *s);
+
+/* behavior_hops.c */
+struct hop_watch; /* opaque */
+/* Looks how far away the address is that a server sees.  What there is goes to
+ * hops_done(). */
+void hops_start(struct look *l, const struct addr *seen, const struct endpoint *server);
+/* NULL is fine.  Returns NULL. */
+struct hop_watch *hops_stop(struct hop_watch *w);
 
 /* behavior_life.c */
 struct life; /* opaque */
