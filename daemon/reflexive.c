@@ -13,6 +13,7 @@
 #include "proto/json.h"
 
 #define TIMEOUT_MS (3 * MSEC_PER_SEC)
+#define AGAIN_MS 100 /* what could not be told for lack of memory */
 
 struct reflexive {
 	struct varlink_call *call;
@@ -88,6 +89,9 @@ report(struct reflexive *x)
 	/* Of several changes that a slow reader missed the last one counts. */
 	x->untold = r == -ENOBUFS;
 	x->told = true;
+	/* No memory for it. */
+	if (r == -EMSGSIZE)
+		timer_set(&x->timer, loop_now() + AGAIN_MS);
 }
 
 static void
@@ -122,7 +126,10 @@ on_timeout(void *ctx)
 {
 	struct reflexive *x = ctx;
 
-	fail(x->call, x->server, "no answer in time");
+	if (x->told)
+		report(x);
+	else
+		fail(x->call, x->server, "no answer in time");
 }
 
 static void

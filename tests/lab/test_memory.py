@@ -15,6 +15,7 @@ import scripted
 from daemon import INTERFACE, Natd
 from lab import LabError, wait_until
 from meddle import Meddle
+from stun_server import StunServer
 from varlink import Connection, VarlinkError
 
 PORT = 40000
@@ -103,11 +104,45 @@ class Life:
         return len(os.listdir(f"/proc/{self.natd.process.pid}/fd"))
 
 
-def live(place, meddle, text, igd, numbers, more=0):
+class Binding(Life):
+    """A look at an application's address, then a binding that is kept."""
+
+    def __init__(self, natd, gw, place, server):
+        super().__init__(natd, gw, False)
+        self.place, self.server = place, server
+
+    def ask(self, c, more):
+        with self.place.client.inside():
+            s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        s.bind(("0.0.0.0", 0))
+        with s:
+            c.send(INTERFACE + "GetReflexiveAddress",
+                   {"socketFileDescriptor": 0, "keepAliveUSec": 1000000}, [s.fileno()], more=more)
+            try:
+                first = c.result()
+                assert first["reflexive"]["address"] == "11.22.33.44"
+                peer = "11.22.33.44", first["reflexive"]["port"]
+                if more:  # one keepalive
+                    wait_until(lambda: [p for _, p in self.server.requests].count(peer) > 1, 5,
+                               "a keepalive")
+            except socket.timeout:
+                raise LabError("GetReflexiveAddress is never answered") from None
+
+    def run(self):
+        for more in (False, True):
+            def once():
+                with Connection(self.natd.lab.path(self.natd.socket), timeout_s=8) as c:
+                    self.ask(c, more)
+            insist(once)
+        wait_until(lambda: "natd_stun_bindings 0\n" in insist(
+            lambda: self.call("GetMetrics"))["text"], 5, "the binding ended")
+
+
+def live(place, meddle, text, igd, numbers, more=0, config="", make=None):
     gw = scripted.Scripted(place.router, text)
-    natd = Natd(place.client, start=False, level="info")
+    natd = Natd(place.client, config, start=False, level="info")
     natd.start(env=meddle.env)
-    life, n = Life(natd, gw, igd), 0
+    life, n = make(natd, gw) if make else Life(natd, gw, igd), 0
     try:
         for _ in range(1 if igd else 3):
             life.run()
@@ -144,6 +179,23 @@ def some(count):
 def test_memory_refused_now_and_then(place, meddle, kind, count):
     """F45: the n-th malloc of a mapping's life fails."""
     live(place, meddle, IGD if kind == "igd" else PCP, kind == "igd", some(count))
+
+
+def bindings(place, meddle, numbers, more=0):
+    with StunServer(place.internet, h.INTERNET) as server:
+        live(place, meddle, PCP, False, numbers, more, f"[Stun]\nServers={h.INTERNET}\n",
+             lambda natd, gw: Binding(natd, gw, place, server))
+
+
+def test_memory_refused_to_bindings(place, meddle):
+    """F45: the n-th malloc of a STUN binding's life fails."""
+    bindings(place, meddle, some(3))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("more", [0, 9])
+def test_memory_refused_to_bindings_at_every_call(place, meddle, more):
+    bindings(place, meddle, lambda total: range(1, total + 1), more)
 
 
 @pytest.mark.long

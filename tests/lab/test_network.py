@@ -181,6 +181,37 @@ def test_the_default_route_moves_and_comes_back(place):
     wait_until(lambda: place.router.rules() == set(), 1, "all released")
 
 
+def test_two_uplinks_at_once(place, pcp):
+    """Each mapping is on the uplink that was named, by interface or by gateway, and asked for from
+    that one's address only; one that goes takes only its own with it, and who follows is told."""
+    second = h.add_uplink(place)
+    other = scripted.Scripted(second, "a01-pcp", name="other")
+    natd = Natd(place.client)
+    with natd.connect() as c:
+        wanted = {40000: {}, 40001: {"interface": "eth1"}, 40002: {"gateway": "192.168.2.1"},
+                  40003: {"gateway": "192.168.1.1"}, 40004: {"interface": "eth0"}}
+        for port, where in wanted.items():
+            natd.map(port=port, **where)
+        stream = c.more(INTERFACE + "RequestMapping", protocols=["tcp"], internalPort=40002,
+                        gateway="192.168.2.1")
+        assert external(next(stream)["mapping"])[0] == "11.22.34.44"
+        assert {e["internal_port"] for e in pcp.table()} == {40000, 40003, 40004}
+        assert {e["internal_port"] for e in other.table()} == {40001, 40002}
+        assert {line["source"] for line in pcp.heard("pcp")} == {"192.168.1.20"}
+        assert {line["source"] for line in other.heard("pcp")} == {"192.168.2.20"}
+        since = scripted.now()
+        second.node.ip("link set lan0 down")
+        assert next(stream)["mapping"]["runtime"]["state"] == "suspended"
+        states = {m["context"]["internalPort"]: m["runtime"]["state"] for m in natd.mappings()}
+        assert states == {40000: "active", 40001: "suspended", 40002: "suspended",
+                          40003: "active", 40004: "active"}
+        assert not pcp.heard("pcp.map", since)
+        second.node.ip("link set lan0 up")
+        while next(stream)["mapping"]["runtime"]["state"] != "active":
+            pass
+    other.stop()
+
+
 def test_another_router_behind_the_same_address(place, pcp):
     """F66: another MAC behind the gateway's address."""
     natd = Natd(place.client)
