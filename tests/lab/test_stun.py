@@ -2,10 +2,8 @@
 
 import contextlib
 import json
-import os
 import shutil
 import socket
-import threading
 import time
 
 import pytest
@@ -19,7 +17,7 @@ from varlink import VarlinkError
 METHOD = INTERFACE + "GetReflexiveAddress"
 SERVERS = "[Stun]\nServers=11.22.33.1, 11.22.33.2\n"
 UDP = socket.SOCK_DGRAM
-WAN, LAN, PEER = "11.22.33.44", "192.168.1.20", "11.22.33.3"
+WAN, LAN = "11.22.33.44", "192.168.1.20"
 
 
 @pytest.fixture
@@ -305,98 +303,6 @@ def test_server_of_a_kept_binding_dies(place):
                 server.manner = "silent"
         second = c.result(6)
         assert second["server"]["address"] != first["server"]["address"]
-
-
-# ---- the application's own traffic ----
-
-def echo(s, stop):
-    while not stop.is_set():
-        with contextlib.suppress(TimeoutError, ConnectionRefusedError):
-            s.sendto(*s.recvfrom(64))
-
-
-def move(place, s, count):
-    """count datagrams there and back; what came back, sorted."""
-    stop, back = threading.Event(), []
-    place.internet.ip(f"addr add {PEER}/24 dev eth0")
-    with place.internet.socket(kind=UDP, bind=(PEER, 7777), timeout_s=0.2) as peer:
-        thread = threading.Thread(target=echo, args=(peer, stop))
-        thread.start()
-        to = ("::ffff:" + PEER if s.family == socket.AF_INET6 else PEER, 7777)
-        sent = 0
-        try:
-            while len(back) < count:
-                while sent < count and sent - len(back) < 64:
-                    s.sendto(sent.to_bytes(4, "big"), to)
-                    sent += 1
-                data, peer_of = s.recvfrom(64)
-                assert peer_of[:2] == to
-                back.append(int.from_bytes(data, "big"))
-        finally:
-            stop.set()
-            thread.join()
-    s.settimeout(0.2)
-    with contextlib.suppress(TimeoutError):
-        back.append(int.from_bytes(s.recv(64), "big"))
-    return sorted(back)
-
-
-def keeps_its_datagrams(place, count, family, bind):
-    natd = Natd(place.client, SERVERS)
-    with app_socket(place, bind, family, v6only=False) as s, \
-            kept(natd, s, keepAliveUSec=1000000), contextlib.ExitStack() as others:
-        # And it is looked at again and again meanwhile: twins come and go.
-        stop = threading.Event()
-
-        def look_again():
-            while not stop.is_set():
-                look(natd, s)
-        looker = threading.Thread(target=look_again)
-        looker.start()
-        others.callback(looker.join)
-        others.callback(stop.set)
-        assert move(place, s, count) == list(range(count))
-    assert sum(len(server.requests) for server in place.servers) > 20
-
-
-WAYS = [(socket.AF_INET, ("0.0.0.0", 0)), (socket.AF_INET, (LAN, 0)), (socket.AF_INET6, ("::", 0))]
-
-
-@pytest.mark.parametrize("family, bind", WAYS)
-def test_an_application_keeps_its_datagrams(place, family, bind):
-    keeps_its_datagrams(place, 34000, family, bind)
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("family, bind", WAYS)
-def test_an_application_keeps_a_million_datagrams(place, family, bind):
-    keeps_its_datagrams(place, 1000000, family, bind)
-
-
-# ---- many ----
-
-def cpu_s(process):
-    with open(f"/proc/{process.pid}/stat") as f:
-        fields = f.read().rsplit(") ", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-@pytest.mark.long
-def test_a_thousand_bindings(place):
-    natd = Natd(place.client, "[Daemon]\nConnectionsPerUser=2000\n" + SERVERS,
-                wrap=["prlimit", "--nofile=8192"], level="info")
-    import resource
-    resource.setrlimit(resource.RLIMIT_NOFILE, (8192, 8192))
-    with contextlib.ExitStack() as stack:
-        for _ in range(1000):
-            s = stack.enter_context(app_socket(place))
-            stack.enter_context(kept(natd, s))
-        time.sleep(15)
-        began, before = time.monotonic(), cpu_s(natd.process)
-        time.sleep(30)
-        share = (cpu_s(natd.process) - before) / (time.monotonic() - began)
-        print(f"{share:.3%} of a core")
-        assert share <= 0.01
 
 
 # ---- somebody else's server ----
