@@ -186,7 +186,9 @@ start(struct api *a, struct varlink_call *call, const struct varlink_value *valu
 		timer_done(&x->timer);
 		free(x);
 		fail(call, "",
-		    r == -ENODATA ? "no STUN server is configured" : strerror(-r));
+		    r != -ENODATA           ? strerror(-r)
+		    : stun_servers(a->stun) ? "no STUN server of UDP is configured"
+					    : "no STUN server is configured");
 		return;
 	}
 	timer_set(&x->timer, timeout < INT64_MAX - now ? now + timeout : MSEC_NEVER);

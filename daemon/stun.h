@@ -52,7 +52,7 @@ struct stun_watch_hooks {
 
 /*
  * Takes app->fd in any case.  server NULL: the configured ones.  keepalive_ms 0: as the
- * lifetime allows.  0 with *ret; -ENODATA: no server is configured; -errno.
+ * lifetime allows.  0 with *ret; -ENODATA: no server of UDP is configured; -errno.
  */
 int stun_watch_start(struct stun *s, const struct twin_app *app,
     const struct stun_uri *server, msec_t keepalive_ms,

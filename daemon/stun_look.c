@@ -69,8 +69,6 @@ forget_trust(struct stun *s)
 	s->trust = tls_trust_free(s->trust);
 }
 
-static void ask_others(struct stun *s, unsigned row);
-
 static void
 on_answer(int error, const char *why, const struct stun_query_answer *answer, void *ctx)
 {
@@ -100,7 +98,7 @@ on_answer(int error, const char *why, const struct stun_query_answer *answer, vo
 		stun_pool_failed(&s->pool, server, loop_now());
 	else
 		stun_pool_unused(&s->pool, server);
-	ask_others(s, row);
+	stun_ask_others(s, row);
 }
 
 /* The addresses of the family, another one first after a failure. */
@@ -172,8 +170,19 @@ others(struct stun *s, unsigned row, bool instead)
 	return mask & ~who_said(s, row);
 }
 
-static void
-ask_others(struct stun *s, unsigned row)
+/* One of the mask, or -1: the circuits of these are about UDP. */
+static int
+any_of(uint32_t mask, struct rng *rng)
+{
+	uint64_t skip = rng_below(rng, (uint64_t)__builtin_popcount(mask));
+
+	while (skip-- > 0)
+		mask &= mask - 1;
+	return mask ? __builtin_ctz(mask) : -1;
+}
+
+void
+stun_ask_others(struct stun *s, unsigned row)
 {
 	struct stun_look *l = &s->looks[row];
 
@@ -189,8 +198,7 @@ ask_others(struct stun *s, unsigned row)
 			server = stun_pool_choose(&s->pool, mask, &s->rng, loop_now());
 		if (server < 0 && l->udp_silent) {
 			mask = others(s, row, true);
-			/* Their circuits are those of UDP. */
-			server = mask ? __builtin_ctz(mask) : -1;
+			server = any_of(mask, &s->rng);
 		}
 		if (server < 0)
 			return;
@@ -209,7 +217,7 @@ stun_udp_silent(struct stun *s, unsigned row)
 	if (!l->udp_silent)
 		log_info("no STUN server answers over UDP (%s)", family_names[row]);
 	l->udp_silent = true;
-	ask_others(s, row);
+	stun_ask_others(s, row);
 }
 
 void
@@ -234,7 +242,7 @@ static void
 look_lost(struct stun *s, unsigned row)
 {
 	s->looks[row].watch = stun_watch_stop(s->looks[row].watch);
-	ask_others(s, row);
+	stun_ask_others(s, row);
 }
 
 static void
@@ -267,7 +275,7 @@ look(struct stun *s, unsigned row)
 		if (stun_server_is_udp(s, i) && !(said & 1u << i))
 			left |= 1u << i;
 	if (left == 0 || l->udp_silent) {
-		ask_others(s, row);
+		stun_ask_others(s, row);
 		return;
 	}
 	if (stun_watch_new(s, &none, &l->watch) < 0)
@@ -285,7 +293,7 @@ stun_look_more(struct stun *s)
 		if (s->looks[row].watch)
 			stun_watch_more(s->looks[row].watch);
 		if (s->looks[row].waiting)
-			ask_others(s, row);
+			stun_ask_others(s, row);
 	}
 }
 

@@ -46,7 +46,7 @@ struct stun_watch {
 	struct stun_watch_hooks hooks;
 	struct stun_server *own; /* the one server the caller wants, or NULL */
 	bool fixed_interval;
-	bool *gone; /* set when it is stopped while it runs */
+	bool running, stopped; /* freed when it is neither running nor wanted */
 	struct stun_binding binding;
 	struct stun_slot slots[STUN_BINDING_ATTEMPTS];
 	struct timer timer;
@@ -126,7 +126,9 @@ void stun_said(struct stun *s, unsigned server, const struct endpoint *from,
 /* Configured servers of the family were asked over UDP in vain: others by other ways.
  */
 void stun_udp_silent(struct stun *s, unsigned row);
-/* One answered. */
+/* Those that are asked another way: up to two at a time, until two agree. */
+void stun_ask_others(struct stun *s, unsigned row);
+/* One answered over UDP. */
 void stun_udp_answers(struct stun *s, unsigned row);
 /* A name was resolved. */
 void stun_look_more(struct stun *s);

@@ -408,10 +408,8 @@ act(struct stun_watch *w, enum stun_binding_act what,
 static void
 pump(struct stun_watch *w)
 {
-	bool gone = false;
-
-	w->gone = &gone;
-	while (!gone) {
+	w->running = true;
+	while (!w->stopped) {
 		struct stun_binding_step step;
 		enum stun_binding_act what =
 		    stun_binding_next(&w->binding, &w->stun->chance, loop_now(), &step);
@@ -422,8 +420,9 @@ pump(struct stun_watch *w)
 		if (!act(w, what, &step))
 			break;
 	}
-	if (!gone)
-		w->gone = NULL;
+	w->running = false;
+	if (w->stopped)
+		free(w);
 }
 
 static void
@@ -519,6 +518,11 @@ stun_watch_start(struct stun *s, const struct twin_app *app,
 	for (unsigned i = 0; i < s->pool.count; i++)
 		any |= stun_server_is_udp(s, i);
 	r = any ? stun_watch_new(s, app, &w) : -ENODATA;
+	/* This socket cannot be told, but the address of this host can be. */
+	if (!any && app->ipv4)
+		stun_ask_others(s, 0);
+	if (!any && app->ipv6)
+		stun_ask_others(s, 1);
 	if (r < 0) {
 		close(app->fd);
 		return r;
@@ -568,8 +572,8 @@ stun_watch_stop(struct stun_watch *w)
 	timer_done(&w->timer);
 	if (w->app.fd >= 0)
 		close(w->app.fd);
-	if (w->gone)
-		*w->gone = true;
-	free(w);
+	w->stopped = true;
+	if (!w->running)
+		free(w);
 	return NULL;
 }

@@ -65,6 +65,7 @@
 	R(ICMP, "ICMP", 0x8004, ICMP, 8, 8, 8)                                         \
 	R(SOFTWARE, "SOFTWARE", 0x8022, TEXT, 0, LONG, SENT)                           \
 	R(ALTERNATE_SERVER, "ALTERNATE-SERVER", 0x8023, ADDRESS, 8, 20, 20)            \
+	N(CACHE_TIMEOUT, "CACHE-TIMEOUT", 0x8027, 4, 4, 4, WHOLE)                      \
 	R(FINGERPRINT, "FINGERPRINT", 0x8028, BYTES, 4, 4, 4)                          \
 	N(ICE_CONTROLLED, "ICE-CONTROLLED", 0x8029, 8, 8, 8, WHOLE)                    \
 	N(ICE_CONTROLLING, "ICE-CONTROLLING", 0x802a, 8, 8, 8, WHOLE)                  \

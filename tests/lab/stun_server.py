@@ -60,7 +60,7 @@ class Served:
 
 
 class StunServer(Served):
-    """manner: "answers", "silent", or "lies" (it says that we are .lie).
+    """manner: "answers", "silent", "lies" (it says that we are .lie) or "redirects" (to .alternate).
 
     .requests has (when, peer) of each request, .answers the same of each answer.
     """
@@ -80,6 +80,9 @@ class StunServer(Served):
         self.socket.sendto(self.success(data, peer), peer)
 
     def success(self, data, peer):
+        if self.manner == "redirects":
+            body = struct.pack("!HHI", 0x0009, 4, 0x0300) + address_attribute(0x8023, *self.alternate, data)
+            return struct.pack("!HH", 0x0111, len(body)) + data[4:20] + body
         seen = self.lie if self.manner == "lies" else peer[:2]
         body = address_attribute(0x0020, *seen, data)
         return struct.pack("!HH", 0x0101, len(body)) + data[4:20] + body

@@ -131,6 +131,33 @@ def test_one_way_is_blocked_and_the_other_silent(place):
         assert tcp.answers and dumb.hellos
 
 
+def test_sent_to_another_server(place):
+    """Once, and not to a door of our own (RFC 8489 section 10)."""
+    block_udp(place)
+    with StreamServer(place.internet, ONE, 7000) as first, StreamServer(place.internet, TWO, 7000) as second:
+        first.manner, first.alternate = "redirects", (TWO, 7000)
+        natd = start(place, f"stun:{ONE}:7000?transport=tcp")
+        look(place, natd)
+        becomes(natd, (WAN, "stun_uncertain"))
+        assert first.requests and second.answers
+
+        second.manner, second.alternate = "redirects", (ONE, 7000)
+        natd.configure(f"[Stun]\nServers=stun:{TWO}:7000?transport=tcp\n")
+        natd.call("Reload")
+        assert external(natd) == []
+        asked = len(second.requests)
+        look(place, natd)
+        wait_until(lambda: "error 300" in natd.log(), 10, "an end")
+        assert (len(first.requests), len(second.requests)) == (2, asked + 1)
+
+        first.manner, first.alternate = "redirects", ("192.168.1.1", 5000)
+        natd.configure(f"[Stun]\nServers=stun:{ONE}:7000?transport=tcp\n")
+        natd.call("Reload")
+        look(place, natd)
+        wait_until(lambda: natd.log().count("error 300") == 2, 10, "an end")
+        assert external(natd) == []
+
+
 def test_tls_by_srv_and_by_port(place):
     """Two servers of TLS beside one of UDP that answers: the second opinion is theirs."""
     names = {"_stuns._tcp.localhost": [(7000, "a.example")], "a.example": [TWO]}

@@ -83,6 +83,13 @@ def test_packages_are_complete(built):
         <= have["libnatd-dev"]
 
 
+def test_tls_of_either_mbedtls(built):
+    version = built.run("dpkg-query", "-W", "-f=${Version}", "libmbedtls-dev").stdout
+    assert version.startswith({"bookworm": "2.28.", "trixie": "3.6."}[built.suite])
+    for test in ("test_crypto", "test_stun_auth", "test_stun_link"):
+        assert re.search(rf" ok +{test}\b", built.log), test
+
+
 def test_lintian_finds_no_error(built):
     built.apt("install", "lintian")
     done = built.run("lintian", "--allow-root", "--fail-on", "error",

@@ -128,6 +128,8 @@ test_probes(void **state)
 	struct stun_responder r;
 
 	(void)state;
+	/* The 18 on which servers in the field differ, and two cut short. */
+	assert_int_equal(ARRAY_SIZE(probes), 18 + 2);
 	stun_responder_init(&r, &here, NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(probes); i++) {
 		uint8_t buf[128], out[STUN_SERVER_MESSAGE_MAX];
