@@ -335,14 +335,6 @@ router_hint(struct router *r, msec_t now)
 }
 
 void
-router_verify_all(struct router *r, msec_t now)
-{
-	for (struct lease *l = r->leases; l; l = l->next)
-		if (l->is_held && !l->direct && !pxp_is(l->service))
-			l->verify_at = now;
-}
-
-void
 router_lost(struct router *r, enum router_service s, msec_t now)
 {
 	r->restarted = true;

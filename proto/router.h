@@ -181,6 +181,12 @@ void lease_release(struct lease *l, msec_t now);
 void lease_forget(struct lease *l);
 /* Renew now. */
 void lease_renew(struct lease *l, msec_t now);
+/*
+ * It is held and forwards nothing, as was proved from outside: deleted and made anew
+ * with the same number, which repairs some routers (quirk 28).  False: not now,
+ * something is asked for it anyway, or there is nothing to delete.
+ */
+bool lease_remake(struct lease *l, msec_t now);
 /* Another lifetime from the next renewal on. */
 void lease_set_lifetime(struct lease *l, uint32_t lifetime_s);
 /* Other methods, in another order, from the next renewal on: those of want. */

@@ -8,6 +8,9 @@
 
 /* What a router says is left may be this much less than what we count. */
 #define LEFT_SLACK_MS (INT64_C(60) * MSEC_PER_SEC)
+/* What was seen in the router's table this long ago is not looked for once more because
+ * another entry is gone. */
+#define SEEN_MS (INT64_C(60) * MSEC_PER_SEC)
 /* What was made again and is there a moment later is read back once more after this. */
 #define SEEN_AGAIN_MS (INT64_C(90) * MSEC_PER_SEC)
 
@@ -368,6 +371,7 @@ lease_verified(struct lease *l, uint32_t left_s, msec_t now)
 	msec_t left = left_s * MSEC_PER_SEC;
 
 	leg->unsure = false;
+	l->seen_at = now;
 	/* It lapses earlier than it was granted for (F10), or "for ever" is a week
 	 * (quirk 30; 0 is not believed, some say so of every entry). */
 	if (left && (!leg->lifetime_s || left + LEFT_SLACK_MS < lease_ends(l) - now)) {
@@ -402,6 +406,23 @@ lease_moved(struct lease *l, msec_t now)
 }
 
 void
+router_verify_all(struct router *r, msec_t now)
+{
+	for (struct lease *l = r->leases; l; l = l->next)
+		if (l->is_held && !l->direct && !pxp_is(l->service))
+			l->verify_at = now;
+}
+
+void
+router_verify_rest(struct router *r, msec_t now)
+{
+	for (struct lease *l = r->leases; l; l = l->next)
+		if (l->is_held && !l->direct && !pxp_is(l->service) &&
+		    now - l->seen_at > SEEN_MS)
+			l->verify_at = now;
+}
+
+void
 lease_vanished(struct lease *l, msec_t now)
 {
 	static const struct verdict drops = { 0, "VANISHED", REMEDY_RETRY_SLOW,
@@ -415,7 +436,7 @@ lease_vanished(struct lease *l, msec_t now)
 		l->changed = true;
 		lease_wait(l, now);
 		lease_end_exchange(l);
-		router_verify_all(l->router, now);
+		router_verify_rest(l->router, now);
 		return;
 	}
 	l->heal = 0;

@@ -230,6 +230,20 @@ lease_renew(struct lease *l, msec_t now)
 		router_discover(l->router, now);
 }
 
+bool
+lease_remake(struct lease *l, msec_t now)
+{
+	if (l->phase != LEASE_HELD || l->direct || l->op != OP_NONE)
+		return false;
+	l->internal_port = l->held.internal_port;
+	l->external_port = l->held.external_port;
+	l->port_tries = 0;
+	l->changed = true;
+	l->quiet = false;
+	lease_renumber(l, now);
+	return true;
+}
+
 void
 lease_set_methods(struct lease *l, const struct lease_want *want)
 {
@@ -397,6 +411,7 @@ lease_complete(struct lease *l, msec_t now)
 	l->attempt = 0;
 	l->again[l->service] = 0;
 	l->at = lease_renewal_at(l, now);
+	l->seen_at = now;
 	if (!pxp_is(l->service))
 		l->verify_at = MIN(l->verify_at, now + first_look_ms(l));
 }

@@ -99,6 +99,7 @@ struct lease {
 	msec_t again[ROUTER_SERVICES];
 	msec_t at; /* WAITING: try again; HELD: renew; overdue: look for others */
 	msec_t verify_at;             /* HELD by IGD: read back */
+	msec_t seen_at;               /* granted or read back, by IGD */
 	msec_t next_send, started_at; /* of the exchange */
 	msec_t wanted_at;
 
@@ -261,8 +262,6 @@ router_set_external(struct router *r, const struct addr *external, enum method s
 /* The router lost its table, as service s shows. */
 void router_lost(struct router *r, enum router_service s, msec_t now);
 bool router_holds(const struct router *r, enum router_service s);
-/* Read back now all that UPnP holds: it has no epoch. */
-void router_verify_all(struct router *r, msec_t now);
 
 /* router_choose.c */
 /* The service of a method; ROUTER_SERVICES for METHOD_DIRECT. */
@@ -340,6 +339,10 @@ void lease_not_owned(struct lease *l, bool nobody, msec_t now);
 void lease_verified(struct lease *l, uint32_t left_s, msec_t now);
 /* IGD: the router mapped all legs to the internal number. */
 void lease_moved(struct lease *l, msec_t now);
+/* Read back now all that UPnP holds: it has no epoch. */
+void router_verify_all(struct router *r, msec_t now);
+/* Those that were not seen for a while: one is gone. */
+void router_verify_rest(struct router *r, msec_t now);
 /* IGD: the leg is not there although the router said yes. */
 void lease_vanished(struct lease *l, msec_t now);
 

@@ -358,9 +358,11 @@ test_hints(void **state)
 		s.router->events.seq = rows[i].last;
 		sim_pass(&s, 20000);
 		before = g->count[IGD_GET_SPECIFIC_PORT_MAPPING_ENTRY];
+		memset(g->entry, 0, sizeof(g->entry));
 		assert_int_equal(
 		    event(&s, gena.sid, rows[i].seq, rows[i].variables), 200);
-		sim_pass(&s, 1500);
+		sim_pass(&s, 1000);
+		assert_int_equal(sim_igd_entries(g), rows[i].looks);
 		if ((g->count[IGD_GET_SPECIFIC_PORT_MAPPING_ENTRY] > before) !=
 		    rows[i].looks)
 			fail_msg("row %zu", i);
@@ -392,13 +394,18 @@ static void
 test_lost_by_itself(void **state)
 {
 	struct sim s;
+	struct sim_igd *g = start(&s);
 
 	(void)state;
-	start(&s);
+	sim_pass(&s, 890000);
 	gena.sid[0] = '\0';
-	sim_pass(&s, 905000);
-	assert_int_equal(gena.renewals, 1);
+	memset(g->entry, 0, sizeof(g->entry));
+	while (gena.renewals == 0)
+		sim_pass(&s, 10);
+	assert_int_equal(sim_igd_entries(g), 0);
+	sim_pass(&s, 1000);
 	assert_int_equal(gena.subscribes, 2);
+	assert_int_equal(sim_igd_entries(g), 1);
 	sim_done(&s);
 }
 

@@ -420,6 +420,37 @@ test_address_after_silence(void **state)
 	}
 }
 
+/* Quirk 28: listed, renewed, but it forwards nothing: deleted and made again, with the
+ * same number and nonce. */
+static void
+test_remake(void **state)
+{
+	(void)state;
+	for (int pcp = 0; pcp < 2; pcp++) {
+		struct sim s;
+		struct lease_want w = sim_want(8080, UDP | TCP);
+		struct lease *l;
+
+		sim_init(&s, 91);
+		s.pcp = pcp;
+		s.natpmp = true;
+		l = lease_new(s.router, &w, NULL, &s, s.now);
+		assert_false(lease_remake(l, s.now)); /* not yet */
+		sim_pass(&s, 10000);
+		s.maps = s.deletes = 0;
+		assert_true(lease_remake(l, s.now));
+		assert_false(lease_remake(l, s.now)); /* it is on its way */
+		assert_int_equal(sim_status(l).state, MAPPING_REQUESTING);
+		sim_pass(&s, 1000);
+		assert_int_equal(s.deletes, 2);
+		assert_int_equal(s.maps, 2);
+		assert_int_equal(sim_status(l).state, MAPPING_ACTIVE);
+		assert_int_equal(sim_status(l).held.external_port, 8080);
+		assert_int_equal(sim_entries(&s), 2);
+		sim_done(&s);
+	}
+}
+
 int
 main(void)
 {
@@ -428,6 +459,7 @@ main(void)
 		cmocka_unit_test(test_other_method),
 		cmocka_unit_test(test_denied_hourly),
 		cmocka_unit_test(test_forged),
+		cmocka_unit_test(test_remake),
 		cmocka_unit_test(test_natpmp_in_turn),
 		cmocka_unit_test(test_address_after_silence),
 		cmocka_unit_test(test_copies),
