@@ -196,7 +196,8 @@ write_mapping(const struct ctl *ctl, FILE *out, const struct mapping *m)
 {
 	char external[PEER_MAX], internal[PEER_MAX];
 	bool held = mapping_is_held(m);
-	bool good = held && !m->problem.code && m->external_is_global != 0;
+	bool closed = held && strcmp(m->reachability, "closed") == 0;
+	bool good = held && !m->problem.code && m->external_is_global != 0 && !closed;
 
 	fprintf(out, "%*s%s%s%s %s %s -> %s  ", BLOCK_KEY, "",
 	    good ? "" : term_paint(&ctl->term, PAINT_BAD), good ? " " : "!",
@@ -210,7 +211,8 @@ write_mapping(const struct ctl *ctl, FILE *out, const struct mapping *m)
 	} else {
 		if (m->description)
 			fprintf(out, "%s: ", m->description);
-		if (!m->problem.code && (!held || m->external_is_global != 0))
+		if (!m->problem.code && !closed &&
+		    (!held || m->external_is_global != 0))
 			fputs(m->state, out);
 		mapping_write_problem(out, m, false);
 		if (!held)

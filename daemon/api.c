@@ -284,34 +284,6 @@ reload(struct varlink_call *call, const struct varlink_value *values, void *ctx)
 	varlink_reply(call, o);
 }
 
-/* Methods of the interface that this version does not have. */
-static void
-not_implemented(const char *method, struct varlink_call *call)
-{
-	cJSON *o = cJSON_CreateObject();
-
-	json_add_string(o, "method", method);
-	varlink_error(call, "org.varlink.service.MethodNotImplemented", o);
-}
-
-static void
-verify_mapping(struct varlink_call *call, const struct varlink_value *v, void *ctx)
-{
-	(void)v;
-	(void)ctx;
-	not_implemented(NATD_ERROR("VerifyMapping"), call);
-}
-
-static const struct varlink_param verify_params[] = {
-	{ .name = "id",
-	    .type = VARLINK_STRING,
-	    .required = true,
-	    .max = MAPPING_ID_MAX },
-	{ .name = "socketFileDescriptor", .type = VARLINK_INT, .min = 0, .max = 253 },
-	{ .name = "timeoutUSec", .type = VARLINK_INT, .min = 0, .max = INT64_MAX },
-	{ .name = NULL },
-};
-
 /* In the order of the interface definition. */
 static const struct varlink_method methods[] = {
 	{ "Status", 0, no_params, status },

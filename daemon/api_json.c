@@ -280,7 +280,8 @@ runtime_json(const struct mapping *m, const struct api_viewer *viewer)
 			json_add_bool(
 			    o, "externalIsGlobal", addr_is_global(&st.held.external));
 	}
-	json_add_string(o, "reachability", "unknown");
+	json_add_string(
+	    o, "reachability", reachability_name(mapping_reachability(m, &st)));
 	if (st.is_held) {
 		json_add_int(o, "grantedLifetimeSeconds", st.held.lifetime_s);
 		add_deadline(o, "expires", st.held.expires_at);

@@ -18,6 +18,7 @@ struct api {
 	struct api_hooks hooks;
 	int64_t started_realtime_us, started_boottime_us;
 	struct varlink_interface interface, service_interface;
+	unsigned verifications; /* under way */
 };
 
 extern const char *const api_family_values[], *const api_transport_values[],
@@ -52,6 +53,11 @@ void get_reflexive_address(
 /* diagnose.c */
 extern const struct varlink_param diagnose_params[];
 void diagnose(struct varlink_call *call, const struct varlink_value *values, void *ctx);
+
+/* verify.c */
+extern const struct varlink_param verify_params[];
+void verify_mapping(
+    struct varlink_call *call, const struct varlink_value *values, void *ctx);
 
 /* monitor.c */
 extern const struct varlink_param monitor_params[];

@@ -7,6 +7,7 @@
  * by this.  What it all means is in daemon/judge.c.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,10 +24,13 @@
 /* The second server, when the first has answered; and the address of a router that has
  * just been found. */
 #define SECOND_MS 400
+/* How the NAT behaves takes three seconds to find out, once names are known. */
+#define NAT_MS INT64_C(5000)
 #define MAPPING_FINDINGS_MAX 16
 
 struct diagnosis {
 	struct engine_observer observer;
+	struct behavior_query nat;
 	struct api *api;
 	struct varlink_call *call;
 	struct timer timer;
@@ -135,6 +139,12 @@ ask_outside(struct diagnosis *d, const struct gateway *g)
 
 /* ---- steps ---- */
 
+static void
+gather(struct diagnosis *d)
+{
+	facts_gather(&d->facts, d->api->engine, d->api->stun, d->api->behaviors);
+}
+
 static bool
 is_late(const struct diagnosis *d, msec_t after)
 {
@@ -178,6 +188,23 @@ other_ready(struct diagnosis *d)
 {
 	return is_late(d, PATIENCE_MS) ||
 	       !facts_is_asking(facts_other_gateway(&d->facts, d->api->engine));
+}
+
+static bool
+nat_ready(struct diagnosis *d)
+{
+	/* Nobody who does not answer tells how the NAT behaves. */
+	return !d->nat.waiting || d->facts.stun != FACTS_STUN_ANSWERED ||
+	       is_late(d, NAT_MS);
+}
+
+static void
+nat_known(struct behavior_query *q)
+{
+	struct diagnosis *d =
+	    (struct diagnosis *)((char *)q - offsetof(struct diagnosis, nat));
+
+	wake(d);
 }
 
 static bool
@@ -264,10 +291,15 @@ tell_mappings(struct diagnosis *d, cJSON *findings)
 		mapping_status(m, &st);
 		total++;
 		held += st.is_held;
-		if (bad < MAPPING_FINDINGS_MAX)
-			bad += add_problem(m, findings);
-		else
+		if (bad >= MAPPING_FINDINGS_MAX) {
 			bad += st.problem.present;
+		} else if (add_problem(m, findings)) {
+			bad++;
+		} else if (mapping_reachability(m, &st) == REACHABILITY_CLOSED) {
+			finding_add(
+			    findings, FINDING_MAPPING_CLOSED, m->id, NULL, NULL);
+			bad++;
+		}
 	}
 	if (total == 0)
 		finding_add(findings, FINDING_NO_MAPPINGS, NULL, NULL, NULL);
@@ -292,7 +324,7 @@ static const struct step {
 	{ "router", false, router_ready, tell_router },
 	{ "outside", false, outside_ready, tell_outside },
 	{ "address", false, at_once, tell_addresses },
-	{ "nat", false, at_once, tell_nat },
+	{ "nat", false, nat_ready, tell_nat },
 	{ "ipv6", false, other_ready, tell_other },
 	{ "mappings", true, at_once, tell_mappings },
 	{ "path", false, at_once, tell_path },
@@ -339,6 +371,14 @@ tell_verdict(struct diagnosis *d)
 	varlink_reply(d->call, o);
 }
 
+static msec_t
+next_look(const struct diagnosis *d)
+{
+	msec_t limit = d->began_at + (is_late(d, PATIENCE_MS) ? NAT_MS : PATIENCE_MS);
+
+	return MIN(loop_now() + SECOND_MS, limit);
+}
+
 /* Tells what can be told; the call may be over after that. */
 static void
 run(struct diagnosis *d)
@@ -346,15 +386,14 @@ run(struct diagnosis *d)
 	const struct step *step = &steps[d->step];
 
 	for (; d->step < ARRAY_SIZE(steps); step = &steps[++d->step]) {
-		facts_gather(&d->facts, d->api->engine, d->api->stun);
+		gather(d);
 		if (!d->facts.has_uplink && !step->always)
 			continue;
 		if (!step->ready(d)) {
-			timer_set(&d->timer,
-			    MIN(loop_now() + SECOND_MS, d->began_at + PATIENCE_MS));
+			timer_set(&d->timer, next_look(d));
 			return;
 		}
-		facts_gather(&d->facts, d->api->engine, d->api->stun);
+		gather(d);
 		if (!tell_step(d, step))
 			return;
 	}
@@ -394,6 +433,7 @@ on_end(struct varlink_call *call, void *ctx)
 
 	(void)call;
 	stop_asking(d);
+	behaviors_forget(d->api->behaviors, &d->nat);
 	timer_done(&d->timer);
 	engine_unobserve(d->api->engine, &d->observer);
 	cJSON_Delete(d->all);
@@ -441,10 +481,15 @@ diagnose(struct varlink_call *call, const struct varlink_value *values, void *ct
 	engine_observe(a->engine, &d->observer);
 	varlink_call_on_end(call, on_end, d);
 	varlink_call_on_drain(call, on_drain, d);
-	facts_gather(&d->facts, d->api->engine, d->api->stun);
+	gather(d);
 	discover(facts_gateway(&d->facts, d->api->engine));
 	discover(facts_other_gateway(&d->facts, d->api->engine));
-	if (d->facts.has_uplink)
+	if (d->facts.has_uplink) {
 		ask_outside(d, facts_gateway(&d->facts, d->api->engine));
+		d->nat.family = d->facts.family;
+		d->nat.done = nat_known;
+		memcpy(d->nat.ifname, d->facts.ifname, sizeof(d->nat.ifname));
+		behaviors_ask(a->behaviors, &d->nat, false);
+	}
 	run(d);
 }

@@ -46,6 +46,12 @@ engine_tell(
 }
 
 void
+engine_changed(struct engine *e, struct mapping *m)
+{
+	engine_tell(e, ENGINE_MAPPING_CHANGED, m, NULL);
+}
+
+void
 engine_observe(struct engine *e, struct engine_observer *o)
 {
 	o->next = e->observers;

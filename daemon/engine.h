@@ -97,6 +97,9 @@ void engine_withdraw(struct engine *e, struct mapping *m);
 /* Renew now. */
 void engine_renew(struct engine *e, struct mapping *m);
 
+/* Something about it is news that no router told. */
+void engine_changed(struct engine *e, struct mapping *m);
+
 /* One connection more or less holds this mapping (persistence connection); without any
  * it is released. */
 void engine_hold(struct engine *e, struct mapping *m);

@@ -121,8 +121,59 @@ held_at(struct engine *e, const struct addr *address)
 	return false;
 }
 
+static enum facts_nat
+nat_of(enum behavior b)
+{
+	switch (b) {
+	case BEHAVIOR_NONE:
+		return FACTS_NAT_NONE;
+	case BEHAVIOR_ENDPOINT_INDEPENDENT:
+		return FACTS_NAT_INDEPENDENT;
+	case BEHAVIOR_ADDRESS_DEPENDENT:
+	case BEHAVIOR_ADDRESS_AND_PORT_DEPENDENT:
+		return FACTS_NAT_DEPENDENT;
+	case BEHAVIOR_UNKNOWN:
+	case BEHAVIOR_MAX:
+		break;
+	}
+	return FACTS_NAT_UNKNOWN;
+}
+
+static enum facts_filter
+filter_of(enum behavior b)
+{
+	switch (b) {
+	case BEHAVIOR_ENDPOINT_INDEPENDENT:
+		return FACTS_FILTER_OPEN;
+	case BEHAVIOR_ADDRESS_DEPENDENT:
+	case BEHAVIOR_ADDRESS_AND_PORT_DEPENDENT:
+		return FACTS_FILTER_CLOSED;
+	case BEHAVIOR_NONE:
+	case BEHAVIOR_UNKNOWN:
+	case BEHAVIOR_MAX:
+		break;
+	}
+	return FACTS_FILTER_UNKNOWN;
+}
+
+static void
+gather_nat(struct facts *f, struct behaviors *b)
+{
+	struct behavior_status st;
+
+	f->nat = FACTS_NAT_UNKNOWN;
+	f->filter = FACTS_FILTER_UNKNOWN;
+	for (size_t i = 0; behaviors_get(b, i, &st); i++) {
+		if (st.family != f->family || strcmp(st.ifname, f->ifname) != 0)
+			continue;
+		f->nat = nat_of(st.result.mapping);
+		f->filter = filter_of(st.result.filtering);
+	}
+}
+
 void
-facts_gather(struct facts *f, struct engine *e, const struct stun *s)
+facts_gather(
+    struct facts *f, struct engine *e, const struct stun *s, struct behaviors *b)
 {
 	const struct gateway *g = facts_gateway(f, e), *other;
 	struct addr address;
@@ -133,6 +184,7 @@ facts_gather(struct facts *f, struct engine *e, const struct stun *s)
 	if (!g)
 		return;
 	gather_main(f, g);
+	gather_nat(f, b);
 	f->disagree = stun_disagree(s, f->family);
 	if (f->stun != FACTS_STUN_ANSWERED &&
 	    stun_external(s, f->family, &address) == STUN_AGREED)

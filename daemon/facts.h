@@ -3,13 +3,15 @@
  */
 #pragma once
 
+#include "daemon/behavior.h"
 #include "daemon/engine.h"
 #include "daemon/judge.h"
 #include "daemon/stun.h"
 
 /* Fills in all but what was asked for and what a STUN server said (stun, server; and
  * reflexive if it answered). */
-void facts_gather(struct facts *f, struct engine *e, const struct stun *s);
+void facts_gather(
+    struct facts *f, struct engine *e, const struct stun *s, struct behaviors *b);
 
 /* The way out that was asked for: IPv4 if any family will do.  NULL: there is none. */
 struct gateway *facts_gateway(const struct facts *f, const struct engine *e);

@@ -207,6 +207,7 @@ holding_take(struct engine *e, struct mapping *m, struct gateway *g, msec_t now)
 	/* What is adopted is known since it was granted, and what is wanted for good is
 	 * asked for again, with its nonce. */
 	m->unnoted |= m->asked && m->context.persistence != PERSISTENCE_PERMANENT;
+	m->proof.reachability = REACHABILITY_UNKNOWN;
 	gateway_kick(g);
 	return 0;
 }

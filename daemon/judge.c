@@ -38,11 +38,20 @@ knows_outside(const struct facts *f)
 	return f->stun == FACTS_STUN_ANSWERED && addr_is_global(&f->reflexive);
 }
 
+/* A server of the same network sees a private address as it is. */
+static enum facts_nat
+nat_of(const struct facts *f)
+{
+	return f->nat == FACTS_NAT_NONE && !addr_is_global(&f->local)
+		   ? FACTS_NAT_UNKNOWN
+		   : f->nat;
+}
+
 static bool
 without_nat(const struct facts *f)
 {
-	if (f->nat != FACTS_NAT_UNKNOWN)
-		return f->nat == FACTS_NAT_NONE;
+	if (nat_of(f) != FACTS_NAT_UNKNOWN)
+		return nat_of(f) == FACTS_NAT_NONE;
 	return addr_is_global(&f->local) &&
 	       (!knows_outside(f) || addr_equal(&f->local, &f->reflexive));
 }
@@ -264,10 +273,10 @@ judge_nat(const struct facts *f, cJSON *findings)
 	const bool none = without_nat(f);
 
 	/* Why it is not known was said where nobody answered. */
-	if (!none && f->nat == FACTS_NAT_UNKNOWN && !knows_outside(f))
+	if (!none && nat_of(f) == FACTS_NAT_UNKNOWN && !knows_outside(f))
 		return;
 	finding_add(
-	    findings, none ? FINDING_NAT_NONE : codes[f->nat], NULL, NULL, NULL);
+	    findings, none ? FINDING_NAT_NONE : codes[nat_of(f)], NULL, NULL, NULL);
 	if (none && f->filter == FACTS_FILTER_CLOSED)
 		finding_add(findings, FINDING_FIREWALL, NULL, NULL, NULL);
 }

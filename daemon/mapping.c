@@ -70,6 +70,28 @@ mapping_status(const struct mapping *m, struct lease_status *ret)
 		ret->state = MAPPING_RELEASING;
 }
 
+const char *
+reachability_name(enum reachability r)
+{
+	static const char *const names[] = {
+		[REACHABILITY_UNKNOWN] = "unknown",
+		[REACHABILITY_OPEN] = "open",
+		[REACHABILITY_CLOSED] = "closed",
+	};
+
+	return names[r];
+}
+
+enum reachability
+mapping_reachability(const struct mapping *m, const struct lease_status *st)
+{
+	const struct endpoint now = { st->held.external, st->held.external_port };
+
+	return st->is_held && endpoint_equal(&m->proof.external, &now)
+		   ? m->proof.reachability
+		   : REACHABILITY_UNKNOWN;
+}
+
 void
 mapping_watch(struct mapping *m, struct mapping_watcher *w)
 {

@@ -67,6 +67,20 @@ struct mapping_before {
 	msec_t wanted_until;
 };
 
+/* org.natd.NAT.Reachability, in its order. */
+enum reachability { REACHABILITY_UNKNOWN, REACHABILITY_OPEN, REACHABILITY_CLOSED };
+
+const char *reachability_name(enum reachability r);
+
+#define PROOF_PLACES 4 /* where a STUN server's answers come from */
+
+/* What was proven from outside, and of which endpoint. */
+struct proof {
+	enum reachability reachability;
+	struct endpoint external;
+	msec_t let_in_at[PROOF_PLACES]; /* an answer from there; 0: never */
+};
+
 enum mapping_origin { MAPPING_BY_CALL, MAPPING_BY_CONFIG };
 
 struct mapping {
@@ -113,6 +127,8 @@ struct mapping {
 	struct gateway_identity asked_on;
 	bool unnoted; /* what a crash must not lose is not in the state file yet */
 
+	struct proof proof;
+
 	/* What was told last, to tell news from repetition. */
 	unsigned told_renewals;
 	bool told_held;
@@ -130,6 +146,10 @@ mapping_same_place(const struct mapping_context *a, const struct mapping_context
 /* SUSPENDED without a gateway, else as the lease says; with what the carrier's server
  * holds for it, the external endpoint is the one there. */
 void mapping_status(const struct mapping *m, struct lease_status *ret);
+
+/* As proven, if that was of what it holds now. */
+enum reachability
+mapping_reachability(const struct mapping *m, const struct lease_status *st);
 
 void mapping_watch(struct mapping *m, struct mapping_watcher *w);
 void mapping_unwatch(struct mapping *m, struct mapping_watcher *w);

@@ -199,7 +199,7 @@ server_at_home(struct facts *f)
 {
 	f->reflexive = f->local;
 	f->server = addr_ipv4(192, 168, 1, 5);
-	f->nat = FACTS_NAT_UNKNOWN;
+	f->nat = FACTS_NAT_NONE;
 }
 
 static void
