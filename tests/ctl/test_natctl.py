@@ -66,7 +66,7 @@ def test_status_of_a_host_that_is_offline(fake, natctl):
 def test_a_mapping_on_a_private_address_is_marked_as_useless(fake, natctl):
     useless = r.mapping(external="100.72.3.9", is_global=False)
     fake(Status=r.STATUS, ListMappings={"mappings": [useless]})
-    assert ("            ! tcp 100.72.3.9:8080 -> 192.168.1.20:8080  "
+    assert ("            ! tcp 100.72.3.9:8080 -> 192.168.1.20:8080  web: "
             "100.72.3.9 cannot be reached from the internet\n") in natctl()
 
 
@@ -483,6 +483,8 @@ def test_help(natctl):
     for row in rows:
         if row[0] in ("verb", "exit"):
             assert f" {row[1]} " in text and row[-1] in text
+        elif row[0] == "words":
+            assert row[1] in {other[3] for other in rows if other[0] == "option"} | {"PROTO", "EVENT"}
         elif row[4] == "*":
             assert f"{row[2]}" in text and row[1] in text
         else:
