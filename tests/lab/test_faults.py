@@ -202,6 +202,39 @@ def test_the_hosts_firewall_drops_answers_to_multicast(place, gateway):
     assert Natd(place.client).map(port=40000)["runtime"]["state"] == "active"
 
 
+@pytest.mark.parametrize("groups", [0, 1])
+def test_groups_that_cannot_be_joined(place, gateway, groups):
+    """F33: the limit of multicast memberships is reached: hints are missed, nothing else."""
+    place.client.sysctl(net__ipv4__igmp_max_memberships=groups)
+    gw = gateway("a05-all")
+    natd = Natd(place.client)
+    ident = natd.map(port=40000)["id"]
+    gw.order("restart")
+    natd.call("RenewMapping", id=ident)
+    wait_until(lambda: len(gw.table()) == 1, 5, "the mapping again")
+
+
+@pytest.mark.parametrize("personality", [UPNP + "[soap]\ndelete_any = true\n", PCP])
+def test_two_hosts_want_one_port(place, gateway, personality):
+    """F52: who came first keeps it, whatever the other could do to the router, and neither fights."""
+    gw = gateway(personality)
+    hosts = place.client, place.neighbour("192.168.1.66")
+    natds = [Natd(node, level="info") for node in hosts]
+    idents = [natd.map(port=40000, suggestedExternalPort=40000)["id"] for natd in natds]
+    before = {(e["client"], e["external_port"]) for e in gw.table()}
+    assert len(before) == 2 and ("192.168.1.20", 40000) in before
+    for _ in range(3):
+        since = scripted.now()
+        for natd, ident in zip(natds, idents):
+            natd.call("RenewMapping", id=ident)
+        for source in ("192.168.1.20", "192.168.1.66"):
+            gw.wait_heard("soap" if "upnp" in personality else "pcp.map", since=since, source=source)
+    for natd, ident in zip(natds, idents):
+        natd.wait_state(ident, "active")
+    assert {(e["client"], e["external_port"]) for e in gw.table()} == before
+    assert not gw.heard("soap.DeletePortMapping", external_port=40000, source="192.168.1.66")
+
+
 # ---- the router's TCP
 
 
