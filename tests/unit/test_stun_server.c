@@ -1,13 +1,12 @@
 /*
  * test_stun_server.c - the Binding service: 18 probes that servers get wrong, errors,
- * credentials, RFC 5780, clients of RFC 3489, the size of answers, the rate limit.
+ * credentials, RFC 5780, clients of RFC 3489, the size of answers.
  */
 #include "proto/stun_server.h"
 
 #include <errno.h>
 
 #include "proto/stun_client_auth.h"
-#include "proto/stun_limit.h"
 #include "tests/unit/stun_bytes.h"
 
 #define ID "112233445566778899aabbcc"
@@ -472,61 +471,58 @@ test_short_term(void **state)
 	stun_server_auth_free(r.auth);
 }
 
-/* ---- the rate ---- */
+/* ---- sizes ---- */
 
-static unsigned
-taken(struct stun_limit *l, const struct addr *from, msec_t now, unsigned tries)
-{
-	unsigned n = 0;
+#define WITHOUT_MTU                                                                 \
+	548           /* RFC 8489 section 6.1: 576 less the headers of IPv4 and UDP \
+		       */
+#define REALM_LEN 127 /* as long as the configuration takes */
 
-	while (tries--)
-		n += stun_limit_take(l, from, now);
-	return n;
-}
-
+/* Everything an answer can have, to requests of every kind: none needs a fragment. */
 static void
-test_limit(void **state)
+test_answers_fit(void **state)
 {
-	static const uint64_t secret[2] = { 1, 2 };
-	const struct addr one = addr_ipv4(192, 0, 2, 1), two = addr_ipv4(192, 0, 2, 2);
-	struct addr six = { .family = ADDR_IPV6, .bytes = { 0x20, 1, 0xd, 0xb8 } };
-	struct stun_limit *l;
+	static const uint8_t secret[STUN_NONCE_SECRET_LEN] = { 7 };
+	static const struct stun_id id = { { 3 } };
+	const struct endpoint one = { .addr = { ADDR_IPV6, { 0x20, 1, 0xd, 0xb8 } },
+		.port = 3478 },
+			      two = { .addr = { ADDR_IPV6, { 0x20, 1, 0xd, 0xb9 } },
+				      .port = 3479 };
+	const struct stun_arrival arrival = { .from = one, .now = NOW };
+	uint8_t buf[WITHOUT_MTU], out[STUN_SERVER_MESSAGE_MAX];
+	char realm[REALM_LEN + 1] = "";
+	struct stun_responder r;
+	struct stun_reply reply;
+	size_t largest = 0;
 
 	(void)state;
-	assert_int_equal(stun_limit_new(0, secret, &l), -EINVAL);
-	assert_int_equal(stun_limit_new(STUN_LIMIT_MAX + 1, secret, &l), -EINVAL);
-	assert_int_equal(stun_limit_new(10, secret, &l), 0);
-	assert_int_equal(taken(l, &one, NOW, 100), 10);
-	assert_int_equal(taken(l, &two, NOW, 100), 10);
-	assert_int_equal(taken(l, &one, NOW + 99, 100), 0);
-	assert_int_equal(taken(l, &one, NOW + 100, 100), 1);
-	assert_int_equal(taken(l, &one, NOW + 600, 100), 5);
-	assert_int_equal(taken(l, &one, NOW + 60000, 100), 10);
-	/* The rest of a /64 is the same source, its neighbour another one. */
-	assert_int_equal(taken(l, &six, NOW, 100), 10);
-	six.bytes[15] = 9;
-	assert_int_equal(taken(l, &six, NOW, 100), 0);
-	six.bytes[7] = 9;
-	assert_int_equal(taken(l, &six, NOW, 100), 10);
-	stun_limit_free(l);
-}
+	memset(realm, 'r', REALM_LEN);
+	for (unsigned with = 0; with < 2; with++) {
+		stun_responder_init(&r, &one, &two);
+		r.software = "natd 100.100.100";
+		if (with)
+			assert_int_equal(stun_server_auth_new_long_term(
+					     realm, secret, 600000, &r.auth),
+			    0);
+		/* From a plain request to one that is full of unknown attributes. */
+		for (unsigned n = 0; n <= (WITHOUT_MTU - 28) / 4; n++) {
+			struct stun_out o;
+			ssize_t len;
 
-/* A flood of sources: the table neither grows nor locks anybody out. */
-static void
-test_limit_flood(void **state)
-{
-	static const uint64_t secret[2] = { 1, 2 };
-	struct stun_limit *l;
-
-	(void)state;
-	assert_int_equal(stun_limit_new(10, secret, &l), 0);
-	for (uint32_t i = 0; i < 10 * STUN_LIMIT_ENTRIES; i++) {
-		struct addr a =
-		    addr_ipv4(10, (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i);
-
-		assert_true(stun_limit_take(l, &a, NOW));
+			stun_begin(
+			    &o, buf, sizeof(buf), STUN_REQUEST, STUN_BINDING, &id);
+			for (unsigned i = 0; i < n; i++)
+				stun_put_raw(&o, (uint16_t)(0x7000 + i), NULL, 0);
+			stun_put_fingerprint(&o);
+			len = stun_end(&o);
+			assert_true(len > 0);
+			assert_true(stun_responder_answer(
+			    &r, &arrival, buf, (size_t)len, out, &reply));
+			largest = MAX(largest, reply.len);
+		}
+		stun_server_auth_free(r.auth);
 	}
-	stun_limit_free(l);
+	assert_in_range(largest, 300, WITHOUT_MTU);
 }
 
 int
@@ -542,8 +538,7 @@ main(void)
 		cmocka_unit_test(test_software_and_ipv6),
 		cmocka_unit_test(test_long_term),
 		cmocka_unit_test(test_short_term),
-		cmocka_unit_test(test_limit),
-		cmocka_unit_test(test_limit_flood),
+		cmocka_unit_test(test_answers_fit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
