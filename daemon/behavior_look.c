@@ -72,6 +72,8 @@ tell_pool(const struct look *l)
 
 	for (unsigned i = 0; i < l->machine.servers_count; i++)
 		any |= behavior_heard(&l->machine, i, &rtt);
+	if (!any)
+		stun_blocked(l->all->stun, l->source.family);
 	for (unsigned i = 0; i < l->machine.servers_count && any; i++)
 		stun_heard(l->all->stun, l->servers[i],
 		    behavior_heard(&l->machine, i, &rtt) ? rtt : -1);

@@ -76,6 +76,8 @@ size_t stun_choose(struct stun *s, enum addr_family family, struct stun_choice *
     size_t max, bool *ret_pending);
 /* It answered after so long, or (-1) did not while others did. */
 void stun_heard(struct stun *s, unsigned server, msec_t round_trip_ms);
+/* None answered over UDP: our address is asked for by other ways. */
+void stun_blocked(struct stun *s, enum addr_family family);
 /* Called whenever a name was resolved, or cannot be; one may listen. */
 void stun_on_resolved(struct stun *s, void (*resolved)(void *ctx), void *ctx);
 

@@ -221,6 +221,12 @@ stun_udp_silent(struct stun *s, unsigned row)
 }
 
 void
+stun_blocked(struct stun *s, enum addr_family family)
+{
+	stun_udp_silent(s, stun_row(family));
+}
+
+void
 stun_udp_answers(struct stun *s, unsigned row)
 {
 	s->looks[row].udp_silent = false;

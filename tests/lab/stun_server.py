@@ -96,14 +96,14 @@ class StreamServer(StunServer):
 
     def __init__(self, node, address, port=3478, context=None):
         super().__init__(node, address, port)
-        self.context, self.hellos = context, []
+        self.context, self.hellos, self.patience_s = context, [], 5
 
     def serve(self):
         while not self.ending:
             with contextlib.suppress(OSError):
                 connection, peer = self.socket.accept()
                 self.hellos.append((time.monotonic(), peer[:2]))
-                connection.settimeout(5)
+                connection.settimeout(self.patience_s)
                 with connection:
                     self.converse(connection, peer)
 

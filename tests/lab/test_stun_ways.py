@@ -121,6 +121,31 @@ def test_udp_is_blocked(place):
         assert natd.call("Status")["stunServers"][1]["successRate"] == 100
 
 
+def test_udp_is_blocked_for_the_measurement_of_the_nat(place):
+    block_udp(place)
+    with StreamServer(place.internet, ONE) as tcp, StreamServer(place.internet, TWO):
+        natd = start(place, f"{ONE} {TWO}")
+        natd.call("GetNatBehavior")
+        becomes(natd, (WAN, "stun"))
+        assert tcp.answers
+
+
+@pytest.mark.long
+def test_nobody_is_waited_for_without_end(place):
+    """A connection that stands and a path that swallows: 39.5 s (RFC 8489) and 10 s."""
+    place.router.node.nft("table inet no_80 {\nchain forward {\n"
+                          "type filter hook forward priority -10;\ntcp dport 80 drop\n}\n}\n")
+    with StreamServer(place.internet, ONE) as dumb:
+        dumb.manner, dumb.patience_s = "silent", 60
+        natd = start(place, f"stun:{ONE}?transport=tcp stun:{TWO}:80?transport=tcp")
+        began = time.monotonic()
+        look(place, natd)
+        wait_until(lambda: f"stun:{TWO}:80?transport=tcp by tcp: no answer in time" in natd.log(), 30)
+        assert 9 < time.monotonic() - began < 20
+        wait_until(lambda: f"stun:{ONE}?transport=tcp by tcp: no answer in time" in natd.log(), 60)
+        assert 39 < time.monotonic() - began < 50
+
+
 def test_one_way_is_blocked_and_the_other_silent(place):
     block_udp(place)
     with StreamServer(place.internet, ONE) as tcp, StreamServer(place.internet, TWO) as dumb:
