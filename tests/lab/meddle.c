@@ -1,6 +1,10 @@
 /*
- * meddle.c - preloaded into a program under test: refuses memory, and shifts the wall
- * clock, as a file that is mapped by the test and by the program says.
+ * meddle.c - preloaded into a program under test: refuses memory, shifts the wall
+ * clock, and puts the machine to sleep, as a file that is mapped by the test and by the
+ * program says.
+ *
+ * After a sleep CLOCK_BOOTTIME is later, CLOCK_MONOTONIC is not, and a timer whose time
+ * has come meanwhile fires: as a kernel does it, but not before the program next waits.
  *
  * One thread is enough to count for: natd has no other.  The file is one struct orders;
  * its path is in MEDDLE.
@@ -15,7 +19,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,6 +32,7 @@ struct orders {
 	int64_t refused;
 	int64_t living; /* blocks not freed yet */
 	int64_t realtime_shift_s;
+	int64_t asleep_s; /* of CLOCK_BOOTTIME, so far */
 };
 
 /* glibc's own, under the names it keeps for those who replace malloc. */
@@ -154,5 +161,57 @@ clock_gettime(clockid_t clock, struct timespec *ts)
 	r = real(clock, ts);
 	if (r == 0 && orders && clock == CLOCK_REALTIME)
 		ts->tv_sec += orders->realtime_shift_s;
+	if (r == 0 && orders && clock == CLOCK_BOOTTIME)
+		ts->tv_sec += orders->asleep_s;
 	return r;
+}
+
+/* The one timer with a date, as it was set. */
+static struct itimerspec date;
+static int64_t date_asleep_s;
+static int date_fd = -1;
+
+static int
+set_date(void)
+{
+	static int (*real)(int, int, const struct itimerspec *, struct itimerspec *);
+	struct itimerspec when = date;
+
+	if (!real)
+		real = (int (*)(int, int, const struct itimerspec *,
+		    struct itimerspec *))dlsym(RTLD_NEXT, "timerfd_settime");
+	date_asleep_s = orders ? orders->asleep_s : 0;
+	if (when.it_value.tv_sec > date_asleep_s)
+		when.it_value.tv_sec -= date_asleep_s;
+	else if (when.it_value.tv_sec > 0)
+		when.it_value = (struct timespec) { .tv_nsec = 1 };
+	return real(date_fd, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+int
+timerfd_settime(
+    int fd, int flags, const struct itimerspec *value, struct itimerspec *old)
+{
+	int (*real)(int, int, const struct itimerspec *, struct itimerspec *) =
+	    (int (*)(int, int, const struct itimerspec *, struct itimerspec *))dlsym(
+		RTLD_NEXT, "timerfd_settime");
+
+	if (flags != TFD_TIMER_ABSTIME)
+		return real(fd, flags, value, old);
+	date = *value;
+	date_fd = fd;
+	return set_date();
+}
+
+int
+epoll_wait(int fd, struct epoll_event *events, int max, int timeout_ms)
+{
+	static int (*real)(int, struct epoll_event *, int, int);
+
+	if (!real)
+		real = (int (*)(int, struct epoll_event *, int, int))dlsym(
+		    RTLD_NEXT, "epoll_wait");
+	if (orders && date_fd >= 0 && orders->asleep_s != date_asleep_s)
+		(void)set_date();
+	return real(fd, events, max, timeout_ms);
 }

@@ -1,4 +1,5 @@
-"""meddle.c for a natd of the lab: memory refused at the n-th request, a wall clock that jumps.
+"""meddle.c for a natd of the lab: memory refused at the n-th request, a wall clock that jumps, a
+machine that sleeps.
 
     meddle = Meddle(directory)
     natd = Natd(node, start=False)
@@ -13,7 +14,8 @@ import subprocess
 
 from lab import HERE
 
-FIELDS = ("refuse_in", "refuse_more", "requests", "refused", "living", "realtime_shift_s")
+FIELDS = ("refuse_in", "refuse_more", "requests", "refused", "living", "realtime_shift_s",
+          "asleep_s")
 
 
 class Meddle:

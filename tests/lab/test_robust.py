@@ -250,6 +250,30 @@ def test_eight_hours_of_suspend(place, pcp):
     assert {(e["internal_port"], e["external_port"], e["nonce"]) for e in pcp.table()} == before
 
 
+def test_waking_after_eight_hours(place, pcp, tmp_path):
+    """F29: the machine sleeps for 8 hours with natd running: what is wanted still is asked within a
+    second of waking, with its number and a packet or two each, and what is not wanted is over."""
+    meddle = Meddle(tmp_path)
+    natd = Natd(place.client, start=False, level="info")
+    natd.start(env=meddle.env)
+    idents = request_many(natd, 30, persistence="permanent", lifetimeSeconds=7200)
+    natd.map(port=30000, lifetimeSeconds=3600)
+    all_active(natd, 31)
+    before = {(e["internal_port"], e["external_port"], e["nonce"]) for e in pcp.table()
+              if e["internal_port"] < 30000}
+    pcp.order("wipe")
+    meddle.order(asleep_s=8 * 3600)
+    since = scripted.now()
+    natd.call("Status")  # wakes it; a kernel would by the timer
+    heard = pcp.wait_heard("pcp.map", 30, since, 3)
+    assert heard[29]["t"] - since < 1
+    for ident in idents:
+        natd.wait_state(ident, "active", 3)
+    assert {(e["internal_port"], e["external_port"], e["nonce"]) for e in pcp.table()} == before
+    assert {m["id"] for m in natd.mappings()} == set(idents)
+    assert len(pcp.heard(since=since)) <= 30 + 10
+
+
 def test_waking_up_is_no_burst(place, pcp):
     """F29: 30 short leases slept through are asked at once, each by a packet or two."""
     pcp.order("change", **{"with": {"lease": {"max": 2}}})
