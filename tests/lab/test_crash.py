@@ -75,7 +75,8 @@ def kill_again_and_again(natd, gw, times, seed):
     natd.start()
     all_active(natd, COUNT)
     assert held(gw) == before
-    asked = [line["internal_port"] for line in gw.heard("pcp.map", since)]
+    asked = [line["internal_port"] for event in ("pcp.map", "nat_pmp.map")
+             for line in gw.heard(event, since)]
     assert len(asked) <= COUNT, "something was asked twice"
 
 
@@ -90,6 +91,12 @@ def test_sigkill_a_thousand_times(gw, run):
     seed = int(time.time())
     print(f"seed {seed}")
     kill_again_and_again(run(), gw, 1000, seed)
+
+
+@pytest.mark.long
+def test_sigkill_with_nat_pmp(router, run):
+    """F48: the same where no nonce tells who is who."""
+    kill_again_and_again(run(), router("nat_pmp", "[table]\ncapacity = 5000\n"), 200, int(time.time()))
 
 
 MODES = {
