@@ -1,4 +1,5 @@
-"""How fast and how small natd is, beside upnpc and natpmpc, on real miniupnpd in the lab.
+"""How fast and how small natd is, beside upnpc and natpmpc, on real miniupnpd in the lab;
+and beside coturn's and Debian's clients, how fast it knows what a NAT does (bench_nat.py).
 
     bench.py [--runs N]     a Markdown table on stdout, progress on stderr
 
@@ -18,6 +19,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lab"))
 
+import bench_nat  # noqa: E402
 import daemon  # noqa: E402
 import home as h  # noqa: E402
 import lab as l  # noqa: E402
@@ -52,13 +54,13 @@ class Row:
         value = MEASURES[measure](self.natd)
         return value >= limit if relation == ">=" else value <= limit
 
-    def cells(self):
+    def cells(self, *others):
         measure, relation, limit = self.target
         judged = f"{measure} {'≥' if relation == '>=' else '≤'} {limit:,g} {self.unit}"
         return [self.what, judged, self.show(statistics.median(self.natd)),
                 self.show(MEASURES["p95"](self.natd)), "yes" if self.met() else "**no**"] + [
                 self.show(statistics.median(self.others[k])) if k in self.others else ""
-                for k in ("upnpc", "natpmpc")]
+                for k in others]
 
     def show(self, value):
         digits = 0 if value >= 1000 or value == 0 else 1 if value >= 10 else 2
@@ -240,14 +242,20 @@ def main():
     reason = l.why_not()
     if reason:
         sys.exit(f"bench: {reason}")
-    rows = measure(runs)
+    rows, nat_rows = measure(runs), bench_nat.measure(Row, timed, progress, max(3, runs // 5))
     print(f"Measured {time.strftime('%Y-%m-%d')} on {machine()}; {runs} runs; router: miniupnpd "
           "in namespaces of the same machine.\n")
-    print("| what | target | natd, median | natd, p95 | met | upnpc | natpmpc |")
-    print("|---|---|---:|---:|---|---:|---:|")
+    table("what", rows, "upnpc", "natpmpc")
+    print("\nThe whole verdict on a NAT: mapping, filtering, hairpinning, ports.\n")
+    table("NAT", nat_rows, "discovery", "stun")
+    return 0 if all(row.met() for row in rows + nat_rows) else 1
+
+
+def table(what, rows, *others):
+    print(f"| {what} | target | natd, median | natd, p95 | met | {' | '.join(others)} |")
+    print("|---|---|---:|---:|---|" + "---:|" * len(others))
     for row in rows:
-        print("| " + " | ".join(row.cells()) + " |")
-    return 0 if all(row.met() for row in rows) else 1
+        print("| " + " | ".join(row.cells(*others)) + " |")
 
 
 if __name__ == "__main__":
