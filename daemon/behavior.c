@@ -128,6 +128,19 @@ follow_uplinks(struct behaviors *b)
 	}
 }
 
+/* Somebody has a binding kept: how long it lives is worth to know, once per network. */
+static void
+on_kept(enum addr_family family, void *ctx)
+{
+	struct behaviors *b = ctx;
+
+	follow_uplinks(b);
+	for (struct look *l = b->looks; l; l = l->next)
+		if (l->source.family == family && !l->known && !l->problem &&
+		    gateway_uplink(look_gateway(l))->is_default)
+			look_start(l);
+}
+
 /* A router with another address may be another network. */
 static void
 external_changed(struct behaviors *b, const struct gateway *g)
@@ -281,6 +294,7 @@ int
 behaviors_new(
     struct loop *loop, struct engine *engine, struct stun *stun, struct behaviors **ret)
 {
+	struct stun_listener listener = { on_resolved, on_kept, NULL };
 	struct behaviors *b = calloc(1, sizeof(*b));
 	uint8_t seed[CRYPTO_RNG_SEED_LEN];
 	int r;
@@ -304,7 +318,8 @@ behaviors_new(
 	b->chance = (struct stun_chance) { b->ids, &b->rng };
 	b->engine_observer.event = on_engine_event;
 	engine_observe(engine, &b->engine_observer);
-	stun_on_resolved(stun, on_resolved, b);
+	listener.ctx = b;
+	stun_listen(stun, &listener);
 	*ret = b;
 	return 0;
 }
@@ -315,7 +330,7 @@ behaviors_free(struct behaviors *b)
 	if (!b)
 		return NULL;
 	engine_unobserve(b->engine, &b->engine_observer);
-	stun_on_resolved(b->stun, NULL, NULL);
+	stun_listen(b->stun, NULL);
 	while (b->looks) {
 		struct look *l = b->looks;
 

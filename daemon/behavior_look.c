@@ -74,6 +74,8 @@ tell_pool(const struct look *l)
 		any |= behavior_heard(&l->machine, i, &rtt);
 	if (!any)
 		stun_blocked(l->all->stun, l->source.family);
+	/* They may be others meanwhile. */
+	any &= l->generation == stun_generation(l->all->stun);
 	for (unsigned i = 0; i < l->machine.servers_count && any; i++)
 		stun_heard(l->all->stun, l->servers[i],
 		    behavior_heard(&l->machine, i, &rtt) ? rtt : -1);
@@ -138,6 +140,7 @@ begin(struct look *l, const struct stun_choice *choices, unsigned n)
 		servers[i] = choices[i].endpoint;
 		l->servers[i] = choices[i].server;
 	}
+	l->generation = stun_generation(l->all->stun);
 	l->phase = LOOK_MEASURING;
 	l->hops_begun = false;
 	behavior_init(&l->machine, servers, n, local, loop_now());

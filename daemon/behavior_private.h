@@ -42,6 +42,7 @@ struct look {
 	/* the last result */
 	bool known;
 	msec_t measured_at;
+	unsigned generation; /* of the servers that were asked */
 	struct behavior_status status, told;
 };
 

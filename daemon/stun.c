@@ -25,8 +25,8 @@ tell_watches(struct stun *s)
 	for (struct stun_watch *w = s->watches; w; w = w->next)
 		stun_watch_more(w);
 	stun_look_more(s);
-	if (s->resolved)
-		s->resolved(s->resolved_ctx);
+	if (s->listener.resolved)
+		s->listener.resolved(s->listener.ctx);
 }
 
 static void
@@ -278,6 +278,7 @@ stun_set_conf(struct stun *s, const struct conf *conf)
 		s->servers[i].uri = servers->list[i];
 		stun_uri_format(&servers->list[i], s->servers[i].name);
 	}
+	s->generation++;
 	network_changed(s);
 }
 
@@ -331,11 +332,23 @@ stun_heard(struct stun *s, unsigned server, msec_t round_trip_ms)
 	}
 }
 
-void
-stun_on_resolved(struct stun *s, void (*resolved)(void *ctx), void *ctx)
+unsigned
+stun_generation(const struct stun *s)
 {
-	s->resolved = resolved;
-	s->resolved_ctx = ctx;
+	return s->generation;
+}
+
+void
+stun_listen(struct stun *s, const struct stun_listener *listener)
+{
+	s->listener = listener ? *listener : (struct stun_listener) { NULL };
+}
+
+void
+stun_kept(struct stun *s, unsigned row)
+{
+	if (s->lifetime_s[row] == 0 && s->listener.kept)
+		s->listener.kept(row ? ADDR_IPV6 : ADDR_IPV4, s->listener.ctx);
 }
 
 /* ---- what is known ---- */

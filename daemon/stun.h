@@ -78,8 +78,18 @@ size_t stun_choose(struct stun *s, enum addr_family family, struct stun_choice *
 void stun_heard(struct stun *s, unsigned server, msec_t round_trip_ms);
 /* None answered over UDP: our address is asked for by other ways. */
 void stun_blocked(struct stun *s, enum addr_family family);
-/* Called whenever a name was resolved, or cannot be; one may listen. */
-void stun_on_resolved(struct stun *s, void (*resolved)(void *ctx), void *ctx);
+/* Grows with each change of the configured servers. */
+unsigned stun_generation(const struct stun *s);
+
+/* What one listener is told of. */
+struct stun_listener {
+	void (*resolved)(void *ctx); /* a name was resolved, or cannot be */
+	/* A binding is kept, but how long one lives is not known. */
+	void (*kept)(enum addr_family family, void *ctx);
+	void *ctx;
+};
+/* NULL: nobody listens any more. */
+void stun_listen(struct stun *s, const struct stun_listener *listener);
 
 /* ---- what is known ---- */
 

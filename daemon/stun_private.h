@@ -92,8 +92,8 @@ struct stun {
 	uint64_t network; /* a digest of the uplinks */
 	struct stun_keep *keep;
 	struct stun_counters counters;
-	void (*resolved)(void *ctx); /* NULL: nobody listens */
-	void *resolved_ctx;
+	unsigned generation;
+	struct stun_listener listener; /* zeroed: nobody listens */
 };
 
 static inline unsigned
@@ -134,6 +134,9 @@ void stun_udp_answers(struct stun *s, unsigned row);
 void stun_look_more(struct stun *s);
 /* Nobody is asked any more, and nothing known: another network, other servers. */
 void stun_look_stop(struct stun *s);
+
+/* Somebody keeps a binding as long as the lifetime allows. */
+void stun_kept(struct stun *s, unsigned row);
 
 /* stun_watch.c */
 int stun_watch_new(struct stun *s, const struct twin_app *app, struct stun_watch **ret);

@@ -359,6 +359,9 @@ tell_found(struct stun_watch *w)
 	w->stun->counters.changes += w->told.local.addr.family != ADDR_NONE;
 	w->told = r;
 	w->hooks.found(&r, w->hooks.ctx);
+	/* Who wanted it once only has it now, and is gone. */
+	if (!w->stopped && !w->fixed_interval && w->app.fd >= 0)
+		stun_kept(w->stun, stun_row(r.reflexive.addr.family));
 }
 
 static void
