@@ -99,8 +99,9 @@ APT_BUILD = gcc libc6-dev make pkg-config $(call pc_packages,$(LIB_ROWS) $(HEADE
 APT_TEST = $(call pc_packages,$(UNIT_ROWS)) python3 python3-pytest iproute2 nftables procps \
 	strace curl systemd git debootstrap miniupnpd-nftables miniupnpc natpmpc python3-prometheus-client \
 	stun-client zsh fish
-# Installed they would be servers of this machine; the lab starts them by itself.
-UNPACKED = coturn
+# Installed they would be servers of this machine; the lab starts them by itself, and of
+# prometheus only promtool.
+UNPACKED = coturn prometheus
 APT_LINT = clang clang-format clang-tidy libclang-rt-dev mandoc autoconf
 
 deps: ## apt-get install everything: to build, to test, to check style (root or sudo)

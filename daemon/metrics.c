@@ -171,6 +171,31 @@ stun(struct api *a, FILE *f)
 }
 
 static void
+round_trips(FILE *f, const struct gateway *g, enum router_service s)
+{
+	const struct router_trips *t = router_trips(gateway_router(g), s);
+	const char *name = "natd_gateway_round_trip_seconds";
+	struct service_status st;
+	uint64_t count = 0;
+	char labels[96];
+
+	router_service_status(gateway_router(g), s, &st);
+	snprintf(labels, sizeof(labels), "interface=\"%s\",family=\"%s\",method=\"%s\"",
+	    gateway_uplink(g)->name,
+	    gateway_uplink(g)->family == AF_INET6 ? "ipv6" : "ipv4",
+	    method_name(st.method));
+	for (size_t i = 0; i < ROUTER_TRIPS; i++) {
+		count += t->count[i];
+		fprintf(f, "%s_bucket{%s,le=\"%.3f\"} %" PRIu64 "\n", name, labels,
+		    (double)router_trip_bounds_ms[i] / 1000, count);
+	}
+	count += t->count[ROUTER_TRIPS];
+	fprintf(f, "%s_bucket{%s,le=\"+Inf\"} %" PRIu64 "\n", name, labels, count);
+	fprintf(f, "%s_sum{%s} %.3f\n", name, labels, (double)t->sum_ms / 1000);
+	fprintf(f, "%s_count{%s} %" PRIu64 "\n", name, labels, count);
+}
+
+static void
 gateways(struct api *a, FILE *f)
 {
 	family(f, "natd_gateway_up", "gauge", "Whether the router offers the method.");
@@ -189,6 +214,12 @@ gateways(struct api *a, FILE *f)
 			    method_name(st.method), st.state == SERVICE_AVAILABLE);
 		}
 	}
+	family(f, "natd_gateway_round_trip_seconds", "histogram",
+	    "How long answers to questions that were sent once took.");
+	for (size_t i = 0; i < engine_gateways(a->engine); i++)
+		for (enum router_service s = 0; s < ROUTER_SERVICES; s++)
+			if (gateway_may_offer(engine_gateway(a->engine, i), s))
+				round_trips(f, engine_gateway(a->engine, i), s);
 	family(f, "natd_gateway_requests_under_way", "gauge",
 	    "Requests waiting for an answer, at most 50 per router and 1 for UPnP.");
 	for (size_t i = 0; i < engine_gateways(a->engine); i++) {

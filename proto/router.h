@@ -260,6 +260,21 @@ bool router_next(struct router *r, msec_t now, struct router_action *ret);
 /* MSEC_NEVER: nothing is due. */
 msec_t router_deadline(const struct router *r);
 
+/* ---- how long answers take ---- */
+
+#define ROUTER_TRIPS 8
+/* Bounds of a histogram, in milliseconds; a last bucket is for what takes longer. */
+extern const msec_t router_trip_bounds_ms[ROUTER_TRIPS];
+
+/* Answers that said yes to questions that were sent once: of another it is not known
+ * which sending it answers. */
+struct router_trips {
+	uint64_t count[ROUTER_TRIPS + 1]; /* each answer in one bucket */
+	uint64_t sum_ms;
+};
+
+const struct router_trips *router_trips(const struct router *r, enum router_service s);
+
 /* ---- steps, for traces ---- */
 
 enum router_step_kind {

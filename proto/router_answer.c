@@ -160,7 +160,7 @@ lease_granted(struct lease *l, uint16_t internal_port, uint16_t external_port,
 		.pinhole_id = pinhole_id };
 	l->todo &= ~(1u << l->leg_now);
 	l->dropped = false;
-	step_found(l->router, l->service, l);
+	step_found(l->router, l->service, l, now);
 	service_alive(l->router, l->service, now);
 	if (l->phase == LEASE_RELEASING) {
 		lease_advance(l, now);

@@ -327,7 +327,7 @@ control_answered(struct router *r, enum router_service s, msec_t now)
 	r->igd.searching = false;
 	r->igd.found_at = now;
 	r->service[s].round_trip_ms = now - r->igd.job_sent_at;
-	step_found(r, s, NULL);
+	step_found(r, s, NULL, now);
 	service_found(r, s, now);
 }
 

@@ -51,6 +51,7 @@ struct service {
 	msec_t round_trip_ms; /* -1: not measured */
 	struct epoch epoch;
 	char version[32];
+	struct router_trips trips;
 };
 
 /* ---- leases ---- */
@@ -406,7 +407,8 @@ void events_check(struct router *r, msec_t now);
 /* router_steps.c; l NULL: for no lease */
 void step_sent(struct router *r, enum router_service s, const struct lease *l,
     const char *question, unsigned sends);
-void step_found(struct router *r, enum router_service s, const struct lease *l);
+void
+step_found(struct router *r, enum router_service s, const struct lease *l, msec_t now);
 void step_failed(struct router *r, enum router_service s, const struct lease *l,
     int code, const char *problem);
 /* The owner goes away. */

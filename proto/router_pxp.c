@@ -94,7 +94,7 @@ probe_answered(struct router *r, enum router_service s, msec_t now)
 	if (svc->probing)
 		svc->round_trip_ms = now - svc->sent_at;
 	svc->probing = false;
-	step_found(r, s, NULL);
+	step_found(r, s, NULL, now);
 	service_found(r, s, now);
 }
 
@@ -364,7 +364,7 @@ map_succeeded(struct lease *l, uint16_t internal_port, uint16_t external_port,
 		/* A late copy of the grant is no answer to the deletion, ... */
 		if (lifetime_s != 0)
 			return;
-		step_found(l->router, l->service, l);
+		step_found(l->router, l->service, l, now);
 		service_alive(l->router, l->service, now);
 		lease_deleted(l, now);
 	} else if (lifetime_s == 0 && l->dropped) {

@@ -451,7 +451,7 @@ soap_answer(struct router *r, struct lease *l, int error,
 			    verdict_find(VERDICT_UPNP, ans.error), 0, now);
 			return;
 		}
-		step_found(r, l->service, l);
+		step_found(r, l->service, l, now);
 		lease_deleted(l, now);
 		break;
 	case OP_VERIFY:

@@ -1,5 +1,6 @@
 /*
- * router_steps.c - what was asked of the router and how it ended, for traces.
+ * router_steps.c - what was asked of the router and how it ended, for traces; how long
+ * its answers took.
  *
  * A ring that nobody pays for who does not trace; when it is not emptied in time the
  * oldest steps are lost, never the router's work.
@@ -67,8 +68,46 @@ step_sent(struct router *r, enum router_service s, const struct lease *l,
 		add(r, step, l);
 }
 
+/* ---- how long answers take ---- */
+
+const msec_t router_trip_bounds_ms[ROUTER_TRIPS] = { 1, 3, 10, 30, 100, 300, 1000,
+	3000 };
+
+const struct router_trips *
+router_trips(const struct router *r, enum router_service s)
+{
+	return &r->service[s].trips;
+}
+
+/* Karn's rule; -1: not to be told. */
+static msec_t
+trip_of(
+    const struct router *r, enum router_service s, const struct lease *l, msec_t now)
+{
+	const struct service *svc = &r->service[s];
+
+	if (!pxp_is(s))
+		return now - r->igd.job_sent_at;
+	if (l)
+		return l->sends == 1 ? now - l->started_at : -1;
+	return svc->sends == 1 ? now - svc->sent_at : -1;
+}
+
+static void
+count_trip(struct service *svc, msec_t ms)
+{
+	size_t i = 0;
+
+	if (ms < 0)
+		return;
+	while (i < ROUTER_TRIPS && ms > router_trip_bounds_ms[i])
+		i++;
+	svc->trips.count[i]++;
+	svc->trips.sum_ms += (uint64_t)ms;
+}
+
 void
-step_found(struct router *r, enum router_service s, const struct lease *l)
+step_found(struct router *r, enum router_service s, const struct lease *l, msec_t now)
 {
 	const struct router_step step = {
 		.kind = STEP_ENDED,
@@ -76,6 +115,7 @@ step_found(struct router *r, enum router_service s, const struct lease *l)
 		.found = true,
 	};
 
+	count_trip(&r->service[s], trip_of(r, s, l, now));
 	if (r->steps)
 		add(r, step, l);
 }

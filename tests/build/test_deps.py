@@ -73,7 +73,7 @@ def test_a_server_is_unpacked_and_only_its_libraries_are_installed(run, top, tmp
     (made / "usr/bin/served").write_text("#!/bin/sh\n")
     (made / "DEBIAN/control").write_text(
         "Package: served\nVersion: 1\nArchitecture: all\nMaintainer: x <x@x>\nDescription: x\n"
-        "Depends: adduser, libone (>= 2), telnet | telnet-client, libtwo | libthree, libgot\n")
+        "Depends: adduser, libone (>= 2), libjs-page, telnet | telnet-client, libtwo | libthree, libgot\n")
     (made / "DEBIAN/postinst").write_text(f"#!/bin/sh\ntouch {tmp_path}/started\n")
     (made / "DEBIAN/postinst").chmod(0o755)
     run("dpkg-deb", "--build", "--root-owner-group", made, tmp_path / "served_1_all.deb")

@@ -72,12 +72,12 @@ def section(top, title):
 
 
 def test_metrics_and_their_labels_are_those_of_the_code(top):
-    code = sources(top, "daemon/metrics*.c").replace('"\n', "")
+    code = re.sub(r'"\s+"', "", sources(top, "daemon/metrics*.c"))
     named = set(re.findall(r'"((?:natd|process)_[a-z0-9_]+)["{ ]', code))
     told = re.findall(r"^\.It Va (\w+)(?: Pq (.*))?$", section(top, "Metrics"), re.M)
     assert len(named) > 25 and {name for name, _ in told} == named
     assert len(told) == len(named)
-    labels = set(re.findall(r'[{,](\w+)=\\"', code)) | {"method", "error"}
+    labels = set(re.findall(r'[{,"](\w+)=\\"', code)) | {"method", "error"}
     assert {label for _, them in told for label in them.split(", ") if label} == labels
 
 

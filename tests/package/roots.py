@@ -73,10 +73,11 @@ class Place:
     def __exit__(self, *_):
         self.close()
 
-    def enter(self, *argv, check=True, timeout_s=1800, **options):
+    def enter(self, *argv, check=True, timeout_s=1800, in_pid_namespace=True, **options):
         """Runs a command of this machine in the place."""
+        namespaces = ["-m", "-p"] if in_pid_namespace else ["-m"]
         done = subprocess.run(
-            ["nsenter", "-t", str(self.pid), "-m", "-p", "--", *map(str, argv)],
+            ["nsenter", "-t", str(self.pid), *namespaces, "--", *map(str, argv)],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             errors="replace", timeout=timeout_s, **options)
         if check and done.returncode:

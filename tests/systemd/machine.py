@@ -6,6 +6,9 @@ lab's: nothing is left when the lab ends, by whatever means.
     with home() as place, Machine(place.client) as machine:
         machine.run("systemctl", "start", "natd.service")
         machine.natctl("status")
+
+Its root is this machine's, with what was built here; or NATD_SYSTEMD_ROOT, a root of
+another Debian where natd's package is installed (tests/package).
 """
 
 import json
@@ -18,12 +21,13 @@ from lab import LabError, wait_until
 
 HERE = pathlib.Path(__file__).resolve().parent
 PROGRAM = "/lib/systemd/systemd"
+ROOT = os.environ.get("NATD_SYSTEMD_ROOT", "/")
 NOBODY = 65534
 
 
 def why_not():
     """None if a machine can be started here, else the reason why not."""
-    if not os.access(PROGRAM, os.X_OK):
+    if not os.access(ROOT + PROGRAM, os.X_OK):
         return "systemd is not installed"
     with open("/proc/filesystems") as f:
         kinds = f.read().split()
@@ -65,10 +69,12 @@ class Machine:
             self.keeper = None
 
     def install(self):
+        self.lab.path("/run/dest").mkdir()
         # The flags and the job server of the make that runs the tests are not this one's.
-        self.lab.run(["env", "-u", "MAKEFLAGS", "-u", "MFLAGS", "make", "-s", "-o", "all", "install",
-                      "DESTDIR=/run/dest", "prefix=/usr",
-                      f"BUILD={os.environ.get('NATD_BUILD', 'build')}"])
+        if ROOT == "/":
+            self.lab.run(["env", "-u", "MAKEFLAGS", "-u", "MFLAGS", "make", "-s", "-o", "all", "install",
+                          "DESTDIR=/run/dest", "prefix=/usr",
+                          f"BUILD={os.environ.get('NATD_BUILD', 'build')}"])
         for path, text in self.files.items():
             place = self.lab.path("/run/dest" + path)
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +82,7 @@ class Machine:
 
     def boot(self):
         outer = self.node.spawn("unshare", "--mount", "--pid", "--fork", "--uts", "--ipc",
-                                "--kill-child", str(HERE / "pid1.sh"), self.cgroup, "/run/dest",
+                                "--kill-child", str(HERE / "pid1.sh"), self.cgroup, "/run/dest", ROOT,
                                 log="pid1")
         children = self.lab.path(f"/proc/{outer.inner}/task/{outer.inner}/children")
 

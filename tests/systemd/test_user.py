@@ -3,6 +3,7 @@
 import subprocess
 
 import pytest
+from daemon import BUILD
 from home import home
 from lab import TOP, wait_until
 from machine import Machine
@@ -91,9 +92,8 @@ def test_libnatd_finds_it(session, machine, place, tmp_path):
     """natd_open(NULL): the system's first, then the user's."""
     session("start", "natd.service")
     program = tmp_path / "hold"
-    build = TOP / "build"
     subprocess.run(["gcc", "-I", str(TOP / "lib"), "-o", program, TOP / "examples/hold.c",
-                    build / "libnatd.a", "-lcjson", "-lm"], check=True)
+                    BUILD / "libnatd.a", "-lcjson", "-lm"], check=True)
     target = machine.path("/usr/local/bin/hold")
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(program.read_bytes())

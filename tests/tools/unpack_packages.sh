@@ -14,7 +14,7 @@ for package; do
 	trap 'rm -rf "$temporary"' EXIT
 	(cd "$temporary" && apt-get -q download "$package" 2>&1) | sed '/unsandboxed/d'
 	libraries=$(dpkg-deb -f "$temporary"/*.deb Depends | tr ',' '\n' |
-		sed -n 's/^ *\(lib[^ |]*\).*/\1/p')
+		sed -n '/^ *libjs-/d; s/^ *\(lib[^ |]*\).*/\1/p')
 	# shellcheck disable=SC2086  # words on purpose
 	sh "$here/install_packages.sh" $libraries
 	dpkg-deb -x "$temporary"/*.deb "$temporary/root"

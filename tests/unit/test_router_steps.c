@@ -50,6 +50,10 @@ test_granted(void **state)
 	assert_true(steps[3].found);
 	assert_ptr_equal(steps[3].owner, &s);
 	assert_int_equal(steps[3].method, METHOD_PCP);
+	/* Two answers, at once in this simulation. */
+	assert_int_equal(router_trips(s.router, ROUTER_PCP)->count[0], 2);
+	assert_int_equal(router_trips(s.router, ROUTER_PCP)->sum_ms, 0);
+	assert_int_equal(router_trips(s.router, ROUTER_NAT_PMP)->count[0], 0);
 	sim_done(&s);
 }
 
@@ -99,6 +103,28 @@ test_refused(void **state)
 	sim_done(&s);
 }
 
+/* Which of its copies the router answered is not known. */
+static void
+test_round_trips_after_loss(void **state)
+{
+	struct sim s;
+	struct lease_want w = sim_want(8080, TCP);
+
+	(void)state;
+	sim_init(&s, 5);
+	s.pcp = s.silent = true;
+	lease_new(s.router, &w, NULL, &s, s.now);
+	sim_pass(&s, 1000);
+	s.silent = false;
+	sim_pass(&s, 1000);
+	assert_int_equal(s.maps, 1);
+	/* The probe was repeated, the request was not. */
+	assert_int_equal(router_trips(s.router, ROUTER_PCP)->count[0], 1);
+	for (unsigned i = 1; i <= ROUTER_TRIPS; i++)
+		assert_int_equal(router_trips(s.router, ROUTER_PCP)->count[i], 0);
+	sim_done(&s);
+}
+
 /* The ring keeps the latest; nothing is kept for who went away, or who does not trace.
  */
 static void
@@ -139,6 +165,7 @@ main(void)
 		cmocka_unit_test(test_granted),
 		cmocka_unit_test(test_silent),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_round_trips_after_loss),
 		cmocka_unit_test(test_bounded),
 	};
 
