@@ -19,7 +19,7 @@ mark_of(const char *severity)
 	static const struct mark marks[] = {
 		{ "error", "✗", "x", PAINT_BAD },
 		{ "warning", "!", "!", PAINT_WARNING },
-		{ "info", "•", "-", PAINT_GOOD },
+		{ "info", "•", "-", PAINT_NONE },
 	};
 	size_t i = 0;
 

@@ -18,7 +18,7 @@ struct api {
 	struct api_hooks hooks;
 	int64_t started_realtime_us, started_boottime_us;
 	struct varlink_interface interface, service_interface;
-	unsigned verifications; /* under way */
+	unsigned verifications, diagnoses; /* under way */
 };
 
 extern const char *const api_family_values[], *const api_transport_values[],

@@ -20,13 +20,15 @@
 #include "proto/json.h"
 
 /* What a router or a server says later than this is not waited for. */
-#define PATIENCE_MS INT64_C(3200)
+#define PATIENCE_MS (3 * MSEC_PER_SEC)
 /* The second server, when the first has answered; and the address of a router that has
  * just been found. */
 #define SECOND_MS 400
 /* How the NAT behaves takes three seconds to find out, once names are known. */
 #define NAT_MS INT64_C(5000)
 #define MAPPING_FINDINGS_MAX 16
+/* Each has sockets. */
+#define AT_ONCE_MAX 16
 
 struct diagnosis {
 	struct engine_observer observer;
@@ -142,6 +144,7 @@ ask_outside(struct diagnosis *d, const struct gateway *g)
 static void
 gather(struct diagnosis *d)
 {
+	d->facts.asked_ms = loop_now() - d->began_at;
 	facts_gather(&d->facts, d->api->engine, d->api->stun, d->api->behaviors);
 }
 
@@ -257,8 +260,12 @@ tell_path(struct diagnosis *d, cJSON *findings)
 	judge_path(&d->facts, findings);
 }
 
+struct tally {
+	unsigned total, fine, useless, bad;
+};
+
 /* The problem of a mapping as ListMappings() has it, with the mapping's name. */
-static bool
+static void
 add_problem(const struct mapping *m, cJSON *findings)
 {
 	const struct api_viewer nobody = { .privileged = false, .uid = (uid_t)-1 };
@@ -275,42 +282,80 @@ add_problem(const struct mapping *m, cJSON *findings)
 				  json_get_string(problem, "code"), text, hint));
 	}
 	cJSON_Delete(o);
-	return problem != NULL;
+}
+
+static void
+tell_mapping(const struct mapping *m, struct tally *t, cJSON *findings)
+{
+	const struct addr *external;
+	struct lease_status st;
+	bool closed;
+
+	mapping_status(m, &st);
+	external = &st.held.external;
+	closed = mapping_reachability(m, &st) == REACHABILITY_CLOSED;
+	t->total++;
+	if (st.is_held && !st.problem.present && !closed) {
+		/* Why it is of no use the addresses have told already. */
+		if (external->family == ADDR_IPV4 && !addr_is_global(external))
+			t->useless++;
+		else
+			t->fine++;
+		return;
+	}
+	/* What is on its way is no trouble yet. */
+	if (!st.is_held && !st.verdict)
+		return;
+	if (t->bad++ >= MAPPING_FINDINGS_MAX)
+		return;
+	if (closed && !st.problem.present)
+		finding_add(findings, FINDING_MAPPING_CLOSED, m->id, NULL, NULL);
+	else
+		add_problem(m, findings);
+}
+
+/* Of the family and interface that were asked for. */
+static bool
+is_wanted(const struct facts *f, const struct mapping *m)
+{
+	const struct netmon_uplink *u = m->gateway ? gateway_uplink(m->gateway) : NULL;
+	const char *ifname = u ? u->name : m->context.ifname;
+	enum addr_family family = !u                      ? m->context.family
+				  : u->family == AF_INET6 ? ADDR_IPV6
+							  : ADDR_IPV4;
+
+	if (f->wanted_ifname[0] && strcmp(f->wanted_ifname, ifname) != 0)
+		return false;
+	return f->wanted_family == ADDR_NONE || family == ADDR_NONE ||
+	       family == f->wanted_family;
+}
+
+static void
+add_number(cJSON *findings, enum finding_code code, unsigned number)
+{
+	char text[16];
+
+	if (number == 0)
+		return;
+	snprintf(text, sizeof(text), "%u", number);
+	finding_add(findings, code, text, NULL, NULL);
 }
 
 static void
 tell_mappings(struct diagnosis *d, cJSON *findings)
 {
-	unsigned held = 0, total = 0, bad = 0;
-	char text[32];
+	struct tally t = { 0 };
 
-	for (const struct mapping *m = engine_mappings(d->api->engine); m;
-	     m = m->next) {
-		struct lease_status st;
-
-		mapping_status(m, &st);
-		total++;
-		held += st.is_held;
-		if (bad >= MAPPING_FINDINGS_MAX) {
-			bad += st.problem.present;
-		} else if (add_problem(m, findings)) {
-			bad++;
-		} else if (mapping_reachability(m, &st) == REACHABILITY_CLOSED) {
-			finding_add(
-			    findings, FINDING_MAPPING_CLOSED, m->id, NULL, NULL);
-			bad++;
-		}
-	}
-	if (total == 0)
+	for (const struct mapping *m = engine_mappings(d->api->engine); m; m = m->next)
+		if (is_wanted(&d->facts, m))
+			tell_mapping(m, &t, findings);
+	if (t.total == 0)
 		finding_add(findings, FINDING_NO_MAPPINGS, NULL, NULL, NULL);
-	if (held > 0) {
-		snprintf(text, sizeof(text), "%u", held);
-		finding_add(findings, FINDING_MAPPINGS_FINE, text, NULL, NULL);
-	}
-	if (bad > MAPPING_FINDINGS_MAX) {
-		snprintf(text, sizeof(text), "%u", bad - MAPPING_FINDINGS_MAX);
-		finding_add(findings, FINDING_MAPPINGS_MORE, text, NULL, NULL);
-	}
+	if (t.bad > MAPPING_FINDINGS_MAX)
+		add_number(
+		    findings, FINDING_MAPPINGS_MORE, t.bad - MAPPING_FINDINGS_MAX);
+	add_number(findings, FINDING_MAPPINGS_USELESS, t.useless);
+	add_number(findings, FINDING_MAPPINGS_FINE, t.fine);
 }
 
 /* In the order in which they are told. */
@@ -432,6 +477,7 @@ on_end(struct varlink_call *call, void *ctx)
 	struct diagnosis *d = ctx;
 
 	(void)call;
+	d->api->diagnoses--;
 	stop_asking(d);
 	behaviors_forget(d->api->behaviors, &d->nat);
 	timer_done(&d->timer);
@@ -451,6 +497,17 @@ discover(struct gateway *g)
 	gateway_kick(g);
 }
 
+static void
+refuse_busy(struct varlink_call *call)
+{
+	cJSON *o = cJSON_CreateObject(), *findings = json_add_array(o, "findings");
+
+	finding_add(findings, FINDING_TOO_MANY, NULL, NULL, NULL);
+	json_add_string(o, "verdict", judgement_name(JUDGED_UNKNOWN));
+	json_add_string(o, "summary", "unknown: others are looking already");
+	varlink_reply(call, o);
+}
+
 void
 diagnose(struct varlink_call *call, const struct varlink_value *values, void *ctx)
 {
@@ -463,6 +520,10 @@ diagnose(struct varlink_call *call, const struct varlink_value *values, void *ct
 		o = cJSON_CreateObject();
 		json_add_string(o, "interface", ifname);
 		varlink_error(call, NATD_ERROR("NoSuchInterface"), o);
+		return;
+	}
+	if (a->diagnoses >= AT_ONCE_MAX) {
+		refuse_busy(call);
 		return;
 	}
 	d = calloc(1, sizeof(*d));
@@ -478,6 +539,7 @@ diagnose(struct varlink_call *call, const struct varlink_value *values, void *ct
 	d->all = cJSON_CreateArray();
 	d->facts.wanted_family = api_family(&values[0]);
 	snprintf(d->facts.wanted_ifname, sizeof(d->facts.wanted_ifname), "%s", ifname);
+	a->diagnoses++;
 	engine_observe(a->engine, &d->observer);
 	varlink_call_on_end(call, on_end, d);
 	varlink_call_on_drain(call, on_drain, d);

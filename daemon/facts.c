@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#define MAC_MS (2 * MSEC_PER_SEC)
+
 static enum addr_family
 family_of(const struct gateway *g)
 {
@@ -102,9 +104,10 @@ gather_main(struct facts *f, const struct gateway *g)
 	f->outbound_s = router_outbound_s(gateway_router(g));
 	f->external = *router_external(gateway_router(g));
 	gather_services(f, g);
-	/* Asked by now, it has told the kernel its MAC if it is there. */
-	f->router_silent = f->gateway.family != ADDR_NONE && u->mac_len == 0 &&
-			   !facts_opens_ports(g) && f->stun != FACTS_STUN_ANSWERED;
+	/* Asked long ago, it has told the kernel its MAC if it is there. */
+	f->router_silent = f->asked_ms >= MAC_MS && f->gateway.family != ADDR_NONE &&
+			   u->mac_len == 0 && !facts_opens_ports(g) &&
+			   f->stun != FACTS_STUN_ANSWERED;
 }
 
 static bool

@@ -8,8 +8,8 @@
 #include "daemon/judge.h"
 #include "daemon/stun.h"
 
-/* Fills in all but what was asked for and what a STUN server said (stun, server; and
- * reflexive if it answered). */
+/* Fills in all but what was asked for and when, and what a STUN server said (stun,
+ * server; and reflexive if it answered). */
 void facts_gather(
     struct facts *f, struct engine *e, const struct stun *s, struct behaviors *b);
 

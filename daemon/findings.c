@@ -83,7 +83,7 @@ const struct finding_row finding_rows[FINDING_CODES] = {
 	    "a pool of addresses)" },
 
 	[FINDING_ADDRESS_GLOBAL] = { "address_global", I,
-	    "{a} is this host's own address and global: no NAT", NULL },
+	    "{a} is this host's own and global: no NAT", NULL },
 	[FINDING_EXTERNAL_MATCHES] = { "external_matches", I, "the router says {a} too",
 	    NULL },
 	[FINDING_EXTERNAL_GLOBAL] = { "external_global", I,
@@ -104,11 +104,10 @@ const struct finding_row finding_rows[FINDING_CODES] = {
 
 	[FINDING_NAT_NONE] = { "nat_none", I, "no NAT on the way", NULL },
 	[FINDING_NAT_INDEPENDENT] = { "nat_independent", I,
-	    "the same port for all destinations: UDP hole punching works", NULL },
+	    "one port for all peers: hole punching works", NULL },
 	[FINDING_NAT_SYMMETRIC] = { "nat_symmetric", W,
-	    "another port for each destination (symmetric NAT): UDP hole punching "
-	    "fails",
-	    "programs need a mapped port or a relay (TURN)" },
+	    "another port for each peer: hole punching fails",
+	    "this is a symmetric NAT: programs need a mapped port, or a relay (TURN)" },
 	[FINDING_NAT_UNKNOWN] = { "nat_unknown", I,
 	    "it could not be measured how the NAT behaves", NULL },
 	[FINDING_FIREWALL] = { "firewall", W,
@@ -116,6 +115,9 @@ const struct finding_row finding_rows[FINDING_CODES] = {
 	    "open the port there: in the router's settings, or on this host" },
 
 	[FINDING_MAPPINGS_FINE] = { "mappings_fine", I, "{a} active", NULL },
+	[FINDING_MAPPINGS_USELESS] = { "mappings_useless", W,
+	    "{a} active, but at an address that the Internet cannot reach",
+	    "see above what the address says" },
 	[FINDING_NO_MAPPINGS] = { "no_mappings", I, "none is wanted", NULL },
 	[FINDING_MAPPINGS_MORE] = { "mappings_more", W, "and {a} more with a problem",
 	    "see all: natctl list" },
@@ -170,7 +172,7 @@ const struct finding_row finding_rows[FINDING_CODES] = {
 	    "try again in two minutes" },
 	[FINDING_TOO_LATE] = { "too_late", W, "there was no verdict in time",
 	    "give it more time (--timeout)" },
-	[FINDING_TOO_MANY] = { "too_many", W, "too many proofs are under way",
+	[FINDING_TOO_MANY] = { "too_many", W, "too much is being looked at already",
 	    "try again in a moment" },
 
 	[FINDING_HOP_HOST] = { "hop_host", I, "{a}", NULL },

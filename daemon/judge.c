@@ -318,26 +318,29 @@ judge_path(const struct facts *f, cJSON *findings)
 	    by_carrier(f) ? FINDING_HOP_CARRIER : FINDING_HOP_NAT;
 	const struct addr none = { .family = ADDR_NONE };
 	const struct addr *outside = knows_outside(f) ? &f->reflexive : &none;
+	char seen[ADDR_TEXT_MAX], sees[ADDR_TEXT_MAX + 8];
 
 	if (!f->has_uplink)
 		return;
 	add_hop(findings, FINDING_HOP_HOST, &f->local);
 	finding_add(findings, FINDING_HOP_HOST, f->ifname, NULL, NULL);
 	add_hop(findings, FINDING_HOP_ROUTER, &f->gateway);
-	if (f->gateway.family != ADDR_NONE && !without_nat(f))
-		add_hop(findings, FINDING_HOP_ROUTER,
-		    f->external.family != ADDR_NONE ? &f->external : outside);
+	if (!without_nat(f))
+		add_hop(findings, FINDING_HOP_ROUTER, &f->external);
 	if (second_nat(f)) {
 		/* Nobody tells its address inside. */
 		finding_add(findings, nat, "?", NULL, NULL);
 		add_hop(findings, nat, outside);
 	}
-	if (f->stun == FACTS_STUN_ANSWERED)
+	if (f->stun == FACTS_STUN_ANSWERED) {
 		add_hop(findings, FINDING_HOP_INTERNET, &f->server);
-	else
+		snprintf(sees, sizeof(sees), "sees %s", text_of(&f->reflexive, seen));
+		finding_add(findings, FINDING_HOP_INTERNET, sees, NULL, NULL);
+	} else {
 		finding_add(findings, FINDING_HOP_INTERNET,
 		    f->stun == FACTS_STUN_SILENT ? "no answer" : "not asked", NULL,
 		    NULL);
+	}
 }
 
 /* ---- the verdict ---- */

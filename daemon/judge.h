@@ -68,6 +68,7 @@ struct facts {
 	/* what was asked for */
 	enum addr_family wanted_family; /* ADDR_NONE: any */
 	char wanted_ifname[IF_NAMESIZE];
+	msec_t asked_ms; /* ago */
 
 	bool any_uplink; /* of whatever kind */
 	bool has_uplink; /* of the wanted kind; the rest is about this one */

@@ -1,6 +1,7 @@
 """Diagnose and natctl check with the real daemon: what is said of each home, and that
 looking changes nothing."""
 
+import contextlib
 import re
 
 import pytest
@@ -11,6 +12,9 @@ from scripted import Scripted
 
 NATCTL = str(BUILD / "natctl")
 STUN = "[Stun]\nServers=11.22.33.1, 11.22.33.2:3479\n"
+# Only what is asked for is waited for: UPnP that is not there takes its time.
+PXP = STUN + "[Daemon]\nMethods=pcp nat_pmp\n"
+UPNP = STUN + "[Daemon]\nMethods=igd1 igd2\n"
 SERVER = "[StunServer]\nListen=11.22.33.1\nAlternateListen=11.22.33.2:3479\nRateLimit=0\n"
 
 
@@ -51,7 +55,7 @@ def test_a_home_as_it_should_be(place):
     at = next(i for i, line in enumerate(lines) if line.startswith("  this host"))
     assert re.fullmatch(r"  this host ─+ router ─+ internet", lines[at])
     assert lines[at + 1].split()[:2] == ["192.168.1.20", "192.168.1.1"]
-    assert lines[at + 2].split() == ["eth0", "11.22.33.44"]
+    assert lines[at + 2].split() == ["eth0", "11.22.33.44", "sees", "11.22.33.44"]
     # Without "more" it is one reply with everything in it.
     whole = natd.call("Diagnose")
     assert whole["verdict"] == "mapped" and whole.get("step") is None
@@ -91,16 +95,28 @@ def test_looking_changes_nothing(place):
 ])
 def test_a_second_nat(place, personality, code, finding, hop, words):
     Scripted(place.router, personality)
-    natd = Natd(place.client, STUN)
+    natd = Natd(place.client, UPNP)
     lines = check(place, natd, code)
     assert lines[-1] == f"     Verdict: {words}"
     assert any(hop in line for line in lines if line.startswith("  this host"))
     assert f"({finding})" in " ".join(lines)
 
 
+def test_mappings_that_are_of_no_use_are_counted(place):
+    Scripted(place.router, "b33-external-private")
+    natd = Natd(place.client, UPNP)
+    natd.map(["tcp"], 8080)
+    natd.map(["udp"], 8081)
+    said = [f for f in natd.call("Diagnose")["findings"] if f["code"].startswith("mappings_")]
+    assert [f["code"] for f in said] == ["mappings_useless"]
+    assert said[0]["message"].startswith("2 active, but ")
+    assert "no_uplink_here" in codes(natd.call("Diagnose", family="ipv6"))
+    assert "no_mappings" in codes(natd.call("Diagnose", family="ipv6"))
+
+
 def test_the_problem_of_a_mapping_is_told(place):
     Scripted(place.router, "b24-606-denied")
-    natd = Natd(place.client, STUN)
+    natd = Natd(place.client, UPNP)
     m = natd.map(["tcp"], 8080, timeoutUSec=10_000_000, persistence="permanent")
     reply = natd.call("Diagnose")
     found = next(f for f in reply["findings"] if f["code"] == "not_authorized")
@@ -117,7 +133,7 @@ def test_the_problem_of_a_mapping_is_told(place):
 def test_nothing_helps(place, servers, finding, verdict):
     """No router that maps, and nobody outside; said within the patience of a person."""
     deaf(place)
-    natd = Natd(place.client, f"[Stun]\nServers={servers}\n")
+    natd = Natd(place.client, f"[Stun]\nServers={servers}\n[Daemon]\nMethods=pcp\n")
     reply = natd.call("Diagnose")
     assert {"no_method", "method_absent", finding} <= set(codes(reply))
     assert reply["verdict"] == verdict
@@ -152,14 +168,27 @@ def test_ipv6():
     with h.home(ipv6=True) as place:
         place.router.start()
         Natd(place.internet, "[StunServer]\nListen=[2a10:60::1]\n")
-        natd = Natd(place.client, "[Stun]\nServers=[2a10:60::1]\n")
+        only = "[Stun]\nServers=[2a10:60::1]\n[Daemon]\nMethods=pcp\n"
+        natd = Natd(place.client, only)
         assert "ipv6_pinholes" in codes(natd.call("Diagnose"))
         lines = check(place, natd, 0, "-6")
         assert lines[-1].endswith("natd opens the router's firewall, at 2a10:50::20")
         place.router.stop()
-        other = Natd(place.client, "[Stun]\nServers=[2a10:60::1]\n")
+        other = Natd(place.client, only)
         assert "no_pinholes" in codes(other.call("Diagnose", family="ipv6"))
         assert "ipv6_firewall" in codes(other.call("Diagnose"))
+
+
+def test_so_many_at_once_and_no_more(place):
+    deaf(place)
+    natd = Natd(place.client, PXP)
+    with contextlib.ExitStack() as stack:
+        callers = [stack.enter_context(natd.connect()) for _ in range(20)]
+        for c in callers:
+            c.send("org.natd.NAT.Diagnose", {})
+        found = [codes(c.result()) for c in callers]
+    assert found.count(["too_many"]) == 4
+    assert codes(natd.call("Diagnose")) != ["too_many"]
 
 
 def test_a_client_that_leaves_takes_its_diagnosis_along(place):

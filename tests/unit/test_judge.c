@@ -349,24 +349,26 @@ static const struct {
 	const char *hops; /* codes without "hop_" and texts */
 } paths[] = {
 	{ nothing, "host=192.168.1.20 host=eth0 router=192.168.1.1 router=11.22.33.44 "
-		   "internet=11.22.33.1" },
+		   "internet=11.22.33.1 internet=sees 11.22.33.44" },
 	{ carrier, "host=192.168.1.20 host=eth0 router=192.168.1.1 router=100.72.3.9 "
-		   "carrier=? carrier=11.22.33.44 internet=11.22.33.1" },
+		   "carrier=? carrier=11.22.33.44 internet=11.22.33.1 "
+		   "internet=sees 11.22.33.44" },
 	{ carrier_unseen,
 	    "host=192.168.1.20 host=eth0 router=192.168.1.1 router=100.72.3.9 "
 	    "carrier=? internet=no answer" },
 	{ second_router,
 	    "host=192.168.1.20 host=eth0 router=192.168.1.1 router=192.168.178.2 "
-	    "nat=? nat=11.22.33.44 internet=11.22.33.1" },
-	/* Who else but the router has the address that is seen? */
+	    "nat=? nat=11.22.33.44 internet=11.22.33.1 internet=sees 11.22.33.44" },
+	/* It may be the router's, or that of a NAT behind it. */
 	{ unmapped_cone,
-	    "host=192.168.1.20 host=eth0 router=192.168.1.1 router=11.22.33.44 "
-	    "internet=11.22.33.1" },
+	    "host=192.168.1.20 host=eth0 router=192.168.1.1 internet=11.22.33.1 "
+	    "internet=sees 11.22.33.44" },
 	{ mapped_unseen,
 	    "host=192.168.1.20 host=eth0 router=192.168.1.1 router=11.22.33.44 "
 	    "internet=not asked" },
 	{ ipv6_pinholes,
-	    "host=2a10:50::20 host=eth0 router=fe80::1 internet=11.22.33.1" },
+	    "host=2a10:50::20 host=eth0 router=fe80::1 internet=11.22.33.1 "
+	    "internet=sees 2a10:50::20" },
 	{ offline, "" },
 };
 
