@@ -179,6 +179,8 @@ void persist_now(struct engine *e);
 /* Note this turn's mappings that are unnoted: not lost by a SIGKILL, and written soon
  * like all else. */
 void persist_notes(struct engine *e);
+/* Note what the carrier's server granted. */
+void persist_outer(struct engine *e, const struct holding *h);
 /* It is not wanted any more, and not to come back after a SIGKILL. */
 void persist_gone(struct engine *e, const struct mapping *m);
 struct router_habits

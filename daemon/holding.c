@@ -464,9 +464,13 @@ remember(struct holding *h, struct mapping *m, const struct lease_held *held)
 	bool news = m->asked || m->last.method != held->method ||
 		    m->last.external_port != held->external_port;
 
+	bool outer_news = h->held.external_port != held->external_port;
+
 	h->held = *held;
 	if (h->outer) {
 		m->outer_port = held->external_port;
+		if (outer_news)
+			persist_outer(h->engine, h);
 	} else {
 		m->was_held = true;
 		m->asked = false;

@@ -8,10 +8,10 @@
  *
  * The file is written whole a tenth of a second after something changed.  What a router
  * is asked in between, and what it grants, is added to the file as a note, so that a
- * SIGKILL at any instant leaves no rule that nobody knows of.  Three are left: a number
- * that the router was to choose and a pinhole whose id was not yet answered cannot be
- * named, and notes are not waited for by the disk, so that a power cut takes those of
- * the last moments with it.  Such a rule ends with its lease.
+ * SIGKILL at any instant leaves no rule that nobody knows of.  Few are left: a number
+ * that the router or the carrier's server was to choose, and a pinhole whose id was not
+ * yet answered, cannot be named; and notes are not waited for by the disk, so that a
+ * power cut takes those of the last moments with it.  Such a rule ends with its lease.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -183,6 +183,13 @@ persist_notes(struct engine *e)
 		    note(e, "mapping", mapping_json(m)) < 0)
 			persist_now(e);
 	}
+}
+
+void
+persist_outer(struct engine *e, const struct holding *h)
+{
+	if (e->state && !e->save_failed)
+		(void)note(e, "tombstone", tombstone_json(h));
 }
 
 void
