@@ -149,7 +149,7 @@ def test_nobody_is_waited_for_without_end(place):
 def test_one_way_is_blocked_and_the_other_silent(place):
     block_udp(place)
     with StreamServer(place.internet, ONE) as tcp, StreamServer(place.internet, TWO) as dumb:
-        dumb.manner = "silent"
+        dumb.manner, dumb.patience_s = "silent", 2
         natd = start(place, f"stun:{TWO}?transport=tcp {ONE}")
         look(place, natd)
         becomes(natd, (WAN, "stun_uncertain"))
