@@ -33,6 +33,7 @@ struct ask {
 	struct crypto_rng *ids;
 	struct rng rng;
 	struct tls_trust *trust;
+	char host[STUN_HOST_MAX];       /* what the certificate must be for */
 	char trouble[STUN_TROUBLE_MAX]; /* of TLS, or "" */
 	char *why;
 };
@@ -174,7 +175,7 @@ open_socket(
 {
 	const struct stun_link_params p = {
 		.transport = transport,
-		.host = a->q->server.host,
+		.host = a->host,
 		.trust = a->trust,
 		.rng = a->ids,
 	};
@@ -224,6 +225,7 @@ exchange(struct ask *a, struct stun_socket *l, const struct endpoint *server,
 			return 0;
 		case STUN_CLIENT_TRY_OTHER:
 			*ret_alternate = answer.alternate;
+			stun_client_domain(&answer, a->host);
 			return 1;
 		case STUN_CLIENT_REFUSED:
 			return refused(a, &answer);
@@ -429,6 +431,7 @@ stun_ask(const struct stun_question *q, struct stun_found *ret,
 		return fail(&a, -EIO, "no random numbers");
 	memcpy(&a.rng.state, seed, sizeof(a.rng.state));
 	a.ids = ids;
+	snprintf(a.host, sizeof(a.host), "%s", q->server.host);
 	if (load_trust(&a, &trust) < 0)
 		return -ENOENT;
 	a.deadline = client_now() + q->patience_ms;

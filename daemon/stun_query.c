@@ -24,6 +24,7 @@ struct attempt {
 	struct stun_link *link; /* NULL: not connected yet */
 	struct stun_client client;
 	struct endpoint to;
+	char host[STUN_HOST_MAX]; /* what the certificate must be for */
 	bool redirected;
 };
 
@@ -31,7 +32,6 @@ struct stun_query {
 	struct loop *loop;
 	const struct stun_chance *chance; /* borrowed */
 	struct stun_query_params p;
-	char host[STUN_HOST_MAX];
 	struct endpoint list[STUN_QUERY_ADDRESSES];
 	size_t next; /* in list */
 	struct attempt attempts[ATTEMPTS];
@@ -204,6 +204,7 @@ take_message(struct attempt *a, const uint8_t *buf, size_t len)
 		won(a, &answer);
 		return false;
 	case STUN_CLIENT_TRY_OTHER:
+		stun_client_domain(&answer, a->host);
 		hang_up(a);
 		start(a, &answer.alternate, true);
 		return false;
@@ -264,7 +265,7 @@ static void
 speak(struct attempt *a)
 {
 	struct stun_query *q = a->query;
-	const struct stun_link_params p = { q->p.transport, q->host, q->p.trust,
+	const struct stun_link_params p = { q->p.transport, a->host, q->p.trust,
 		q->chance->ids };
 	int r = stun_link_new(&p, loop_now(), &a->link);
 
@@ -344,15 +345,16 @@ start(struct attempt *a, const struct endpoint *to, bool redirected)
 
 /* ---- all together ---- */
 
-/* may_join() says that there is one. */
-static struct attempt *
-free_attempt(struct stun_query *q)
+/* may_join() says that there is a place. */
+static void
+join(struct stun_query *q, const struct endpoint *to)
 {
 	struct attempt *a = q->attempts;
 
 	while (a->fd >= 0)
 		a++;
-	return a;
+	snprintf(a->host, sizeof(a->host), "%s", q->p.host);
+	start(a, to, false);
 }
 
 static unsigned
@@ -428,7 +430,7 @@ settle(struct stun_query *q)
 
 	while (!q->answered && may_join(q) && now >= q->join_at) {
 		q->join_at = now + STUN_JOIN_MS;
-		start(free_attempt(q), &q->list[q->next++], false);
+		join(q, &q->list[q->next++]);
 	}
 	if (q->answered || (count_attempts(q, false) == 0 && q->next == q->p.count) ||
 	    (now >= q->limit_at && count_attempts(q, true) == 0)) {
@@ -479,7 +481,6 @@ stun_query_start(struct loop *loop, const struct stun_chance *chance,
 	q->p = *p;
 	q->p.count = MIN(p->count, STUN_QUERY_ADDRESSES);
 	memcpy(q->list, p->list, q->p.count * sizeof(*q->list));
-	snprintf(q->host, sizeof(q->host), "%s", p->host);
 	for (unsigned i = 0; i < ATTEMPTS; i++) {
 		q->attempts[i].query = q;
 		q->attempts[i].fd = -1;

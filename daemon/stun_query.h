@@ -19,7 +19,7 @@ struct stun_query; /* opaque */
 
 struct stun_query_params {
 	enum stun_transport transport; /* but UDP */
-	const char *host;              /* what the certificate must be for; copied */
+	const char *host;              /* what the certificate must be for; borrowed */
 	const struct endpoint *list;   /* of one family, in the order to be tried */
 	size_t count;                  /* of which STUN_QUERY_ADDRESSES are */
 	struct sock_from from;         /* ifname is borrowed until the end */

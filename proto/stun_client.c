@@ -161,6 +161,20 @@ read_error(const struct stun_client *c, struct stun_client_answer *a)
 	return STUN_CLIENT_TRY_OTHER;
 }
 
+bool
+stun_client_domain(const struct stun_client_answer *a, char ret[static STUN_HOST_MAX])
+{
+	const uint8_t *bytes;
+	size_t len;
+
+	if (stun_get_bytes(&a->msg, STUN_ALTERNATE_DOMAIN, &bytes, &len) < 0 ||
+	    len >= STUN_HOST_MAX || memchr(bytes, '\0', len))
+		return false;
+	memcpy(ret, bytes, len);
+	ret[len] = '\0';
+	return true;
+}
+
 enum stun_client_outcome
 stun_client_receive(struct stun_client *c, const uint8_t *buf, size_t len,
     const struct endpoint *from, msec_t now, struct stun_client_answer *ret)

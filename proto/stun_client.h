@@ -19,6 +19,7 @@
 #include "proto/addr.h"
 #include "proto/rng.h"
 #include "proto/stun.h"
+#include "proto/stun_uri.h"
 #include "proto/util.h"
 
 #define STUN_RTO_MS 500 /* to begin with, and the least (RFC 8489 section 6.2.1) */
@@ -100,6 +101,11 @@ struct stun_client_answer {
 enum stun_client_outcome
 stun_client_receive(struct stun_client *c, const uint8_t *buf, size_t len,
     const struct endpoint *from, msec_t now, struct stun_client_answer *ret);
+
+/* ALTERNATE-DOMAIN beside it (RFC 8489 section 14.16): what the certificate of the
+ * other server must be for.  False: there is none, it is that of this one. */
+bool
+stun_client_domain(const struct stun_client_answer *a, char ret[static STUN_HOST_MAX]);
 
 /* The socket reported error (-errno).  Whether that ends the transaction: with a hard
  * error (RFC 1122 section 4.2.3.9), or any error of a reliable transport. */

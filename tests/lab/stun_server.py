@@ -60,7 +60,8 @@ class Served:
 
 
 class StunServer(Served):
-    """manner: "answers", "silent", "lies" (it says that we are .lie) or "redirects" (to .alternate).
+    """manner: "answers", "silent", "lies" (it says that we are .lie) or "redirects" (to
+    .alternate, of .domain).
 
     .requests has (when, peer) of each request, .answers the same of each answer.
     """
@@ -68,7 +69,7 @@ class StunServer(Served):
     def __init__(self, node, address, port=3478):
         super().__init__(node, address, port)
         self.manner, self.lie = "answers", ("11.22.99.99", 1)
-        self.answers = []
+        self.answers, self.domain = [], None
 
     def answer(self, data, peer):
         if len(data) < 20 or data[:2] != b"\0\1" or data[4:8] != struct.pack("!I", COOKIE):
@@ -82,6 +83,9 @@ class StunServer(Served):
     def success(self, data, peer):
         if self.manner == "redirects":
             body = struct.pack("!HHI", 0x0009, 4, 0x0300) + address_attribute(0x8023, *self.alternate, data)
+            if self.domain:
+                body += struct.pack("!HH", 0x8003, len(self.domain)) + self.domain.encode() + \
+                    b"\0" * (-len(self.domain) % 4)
             return struct.pack("!HH", 0x0111, len(body)) + data[4:20] + body
         seen = self.lie if self.manner == "lies" else peer[:2]
         body = address_attribute(0x0020, *seen, data)

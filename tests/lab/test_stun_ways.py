@@ -211,6 +211,29 @@ def test_certificates(place, certificate, words):
         assert not by_tls.requests
 
 
+def test_certificate_after_a_redirect(place):
+    """It is for ALTERNATE-DOMAIN, where that is given (RFC 8489 section 14.16)."""
+    with StreamServer(place.internet, ONE, 7000, tls("right")) as first, \
+            StreamServer(place.internet, TWO, 7000, tls("wrong-name")) as second:
+        localhost_is(place.lab, ONE)
+        first.manner, first.alternate = "redirects", (TWO, 7000)
+        natd = start(place, "stuns:localhost:7000", **TRUST)
+
+        def natctl():
+            return place.client.run(BUILD / "natctl", "stun", "-q", "stuns:localhost:7000",
+                                    env=TRUST, check=False)
+        look(place, natd)
+        wait_until(lambda: "certificate is for another name" in natd.log(), 10, "a refusal")
+        assert "certificate is for another name" in natctl().stderr
+        first.domain = "other.example"
+        natd.configure("[Stun]\nServers=stuns:localhost:7000 stun:192.0.2.1?transport=tcp\n")
+        natd.call("Reload")
+        look(place, natd)
+        becomes(natd, (WAN, "stun_uncertain"))
+        assert second.answers
+        assert natctl().stdout.startswith(WAN + ":")
+
+
 @pytest.mark.skipif(not shutil.which("turnserver"), reason="coturn is not here")
 def test_dtls(place):
     place.internet.spawn("turnserver", "-n", "--stun-only", "--no-cli", "-L", ONE,

@@ -401,6 +401,59 @@ test_alternate(void **state)
 		}
 }
 
+static struct {
+	const char *domain;
+	size_t len;
+} alternate_domain;
+
+static void
+fill_domain(struct stun_out *out)
+{
+	fill_alternate(out);
+	if (alternate_domain.domain)
+		stun_put_raw(
+		    out, 0x8003, alternate_domain.domain, alternate_domain.len);
+}
+
+static void
+test_alternate_domain(void **state)
+{
+	static const char longest[255] = { [0 ... 253] = 'a' };
+	static const struct {
+		const char *domain;
+		size_t len;
+		bool taken;
+	} rows[] = {
+		{ NULL, 0, false },
+		{ "b.example", 9, true },
+		{ "b.example\0.c", 12, false },
+		{ longest, 253, true },
+		{ longest, 254, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct rng rng = { 1 };
+		struct stun_client c;
+		struct stun_client_answer a;
+		char got[STUN_HOST_MAX] = "as before";
+		uint8_t buf[512];
+		size_t len;
+
+		named = (struct endpoint) { addr_ipv4(11, 22, 33, 2), 3478 };
+		alternate_domain.domain = rows[i].domain;
+		alternate_domain.len = rows[i].len;
+		len = answer(buf, sizeof(buf), STUN_ERROR, &id, fill_domain);
+		begin_sent(&c, &rng);
+		assert_int_equal(stun_client_receive(&c, buf, len, &server, T0, &a),
+		    STUN_CLIENT_TRY_OTHER);
+		assert_int_equal(stun_client_domain(&a, got), rows[i].taken);
+		assert_string_equal(got, !rows[i].taken     ? "as before"
+					 : rows[i].len == 9 ? "b.example"
+							    : longest + 1);
+	}
+}
+
 /* ---- errors of the network ---- */
 
 static void
@@ -447,6 +500,7 @@ main(void)
 		cmocka_unit_test(test_wrong_answers_do_not_end_it),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_alternate),
+		cmocka_unit_test(test_alternate_domain),
 		cmocka_unit_test(test_errors),
 	};
 
