@@ -191,13 +191,14 @@ fdstore_put(struct fdstore *s, const char *use, int fd, uint64_t number)
 	return true;
 }
 
-void
+bool
 fdstore_drop(struct fdstore *s, int fd)
 {
 	struct kept *k = s && !s->frozen ? find(s, cookie_of(fd)) : NULL;
 
 	if (k)
 		forget(s, k);
+	return k != NULL;
 }
 
 void

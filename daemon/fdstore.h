@@ -31,8 +31,9 @@ void fdstore_sweep(struct fdstore *s);
 /* Whether the manager has a copy now; false: it takes no more, or there is none.  use:
  * a word of at most 16 letters. */
 bool fdstore_put(struct fdstore *s, const char *use, int fd, uint64_t number);
-/* The manager closes its copy, if it has one, soon; the caller's is the caller's. */
-void fdstore_drop(struct fdstore *s, int fd);
+/* The manager closes its copy, soon; the caller's is the caller's.  Whether it has one
+ * that is to be closed. */
+bool fdstore_drop(struct fdstore *s, int fd);
 /* Waits, not for long, until it has. */
 void fdstore_settle(struct fdstore *s);
 

@@ -32,10 +32,18 @@ struct stun_keep {
 /* ---- those of a natd before us ---- */
 
 static void
+drop(struct fdstore *store, int fd)
+{
+	/* Until the manager has closed its copy that must not hear what another twin
+	 * asks the same server. */
+	if (fdstore_drop(store, fd))
+		twin_deafen(fd);
+}
+
+static void
 discard(struct stun_keep *k, struct orphan *o)
 {
-	twin_deafen(o->fd);
-	fdstore_drop(k->store, o->fd);
+	drop(k->store, o->fd);
 	close(o->fd);
 	o->fd = -1;
 }
@@ -91,7 +99,6 @@ stun_keep_claim(
 			o->fd = -1;
 			return fd;
 		}
-		/* It would hear what another twin asks the same server. */
 		discard(k, o);
 	}
 	return -ENOENT;
@@ -111,12 +118,9 @@ stun_keep_put(struct stun_watch *w, struct stun_slot *slot)
 void
 stun_keep_drop(struct stun_slot *slot)
 {
-	struct fdstore *store = slot->watch->stun->keep->store;
-
-	if (!slot->kept)
-		return;
+	if (slot->kept)
+		drop(slot->watch->stun->keep->store, slot->fd);
 	slot->kept = false;
-	fdstore_drop(store, slot->fd);
 }
 
 /* ---- life ---- */

@@ -25,7 +25,7 @@ struct stun_listen {
 static void
 discard(struct stun_listen *l, int fd)
 {
-	fdstore_drop(l->store, fd);
+	(void)fdstore_drop(l->store, fd);
 	close(fd);
 }
 

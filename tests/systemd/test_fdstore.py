@@ -134,6 +134,32 @@ def test_what_nobody_asks_for_again_is_closed(machine, place):
     app_socket(place, port).close()
 
 
+def test_a_slow_manager_takes_no_answers(machine, place):
+    """It still has a copy of a socket that natd has closed: that one hears nothing."""
+    def peers():
+        text = machine.run("ss", "-Hnu", "state", "connected").stdout
+        return sorted(int(line.split()[-1].rsplit(":", 1)[1]) for line in text.splitlines())
+    with app_socket(place) as s:
+        c, _ = ask(machine, s)
+        stores(machine, 1)
+        assert peers() == [3478]
+        place.lab.run(["kill", "-STOP", machine.inner])
+        try:
+            # Another network: all bindings are found anew.
+            place.client.ip("link add other0 type veth peer name other1", "link set other1 up",
+                            "link set other0 up", "addr add 192.168.9.2/24 dev other0",
+                            "route add default via 192.168.9.1 dev other0 metric 9999")
+            wait_until(lambda: len(peers()) == 2, 8, "another socket")
+            assert peers() == [9, 3478]
+        finally:
+            place.lab.run(["kill", "-CONT", machine.inner])
+            place.client.ip("link del other0")
+        wait_until(lambda: peers() == [3478], 8, "its end")
+        stores(machine, 1)
+        c.close()
+        stores(machine, 0)
+
+
 def sockets(machine):
     """The kernel's numbers of the STUN server's sockets."""
     text = machine.run("ss", "-Hlnute", "sport = 3478").stdout

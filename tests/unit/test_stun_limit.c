@@ -69,8 +69,7 @@ test_limit_flood(void **state)
 	stun_limit_free(l);
 }
 
-/* Who is served keeps his count while few others are there, and cannot be aimed at:
- * with another secret it is others that share his place. */
+/* Who is served keeps his count while few others are there, whatever the secret. */
 static void
 test_places(void **state)
 {
