@@ -95,5 +95,8 @@ def test_soap_requests_are_paced_and_counted(start):
     gw.wait_heard("soap.AddPortMapping", 13, timeout_s=10)
     times = [line["t"] for line in gw.heard("soap")]
     spans = [later - first for first, later in zip(times, times[SOAP_PER_S:])]
-    assert min(spans) > 0.95  # the sixth comes a second after the first
+    # The sixth comes a second after the first; what the gateway hears late on a busy machine
+    # may seem to come in less.
+    assert min(spans) > 0.7
+    assert (len(times) - SOAP_PER_S) / (times[-1] - times[0]) < SOAP_PER_S + 0.5
     assert metric(natd, "natd_gateway_soap_requests_total") == len(gw.heard("soap"))

@@ -151,7 +151,7 @@ def test_two_programs_want_one_port_outside(gateway, run, mode):
     """Quirk 49: the router would let the second take it from the first, they are one host to it;
     natd knows both."""
     gw = gateway(SPOKEN[mode] + "[table]\nown_replaced = true\n")
-    natd = run()
+    natd = run(f"[Daemon]\nMethods={mode}\n")
     made = [as_user(natd, uid, "RequestMapping", protocols=["tcp"], internalPort=internal,
                     suggestedExternalPort=40500)[0]["mapping"]
             for uid, internal in ((4001, 40501), (4002, 40502))]
