@@ -94,6 +94,9 @@ void engine_release(struct engine *e, struct mapping *m);
 /* The router refuses what the last request wants: what was held before it is wanted
  * again; nothing was: it is released. */
 void engine_withdraw(struct engine *e, struct mapping *m);
+/* Proven to forward nothing although its router holds it: deleted there and made again,
+ * once.  False: that was done, or cannot be now. */
+bool engine_remake(struct engine *e, struct mapping *m);
 /* Renew now. */
 void engine_renew(struct engine *e, struct mapping *m);
 

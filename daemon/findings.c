@@ -153,6 +153,9 @@ const struct finding_row finding_rows[FINDING_CODES] = {
 	    "the router says that it maps {a}, but it does not forward",
 	    "ask it again (natctl renew {b}), look for a firewall in its settings, or "
 	    "restart it" },
+	[FINDING_MADE_ANEW] = { "made_anew", W,
+	    "natd has it deleted there and made again, which helps with some routers",
+	    "prove it once more in a few seconds" },
 	[FINDING_NOT_HELD] = { "not_held", W,
 	    "the mapping is {a}: there is nothing to prove",
 	    "see why: natctl show {b}" },

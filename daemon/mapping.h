@@ -79,6 +79,7 @@ struct proof {
 	enum reachability reachability;
 	struct endpoint external;
 	msec_t let_in_at[PROOF_PLACES]; /* an answer from there; 0: never */
+	bool made_anew; /* because it was closed; not again until it was open */
 };
 
 enum mapping_origin { MAPPING_BY_CALL, MAPPING_BY_CONFIG };

@@ -155,6 +155,13 @@ add_closed(const struct verification *v, cJSON *findings)
 		finding_add(findings, FINDING_EXTERNAL_MISMATCH, said, seen, NULL);
 }
 
+/* Quirk 28: proven of this very port, and nobody but the router can be the reason. */
+static bool
+blames_the_router(const struct verification *v)
+{
+	return v->app.fd >= 0 && addr_equal(&v->external.addr, &v->result.seen);
+}
+
 static void
 finish_proven(struct verification *v, bool open)
 {
@@ -171,6 +178,10 @@ finish_proven(struct verification *v, bool open)
 		v->mapping->proof.let_in_at[v->place / 2] = loop_now();
 	if (r != REACHABILITY_UNKNOWN)
 		remember(v, r);
+	if (open)
+		v->mapping->proof.made_anew = false;
+	else if (blames_the_router(v) && engine_remake(v->api->engine, v->mapping))
+		finding_add(findings, FINDING_MADE_ANEW, NULL, NULL, NULL);
 	varlink_reply(v->call, o);
 }
 

@@ -224,6 +224,21 @@ engine_withdraw(struct engine *e, struct mapping *m)
 	engine_wake(e);
 }
 
+bool
+engine_remake(struct engine *e, struct mapping *m)
+{
+	(void)e;
+	if (!m->lease || m->outer || m->releasing || m->proof.made_anew ||
+	    !lease_remake(m->lease, loop_now()))
+		return false;
+	m->proof.made_anew = true;
+	log_notice("mapping %s: its router forwards nothing; deleted there and made "
+		   "again",
+	    m->id);
+	gateway_kick(m->gateway);
+	return true;
+}
+
 void
 engine_renew(struct engine *e, struct mapping *m)
 {

@@ -18,6 +18,11 @@ def test_the_numbers_are_without_gaps(named):
         assert list(named.CASES[kind]) == list(range(1, last + 1))
 
 
+def test_every_case_is_named(named, top):
+    """What cannot happen here is named where the code says why."""
+    assert named.unnamed(top) == []
+
+
 def test_no_name_is_of_nothing(named, top):
     assert named.unknown(top) == []
 

@@ -62,7 +62,7 @@ def test_a_mapping_is_proven_open_with_a_scratch_port(place, method):
 
 
 def test_this_very_mapping_is_proven_with_the_socket_of_its_program(place):
-    """Open; closed once its rule is gone, and its data stays its own."""
+    """Ask 1: is it really open?  Open; closed once its rule is gone, and its data stays its own."""
     natd = Natd(place.client, STUN)
     with app(place, 5555) as s:
         m = natd.map(["udp"], 5555)
@@ -72,11 +72,30 @@ def test_this_very_mapping_is_proven_with_the_socket_of_its_program(place):
             peer.sendto(b"data", external(m))
             assert s.recv(100) == b"data"
         forget(place, 5555)
-        assert prove(natd, m, s)[:2] == ("closed", ["nothing_arrived", "not_forwarded"])
+        assert prove(natd, m, s)[:2] == ("closed", ["nothing_arrived", "not_forwarded", "made_anew"])
         s.settimeout(0.1)
         with pytest.raises(TimeoutError):
             s.recv(100)
     assert natd.mapping(m["id"])["runtime"]["reachability"] == "closed"
+
+
+@pytest.mark.parametrize("method", ["pcp", pytest.param("nat_pmp", marks=pytest.mark.long),
+                                    pytest.param("igd2", marks=pytest.mark.long)])
+def test_what_is_listed_but_forwards_nothing_is_made_anew_once(place, method):
+    """Quirk 28: renewing does not help, deleting and adding does; if not that either, it is said and
+    left at that."""
+    natd = Natd(place.client, STUN)
+    with app(place, 5555) as s:
+        m = natd.map(["udp"], 5555, methods=[method])
+        before = place.router.rules()
+        forget(place, 5555)
+        assert prove(natd, m, s)[1] == ["nothing_arrived", "not_forwarded", "made_anew"]
+        natd.wait_state(m["id"], "active")
+        assert external(natd.mapping(m["id"])) == external(m)
+        wait_until(lambda: place.router.rules() == before, 2, "the rule made again")
+        forget(place, 5555)
+        assert prove(natd, m, s)[:2] == ("closed", ["nothing_arrived", "not_forwarded"])
+        assert place.router.rules() == set()
 
 
 def test_the_third_proof_in_a_row_is_not_taken_in_by_what_was_let_in_before(place):
@@ -184,7 +203,7 @@ def test_ipv6_and_its_pinhole():
         with app(place, 5555, socket.AF_INET6, "::") as s:
             assert prove(natd, m, s)[0] == "open"
             place.router.flush()
-            assert prove(natd, m, s)[:2] == ("closed", ["nothing_arrived", "not_forwarded"])
+            assert prove(natd, m, s)[:2] == ("closed", ["nothing_arrived", "not_forwarded", "made_anew"])
 
 
 def test_change_is_told_and_progress_with_more(place):
