@@ -201,6 +201,13 @@ nat_ready(struct diagnosis *d)
 	       is_late(d, NAT_MS);
 }
 
+static bool
+address_ready(struct diagnosis *d)
+{
+	/* Else the measurement of the NAT tells whose the address outside is. */
+	return d->facts.external.family != ADDR_NONE || nat_ready(d);
+}
+
 static void
 nat_known(struct behavior_query *q)
 {
@@ -368,7 +375,7 @@ static const struct step {
 	{ "network", true, at_once, tell_network },
 	{ "router", false, router_ready, tell_router },
 	{ "outside", false, outside_ready, tell_outside },
-	{ "address", false, at_once, tell_addresses },
+	{ "address", false, address_ready, tell_addresses },
 	{ "nat", false, nat_ready, tell_nat },
 	{ "ipv6", false, other_ready, tell_other },
 	{ "mappings", true, at_once, tell_mappings },

@@ -166,11 +166,15 @@ gather_nat(struct facts *f, struct behaviors *b)
 
 	f->nat = FACTS_NAT_UNKNOWN;
 	f->filter = FACTS_FILTER_UNKNOWN;
+	f->translators = 0;
+	f->carrier = false;
 	for (size_t i = 0; behaviors_get(b, i, &st); i++) {
 		if (st.family != f->family || strcmp(st.ifname, f->ifname) != 0)
 			continue;
 		f->nat = nat_of(st.result.mapping);
 		f->filter = filter_of(st.result.filtering);
+		f->translators = (unsigned)MAX(0, st.path.translators);
+		f->carrier = st.path.carrier > 0;
 	}
 }
 

@@ -90,6 +90,8 @@ const struct finding_row finding_rows[FINDING_CODES] = {
 	    "the router says {a}, which is global", NULL },
 	[FINDING_EXTERNAL_UNKNOWN] = { "external_unknown", I,
 	    "the router does not say its address outside", NULL },
+	[FINDING_EXTERNAL_OWN] = { "external_own", I,
+	    "{a} is the router's own address, it is one hop away", NULL },
 	[FINDING_CGNAT] = { "cgnat", W,
 	    "the router's address outside is {a}, the carrier translates again{b}",
 	    ASK_FOR_ADDRESS },

@@ -60,8 +60,10 @@ without_nat(const struct facts *f)
 static bool
 second_nat(const struct facts *f)
 {
-	if (f->external.family == ADDR_NONE || without_nat(f))
+	if (without_nat(f))
 		return false;
+	if (f->external.family == ADDR_NONE)
+		return f->translators > 1;
 	return !addr_is_global(&f->external) ||
 	       (knows_outside(f) && !addr_equal(&f->external, &f->reflexive));
 }
@@ -69,7 +71,17 @@ second_nat(const struct facts *f)
 static bool
 by_carrier(const struct facts *f)
 {
+	if (f->external.family == ADDR_NONE)
+		return second_nat(f) && f->carrier;
 	return addr_classify(&f->external) == ADDR_CLASS_CGN;
+}
+
+/* The router does not say so, but it is the only translator. */
+static bool
+is_routers_own(const struct facts *f)
+{
+	return f->external.family == ADDR_NONE && f->translators == 1 &&
+	       knows_outside(f) && !without_nat(f);
 }
 
 static bool
@@ -243,6 +255,11 @@ judge_addresses(const struct facts *f, cJSON *findings)
 	if (without_nat(f)) {
 		finding_add(findings, FINDING_ADDRESS_GLOBAL, text_of(&f->local, local),
 		    NULL, NULL);
+	} else if (is_routers_own(f)) {
+		finding_add(findings, FINDING_EXTERNAL_OWN, seen, NULL, NULL);
+	} else if (f->external.family == ADDR_NONE && by_carrier(f)) {
+		finding_add(
+		    findings, FINDING_CGNAT, "of the carrier's network", also, NULL);
 	} else if (f->external.family == ADDR_NONE) {
 		if (f->gateway.family != ADDR_NONE)
 			finding_add(
@@ -326,7 +343,8 @@ judge_path(const struct facts *f, cJSON *findings)
 	finding_add(findings, FINDING_HOP_HOST, f->ifname, NULL, NULL);
 	add_hop(findings, FINDING_HOP_ROUTER, &f->gateway);
 	if (!without_nat(f))
-		add_hop(findings, FINDING_HOP_ROUTER, &f->external);
+		add_hop(findings, FINDING_HOP_ROUTER,
+		    is_routers_own(f) ? outside : &f->external);
 	if (second_nat(f)) {
 		/* Nobody tells its address inside. */
 		finding_add(findings, nat, "?", NULL, NULL);
@@ -425,6 +443,9 @@ judge_verdict(const struct facts *f, char ret_summary[static JUDGE_SUMMARY_MAX])
 		return unmapped_verdict(f, ret);
 	if (second_nat(f))
 		return second_nat_verdict(f, ret);
+	if (is_routers_own(f))
+		return say(ret, JUDGED_MAPPED, "reachable through mappings, at ",
+		    &f->reflexive);
 	if (f->external.family == ADDR_NONE)
 		return say(ret, JUDGED_UNKNOWN,
 		    "unknown: the router maps ports, but hides where", NULL);

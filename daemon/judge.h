@@ -91,6 +91,8 @@ struct facts {
 
 	enum facts_nat nat;
 	enum facts_filter filter;
+	unsigned translators; /* on the way; 0: not known, or none */
+	bool carrier;         /* the last one is the carrier's */
 
 	bool held_global; /* a mapping is held at the address the Internet sees */
 

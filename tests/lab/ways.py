@@ -18,6 +18,7 @@ import nats
 import scripted
 import stun5780
 
+PCP_ONLY = "[pcp]\non = true\n"
 PCP = "[pcp]\non = true\n[nat_pmp]\non = true\n"
 MAPPED, SECOND, PUNCHABLE, UNREACHABLE, DIRECT = (
     "mapped", "mapped_behind_second_nat", "punchable", "unreachable", "direct")
@@ -64,6 +65,13 @@ WAYS = {way.name: way for way in [
     Way("upnp_udp_blocked", "port_restricted", MAPPED, ("method_available", "udp_blocked"),
         "mapping", ("seen_as", "nat_independent", "external_matches"), speaks=dict(pxp=False),
         cut="udp"),
+    # Only PCP, whose address is known when it maps: packets that live for a hop or two tell.
+    Way("pcp_only", "port_restricted", MAPPED, ("method_available", "external_own"),
+        "mappings, at 11.22.33.44", ("cgnat", "double_nat", "external_unknown"), speaks=PCP_ONLY),
+    Way("carrier_pcp_only", "carrier", SECOND, ("method_available", "cgnat"),
+        "carrier-grade NAT", ("double_nat", "external_unknown"), speaks=PCP_ONLY),
+    Way("carrier_nothing", "carrier", PUNCHABLE, ("no_method", "cgnat", "nat_independent"),
+        "opens no ports.*hole punching works", ("double_nat", "external_own")),
     Way("udp_blocked", "udp_blocked", UNREACHABLE, ("no_method", "udp_blocked"), "UDP is blocked",
         ("seen_as", "nat_independent", "nat_symmetric")),
     Way("public", "public", DIRECT, ("address_global", "nat_none"), "directly, at 11.22.55.20",

@@ -172,6 +172,28 @@ address_hidden(struct facts *f)
 }
 
 static void
+address_one_hop_away(struct facts *f)
+{
+	address_hidden(f);
+	f->translators = 1;
+}
+
+static void
+carrier_by_hops(struct facts *f)
+{
+	address_hidden(f);
+	f->translators = 2;
+	f->carrier = true;
+}
+
+static void
+unmapped_carrier(struct facts *f)
+{
+	no_router_help(f);
+	carrier_by_hops(f);
+}
+
+static void
 on_the_internet(struct facts *f)
 {
 	no_router_help(f);
@@ -277,6 +299,12 @@ static const struct {
 	    "uplink method_available no_stun_server external_global" },
 	{ address_hidden, JUDGED_UNKNOWN,
 	    "uplink method_available seen_as external_unknown nat_independent" },
+	{ address_one_hop_away, JUDGED_MAPPED,
+	    "uplink method_available seen_as external_own nat_independent" },
+	{ carrier_by_hops, JUDGED_MAPPED_BEHIND_SECOND_NAT,
+	    "uplink method_available seen_as cgnat nat_independent" },
+	{ unmapped_carrier, JUDGED_PUNCHABLE,
+	    "uplink method_absent no_method seen_as cgnat nat_independent" },
 	{ on_the_internet, JUDGED_DIRECT,
 	    "uplink method_absent seen_as address_global nat_none" },
 	{ public_but_translated, JUDGED_PUNCHABLE,
