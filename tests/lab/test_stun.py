@@ -321,7 +321,7 @@ def test_coturn():
         wait_until(lambda: natd.call("Status")["externalAddresses"], what="agreement")
 
 
-@pytest.mark.skipif(not shutil.which("turnserver"), reason="coturn is not here")
+@pytest.mark.skipif(not shutil.which("turnserver", path=search_path()), reason="coturn is not here")
 def test_natctl_by_every_transport():
     tls = TOP / "tests/data/tls"
     with h.home() as place:

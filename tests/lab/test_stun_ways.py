@@ -12,7 +12,7 @@ import pytest
 
 import home as h
 from daemon import BUILD, INTERFACE, Natd
-from lab import TOP, wait_until
+from lab import TOP, search_path, wait_until
 from stun_server import Resolver, StreamServer, StunServer, use_resolver
 from varlink import VarlinkError
 
@@ -234,7 +234,7 @@ def test_certificate_after_a_redirect(place):
         assert natctl().stdout.startswith(WAN + ":")
 
 
-@pytest.mark.skipif(not shutil.which("turnserver"), reason="coturn is not here")
+@pytest.mark.skipif(not shutil.which("turnserver", path=search_path()), reason="coturn is not here")
 def test_dtls(place):
     place.internet.spawn("turnserver", "-n", "--stun-only", "--no-cli", "-L", ONE,
                          "--cert", TLS / "right.pem", "--pkey", TLS / "server.key",
