@@ -268,7 +268,7 @@ send_request(struct stun_watch *w, const struct stun_binding_step *step)
 	    errno != EAGAIN)
 		stun_binding_error(&w->binding, step->slot, -errno, loop_now());
 	/* By now those that joined after this one would have answered. */
-	if (is_pooled(w) && w->told.local.addr.family == ADDR_NONE &&
+	if (is_pooled(w) && w->binding.reflexive.addr.family == ADDR_NONE &&
 	    w->binding.attempts[step->slot].client.sends == SENDS_IN_VAIN)
 		stun_udp_silent(w->stun, w->slots[step->slot].family);
 }

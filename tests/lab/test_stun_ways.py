@@ -130,6 +130,25 @@ def test_udp_is_blocked_for_the_measurement_of_the_nat(place):
         assert tcp.answers
 
 
+def test_another_network_blocks_udp(place):
+    """A kept binding is lost there; the address of this host is not."""
+    with StunServer(place.internet, ONE), StunServer(place.internet, TWO), \
+            StreamServer(place.internet, ONE) as tcp, StreamServer(place.internet, TWO), \
+            place.client.socket(kind=socket.SOCK_DGRAM, bind=("0.0.0.0", 0)) as s:
+        natd = start(place, f"{ONE} {TWO}")
+        with natd.connect() as c:
+            c.send(INTERFACE + "GetReflexiveAddress", {"socketFileDescriptor": 0}, [s.fileno()],
+                   more=True)
+            assert c.result()["reflexive"]["address"] == WAN
+            becomes(natd, (WAN, "stun"))
+            assert not tcp.hellos
+            block_udp(place)
+            place.client.ip("addr del 192.168.1.20/24 dev eth0", "addr add 192.168.1.21/24 dev eth0",
+                            "route replace default via 192.168.1.1")
+            wait_until(lambda: tcp.answers, 15, "a question over TCP")
+            becomes(natd, (WAN, "stun"))
+
+
 @pytest.mark.long
 def test_nobody_is_waited_for_without_end(place):
     """A connection that stands and a path that swallows: 39.5 s (RFC 8489) and 10 s."""
