@@ -29,6 +29,7 @@ KINDS = {
     "pxp": ("[pcp]\non = true\n[nat_pmp]\non = true\n", 8, 40),
     "igd1": ("[upnp]\non = true\n", 60, 8),
     "igd2": ("[upnp]\non = true\n[description]\nversion = 2\n", 60, 8),
+    "two": ("[pcp]\non = true\n[nat_pmp]\non = true\n", 8, 20),  # uplinks
     "all": ("[pcp]\non = true\n[nat_pmp]\non = true\n[upnp]\non = true\n", 8, 12),
 }
 
@@ -47,7 +48,9 @@ class Soak:
     def __init__(self, place, kind, seed, level="info"):
         text, self.lease, self.most = KINDS[kind]
         self.place, self.chance = place, random.Random(seed)
-        self.gw = scripted.Scripted(place.router, text + COMMON.format(lease=self.lease))
+        routers = [place.router, h.add_uplink(place)] if kind == "two" else [place.router]
+        self.gws = {r.lan_address: scripted.Scripted(r, text + COMMON.format(lease=self.lease))
+                    for r in routers}
         self.natd = Natd(place.client, level=level)
         self.wishes, self.left, self.port, self.done, self.heal_at = {}, {}, 20000, {}, 0
         self.address = "192.168.1.20"
@@ -55,6 +58,15 @@ class Soak:
 
     def count_descriptors(self):
         return len(os.listdir(f"/proc/{self.natd.process.pid}/fd"))
+
+    @property
+    def gw(self):
+        """The gateway that something happens to."""
+        return self.chance.choice(list(self.gws.values()))
+
+    def close(self):
+        for gw in self.gws.values():
+            gw.stop()
 
     # ---- clients
 
@@ -156,6 +168,11 @@ class Soak:
             self.place.client.ip(f"addr del {was}/24 dev eth0", f"addr add {self.address}/24 dev eth0",
                                  "route replace default via 192.168.1.1")
 
+    def route_moves(self):
+        if len(self.gws) > 1:
+            gateway = self.chance.choice(("192.168.1.1 dev eth0", "192.168.2.1 dev eth1"))
+            self.place.client.ip(f"route replace default via {gateway}")
+
     def natd_is_killed(self):
         now = time.monotonic()
         self.natd.kill()  # the wish was noted before its answer
@@ -189,7 +206,8 @@ class Soak:
 
     def heal(self):
         self.heal_at = 0
-        self.gw.order("silent", on=False)
+        for gw in self.gws.values():
+            gw.order("silent", on=False)
         self.place.client.lossy("eth0", 0)
         self.place.router.node.lossy("lan0", 0)
 
@@ -199,7 +217,8 @@ class Soak:
         client_connection: 14, client_lease: 10, client_short_lease: 6, client_permanent: 12,
         client_leaves: 12, client_renews: 3, client_looks: 4, router_restarts: 3,
         router_forgets: 2, router_is_silent: 2, packets_are_lost: 3, link_flaps: 2,
-        address_changes: 3, host_is_renumbered: 2, natd_is_killed: 2, natd_is_restarted: 1, natd_is_reloaded: 1,
+        address_changes: 3, host_is_renumbered: 2, route_moves: 3, natd_is_killed: 2,
+        natd_is_restarted: 1, natd_is_reloaded: 1,
     }
 
     def expire(self):
@@ -231,8 +250,10 @@ class Soak:
         idle = {m["id"]: m["runtime"]["state"] for m in mappings.values()
                 if m["runtime"]["state"] not in ("active", "renewing") or
                 "external" not in m["runtime"]}
-        table = {(e["protocol"], e["internal_port"], e["external_port"]) for e in self.gw.table()}
-        ours = {(p, m["context"]["internalPort"], m["runtime"]["external"]["port"])
+        table = {(address, e["protocol"], e["internal_port"], e["external_port"])
+                 for address, gw in self.gws.items() for e in gw.table()}
+        ours = {(m["runtime"].get("gateway"), p, m["context"]["internalPort"],
+                 m["runtime"]["external"]["port"])
                 for m in mappings.values() if m["id"] not in idle
                 for p in m["context"]["protocols"]}
         if wanted == held and not idle and table == ours:
@@ -296,7 +317,7 @@ class Soak:
     def report(self):
         done = ", ".join(f"{name} {count}" for name, count in sorted(self.done.items()))
         return f"{done}\n{self.natd.log()[-8000:]}\n" + \
-            "\n".join(map(str, self.gw.heard()[-30:]))
+            "\n".join(str(line) for gw in self.gws.values() for line in gw.heard()[-30:])
 
 
 def main():

@@ -32,7 +32,7 @@ def soak(kind, seed, seconds):
             print(s.report())
             raise
         finally:
-            s.gw.stop()
+            s.close()
     assert code == 0, said[-5000:]
     assert "ERROR: " not in said and "runtime error" not in said, said[-5000:]
     return grown
