@@ -181,6 +181,7 @@ REST = [pytest.param([name for name in WORST if name not in (*SOME, "slow")], id
 
 @pytest.mark.parametrize("names", [pytest.param(SOME, id="some"), *REST])
 def test_hostile_descriptions(place, server, names):
+    """Faults 36 and 37: endless, huge, deep and expanding ones."""
     server.pages = {f"/{n}": WORST[name] for n, name in enumerate(names)}
     serve_hostile(place, server, [(path, path) for path in server.pages])
 
@@ -221,7 +222,7 @@ def test_a_flood_does_not_hold_up_the_loop(place):
 
 
 def test_pages_of_a_compromised_router_are_not_followed(place, server):
-    """Nothing of what a description or a redirect names is connected to but the router."""
+    """Quirk 52: nothing of what a description or a redirect names is connected to but the router."""
     with place.attacker.socket(bind=(ATTACKER, 80)) as trap:
         trap.setblocking(False)
         names = ["elsewhere", "another host's control", "dns name"]

@@ -176,8 +176,8 @@ test_ladder_fails(void **state)
 	}
 }
 
-/* Quirk 47: 725 is answered by a request for a permanent lease, not by the same again.
- * Such an entry is never renewed, but looked at. */
+/* Quirks 18 and 47: 725 is answered by a request for a permanent lease, not by the same
+ * again. Such an entry is never renewed, but looked at. */
 static void
 test_permanent(void **state)
 {
@@ -402,6 +402,7 @@ test_same_port_later(void **state)
 
 /* ---- refusals: how often it is asked again ---- */
 
+/* Quirks 23 and 24, among others. */
 static void
 test_refusals(void **state)
 {
@@ -476,7 +477,8 @@ test_closed_port(void **state)
 	}
 }
 
-/* 501 with the WAN down: the address is looked at, and the lease comes by itself. */
+/* Quirk 21, 501 with the WAN down: the address is looked at, and the lease comes by
+ * itself. */
 static void
 test_wan_down(void **state)
 {
