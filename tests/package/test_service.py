@@ -11,7 +11,7 @@ from test_debian import built, clone, debs, place  # noqa: F401: fixtures
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 # What the tests call in the machine.
-TOOLS = ["iproute2", "procps", "libcjson1"]
+TOOLS = ["iproute2", "procps", "libcjson1", "man-db"]
 
 
 @pytest.mark.parametrize("built", ["trixie"], indirect=True)
