@@ -96,6 +96,7 @@ struct memory {
 	char key[64], value[PEER_MAX], state[32];
 	int64_t renewals;
 	uint64_t said; /* digest of the line, without time and word */
+	char reachability[12];
 };
 
 struct events {
@@ -184,6 +185,7 @@ remember_mapping(struct events *e, const struct mapping *mapping, uint64_t said)
 
 	snprintf(m.key, sizeof(m.key), "%s", mapping->id);
 	snprintf(m.state, sizeof(m.state), "%s", mapping->state);
+	snprintf(m.reachability, sizeof(m.reachability), "%s", mapping->reachability);
 	peer_text(&mapping->external, m.value);
 	remember(e, &m);
 }
@@ -216,6 +218,10 @@ change_word(struct events *e, const struct mapping *m)
 		return m->state;
 	if (m->renewals > before->renewals)
 		return "renewed";
+	/* Proven from outside since. */
+	if (strcmp(before->reachability, m->reachability) != 0 &&
+	    strcmp(m->reachability, "unknown") != 0)
+		return m->reachability;
 	return strcmp(before->state, m->state) != 0 ? m->state : "changed";
 }
 
@@ -246,7 +252,7 @@ write_mapping(FILE *out, const struct mapping *m)
 		putc(')', out);
 	if (m->description)
 		fprintf(out, " %s", m->description);
-	if (m->problem.code)
+	if (m->problem.code || mapping_is_closed(m))
 		fputs(": ", out);
 	mapping_write_problem(out, m, false);
 }

@@ -324,6 +324,12 @@ mapping_is_held(const struct mapping *m)
 	return false;
 }
 
+bool
+mapping_is_closed(const struct mapping *m)
+{
+	return mapping_is_held(m) && strcmp(m->reachability, "closed") == 0;
+}
+
 const char *
 peer_text(const struct peer *p, char buf[static PEER_MAX])
 {

@@ -104,6 +104,9 @@ bool model_is_wanted(const struct ctl *ctl, const char *family, const char *inte
 /* Whether the mapping is held: it has an external endpoint and its state says so. */
 bool mapping_is_held(const struct mapping *m);
 
+/* Held, and proven closed from outside. */
+bool mapping_is_closed(const struct mapping *m);
+
 /* "192.0.2.1:80", "[2001:db8::1]:80", "-" if there is none. */
 #define PEER_MAX 96
 const char *peer_text(const struct peer *p, char buf[static PEER_MAX]);

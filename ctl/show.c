@@ -41,7 +41,7 @@ mapping_write_problem(FILE *out, const struct mapping *m, bool hint)
 	else if (m->external.address && m->external_is_global == 0)
 		fprintf(
 		    out, "%s cannot be reached from the internet", m->external.address);
-	else if (mapping_is_held(m) && strcmp(m->reachability, "closed") == 0)
+	else if (mapping_is_closed(m))
 		fprintf(out, "proven closed from outside: natctl verify %s", m->id);
 }
 

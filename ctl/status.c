@@ -196,7 +196,7 @@ write_mapping(const struct ctl *ctl, FILE *out, const struct mapping *m)
 {
 	char external[PEER_MAX], internal[PEER_MAX];
 	bool held = mapping_is_held(m);
-	bool closed = held && strcmp(m->reachability, "closed") == 0;
+	bool closed = mapping_is_closed(m);
 	bool good = held && !m->problem.code && m->external_is_global != 0 && !closed;
 
 	fprintf(out, "%*s%s%s%s %s %s -> %s  ", BLOCK_KEY, "",

@@ -167,6 +167,25 @@ def test_verify_of_nothing(fake, natctl):
     natctl("verify", "m9", code=1, err="there is no mapping m9")
 
 
+def test_monitor_tells_what_is_proven(fake, natctl):
+    proven = [r.mapping(reachability=word) for word in ("open", "open", "closed", "unknown")]
+    fake(Monitor=[r.snapshot()] + [r.event(1 + i, "mapping_changed", mapping=m)
+                                   for i, m in enumerate(proven)] +
+         [Last(r.event(5, "state_changed", state="online"))])
+    assert [line.split(None, 2)[1:] for line in natctl("monitor").splitlines()
+            if " m3 " in line and "snapshot" not in line] == [
+        ["m3", "open       tcp 203.0.113.7:8080 (PCP, 1h) web"],
+        ["m3", "closed     tcp 203.0.113.7:8080 (PCP, 1h) web: proven closed from outside: "
+               "natctl verify m3"],
+        ["m3", "changed    tcp 203.0.113.7:8080 (PCP, 1h) web"]]
+
+
+def test_status_marks_what_is_proven_closed(fake, natctl):
+    fake(Status=r.STATUS, ListMappings={"mappings": [r.mapping(reachability="closed")]})
+    assert "            ! tcp 203.0.113.7:8080 -> 192.168.1.20:8080  web: proven closed from " \
+        "outside: natctl verify m3\n" in natctl()
+
+
 # ---- -4, -6, -i ---------------------------------------------------------------------------
 
 
