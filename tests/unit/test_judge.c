@@ -456,52 +456,6 @@ test_other_family(void **state)
 	}
 }
 
-/* ---- the table ---- */
-
-static void
-test_every_finding_is_told_apart_and_has_advice(void **state)
-{
-	(void)state;
-	for (int i = 0; i < FINDING_CODES; i++) {
-		const struct finding_row *row = &finding_rows[i];
-
-		assert_non_null(row->code);
-		assert_non_null(row->message);
-		assert_int_equal(
-		    strspn(row->code, "abcdefghijklmnopqrstuvwxyz_0123456789"),
-		    strlen(row->code));
-		for (int k = 0; k < i; k++)
-			assert_string_not_equal(finding_rows[k].code, row->code);
-		/* What is no trouble may have advice, what is one must. */
-		if (row->severity != SEVERITY_INFO)
-			assert_non_null(row->hint);
-	}
-}
-
-static void
-test_words_fill_the_sentence(void **state)
-{
-	cJSON *list = cJSON_CreateArray();
-	char text[FINDING_TEXT_MAX], word[2 * FINDING_TEXT_MAX];
-
-	(void)state;
-	assert_string_equal(
-	    finding_text(FINDING_UPLINK, "eth0", "{c}", "192.0.2.1", text),
-	    "{c} on eth0, router 192.0.2.1");
-	assert_string_equal(
-	    finding_text(FINDING_UPLINK, NULL, NULL, NULL, text), " on , router ");
-	memset(word, 'x', sizeof(word));
-	word[sizeof(word) - 1] = '\0';
-	assert_int_equal(strlen(finding_text(FINDING_UPLINK, word, word, word, text)),
-	    FINDING_TEXT_MAX - 1);
-	finding_add(list, FINDING_DNS_FAILING, "stun.example.org", NULL, NULL);
-	assert_string_equal(json_get_string(list->child, "severity"), "error");
-	assert_string_equal(json_get_string(list->child, "hint"),
-	    "is the DNS working? Try: getent hosts stun.example.org, and look at "
-	    "/etc/resolv.conf");
-	cJSON_Delete(list);
-}
-
 int
 main(void)
 {
@@ -509,8 +463,6 @@ main(void)
 		cmocka_unit_test(test_situations),
 		cmocka_unit_test(test_paths),
 		cmocka_unit_test(test_other_family),
-		cmocka_unit_test(test_every_finding_is_told_apart_and_has_advice),
-		cmocka_unit_test(test_words_fill_the_sentence),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
