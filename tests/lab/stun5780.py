@@ -8,7 +8,6 @@ is late and loses packets as it is told.
 """
 
 import concurrent.futures
-import contextlib
 import dataclasses
 import heapq
 import itertools
@@ -19,8 +18,6 @@ import socket
 import struct
 import threading
 import time
-
-from lab import wait_until
 
 COOKIE = struct.pack("!I", 0x2112A442)
 CHANGE_REQUEST, MAPPED, XOR_MAPPED, RESPONSE_PORT = 0x0003, 0x0001, 0x0020, 0x0027
@@ -261,19 +258,3 @@ def probe(node, one, two, ports=PORTS):
         kind, preserved = mapped.result()
         return dict(mapping=kind, portPreservation=preserved, filtering=filtered,
                     hairpinning=pins.result())
-
-
-# ---- other people's server ----
-
-@contextlib.contextmanager
-def coturn(node, *addresses):
-    """Debian's coturn on these addresses, all of RFC 5780; see unpack_packages.sh."""
-    process = node.spawn(
-        "turnserver", "-n", "--stun-only", "--no-tls", "--no-dtls", "--no-cli", "--log-file=stdout",
-        "--pidfile=/run/turnserver.pid", *[f"--listening-ip={a}" for a in addresses], log="coturn")
-    try:
-        wait_until(lambda: node.listening(PORTS[0], "udp") and node.listening(PORTS[1], "udp"), 10,
-                   "coturn")
-        yield process
-    finally:
-        process.kill()

@@ -8,11 +8,13 @@ import pytest
 
 import nats
 import stun5780
+import stun_servers
 import ways
-from daemon import INTERFACE, Natd
+from daemon import BUILD, INTERFACE, Natd
 from lab import wait_until
 from varlink import VarlinkError
 
+NATCTL = str(BUILD / "natctl")
 AT_A_TIME = 9
 RUNS, RUNS_LONG = 2, 20
 KEYS = "mapping", "filtering", "hairpinning", "portPreservation", "carrierGradeNat", "translators"
@@ -232,6 +234,30 @@ def test_translators_are_counted_where_the_router_says_its_address():
         ("pcp", (1, False)), ("carrier", (2, True)),
         # It may be a second router at home, or the carrier's.
         ("double_nat", (2, None))]) == []
+
+
+def test_natctl_has_the_names_that_people_search_for():
+    def names(name):
+        with nats.network(name) as place, stun5780.Server(place.internet, *place.servers):
+            natd = Natd(place.client, servers_of(place))
+            return place.client.run(NATCTL, "-H", natd.socket, "nat", "-q").stdout
+    assert together(names, [(name, f"{words}\n") for name, words in {
+        "full_cone": "full cone", "restricted": "restricted cone",
+        "port_restricted": "port restricted cone", "symmetric": "symmetric",
+        "udp_blocked": "UDP blocked", "public": "open internet",
+        "public_firewall": "symmetric firewall", "ipv6": "open internet"}.items()]) == []
+
+
+@pytest.mark.parametrize("server", stun_servers.HERE)
+def test_real_servers(server):
+    def look_at(name):
+        with nats.network(name) as place, server(place.internet, *place.servers):
+            found = measure(Natd(place.client, servers_of(place)))
+            return wrong(nats.KINDS[name].expected, found.behavior), \
+                left_open(nats.KINDS[name].expected, found.behavior)
+    assert together(look_at, [(name, ({}, [])) for name in (
+        "full_cone", "restricted_turned", "port_restricted", "address_dependent", "symmetric",
+        "carrier_symmetric", "public_firewall", "ipv6_firewall", "ipv6_translated")]) == []
 
 
 def test_nobody_is_configured():

@@ -1,16 +1,13 @@
 """The networks of nats.py are what their rows say, as a prober of the lab's own sees them."""
 
 import concurrent.futures
-import contextlib
-import shutil
 import time
-import types
 
 import nats
 import pytest
 import stun5780
-from daemon import Natd
-from lab import search_path, wait_until
+import stun_servers
+from lab import wait_until
 
 AT_A_TIME = 8
 PROVEN = "mapping", "filtering", "hairpinning", "portPreservation"
@@ -83,16 +80,7 @@ def test_udp_refused_is_said_by_icmp():
         assert not isinstance(e.value, TimeoutError)
 
 
-def natd_server(node, *addresses):
-    one, two = (f"[{a}]" if ":" in a else a for a in addresses)
-    natd = Natd(node, f"[StunServer]\nListen={one}\nAlternateListen={two}:3479\nRateLimit=0\n")
-    return contextlib.closing(types.SimpleNamespace(close=natd.stop))
-
-
-@pytest.mark.parametrize("server", [
-    natd_server,
-    pytest.param(stun5780.coturn, marks=pytest.mark.skipif(
-        not shutil.which("turnserver", path=search_path()), reason="coturn is not here"))])
+@pytest.mark.parametrize("server", stun_servers.HERE)
 def test_real_servers_tell_the_same(server):
     names = "restricted", "symmetric_restricted", "full_cone", "ipv6", "ipv6_firewall"
 
