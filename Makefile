@@ -283,7 +283,7 @@ check-lab: all ## natd, natctl and real routers in network namespaces (root)
 check-systemd: all ## natd as a service of a real systemd in namespaces (root)
 	@$(PYTEST) -q --junitxml=$(RESULTS)/systemd.xml tests/systemd
 
-check-long: all check-package ## repetitions and packages that do not fit in check (root)
+check-long: all $(BUILD)/tests/bench/bench_stun_server check-package ## repetitions and packages that do not fit in check (root)
 	@$(PYTEST) -q -m long tests/lab
 
 check-package: ## Debian packages in clean roots: build, lintian, install, purge, arm64 (root, mirror)

@@ -7,6 +7,8 @@
  * of all threads of the server.  Each server has its turn several times and the best
  * counts: on a busy machine the others say more about the machine.  Requests come from
  * one address, then from thousands, as a rate limit sees them.
+ *
+ *	bench_stun_server [--quick]	only echo and natd; fails if a target is not met
  */
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -31,6 +33,7 @@
 #include "proto/util.h"
 
 #define RUNS 30
+#define RUNS_QUICK 12
 #define REQUESTS 20000
 #define WINDOW 64 /* requests under way */
 #define BATCH 32  /* of the echo */
@@ -459,11 +462,13 @@ own_network(void)
 	return true;
 }
 
-static void
+/* Whether all targets are met. */
+static bool
 report(void)
 {
 	const struct server *echo = servers;
 	double average[1] = { 0 };
+	bool all_met = true;
 
 	(void)getloadavg(average, 1);
 	printf("\nSTUN server, one core, loopback; load average %.1f\n", average[0]);
@@ -477,7 +482,7 @@ report(void)
 		if (s->is_echo)
 			echo = s;
 		if (s->gone) {
-			printf("%-24s not here\n", s->name);
+			printf("%-24s %s\n", s->name, "left out");
 			continue;
 		}
 		ratio = s->best_rate / echo->best_rate;
@@ -489,17 +494,22 @@ report(void)
 		    : met      ? "yes"
 			       : "NO",
 		    s->answer_len);
+		all_met &= met || !s->judged;
 	}
 	printf("targets: at least %.2f of the echo, at most %d ns above it, %d bytes\n",
 	    RATIO_MIN, ABOVE_MAX_NS, ANSWER_LEN);
+	return all_met;
 }
 
 static bool
-run_all(const int on[2])
+run_all(const int on[2], bool quick)
 {
 	bool good = true;
 
 	for (size_t i = 0; i < ARRAY_SIZE(servers); i++) {
+		servers[i].gone = quick && !servers[i].is_echo && !servers[i].judged;
+		if (servers[i].gone)
+			continue;
 		start(&servers[i], on[0]);
 		servers[i].gone = !is_ready(&servers[i]);
 		if (servers[i].gone && servers[i].run == run_natd) {
@@ -507,7 +517,7 @@ run_all(const int on[2])
 			return false;
 		}
 	}
-	for (unsigned run = 0; run < RUNS && good; run++)
+	for (unsigned run = 0; run < (quick ? RUNS_QUICK : RUNS) && good; run++)
 		for (size_t i = 0; i < ARRAY_SIZE(servers); i++)
 			if (!servers[i].gone)
 				good = good && measure(&servers[i]);
@@ -524,8 +534,9 @@ remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
+	bool quick = argc > 1 && strcmp(argv[1], "--quick") == 0;
 	char path[] = "/tmp/bench-stun-XXXXXX";
 	int on[2];
 	bool good;
@@ -539,11 +550,11 @@ main(void)
 	if (!folder)
 		return 1;
 	stay_on(on[1]);
-	good = run_all(on);
+	good = run_all(on, quick);
 	for (size_t i = 0; i < ARRAY_SIZE(servers); i++)
 		stop(&servers[i]);
 	(void)nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 	if (good)
-		report();
+		good = report() || !quick;
 	return !good;
 }
