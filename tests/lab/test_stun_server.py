@@ -206,10 +206,12 @@ BENCH = TOP / os.environ.get("NATD_BUILD", "build") / "tests/bench/bench_stun_se
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="it needs two processors")
 def test_next_to_nothing_above_an_echo():
     """In a namespace of its own.  Others on the machine may spoil a measurement, not all."""
-    for _ in range(6):
+    for _ in range(4):
         done = subprocess.run([BENCH, "--quick"], capture_output=True, text=True, timeout=120,
                               env=os.environ | {"NATD": BINARY})
         if done.returncode == 0:
             break
+    if done.returncode == 77:
+        pytest.skip("others use the processor: even the echo does not get its core")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count(" yes ") == 2, done.stdout
