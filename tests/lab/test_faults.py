@@ -68,7 +68,7 @@ def test_the_address_goes_while_a_request_is_under_way(place, gateway):
         gw.wait_heard("pcp")
         assert descriptors(natd) > idle + 1  # this connection, and a socket to the router
         place.client.ip("addr del 192.168.1.20/24 dev eth0")
-        wait_until(lambda: descriptors(natd) == idle + 1, 2, "the socket closed")
+        wait_until(lambda: descriptors(natd) == idle + 1, 5, "the socket closed")
         since = scripted.now()
         time.sleep(1.2)  # the next repetitions of the request would be in this time
         assert not gw.heard(since=since)
@@ -129,7 +129,7 @@ def test_a_translator_on_this_host():
         natd = Natd(p.client)
         assert external(natd.map(["tcp"], 40000)) == ("2a10:50::20", 40000)
         _, took_s = refused(natd, *NOTHING, interface="clat0")
-        assert took_s < 3.3
+        assert took_s < 3.6
         gw.stop()
 
 
@@ -252,11 +252,11 @@ def test_tcp_that_opens_and_stays_silent(place, gateway):
                           "iifname lan0 tcp flags & psh == psh drop\n}\n}")
     asked = time.monotonic()
     mapping = natd.map(port=40000)
-    assert time.monotonic() - asked < 3.3 and mapping["runtime"]["state"] == "requesting"
+    assert time.monotonic() - asked < 3.6 and mapping["runtime"]["state"] == "requesting"
     assert established(place.client)
     mapping = natd.wait_state(mapping["id"], "failed", 10)
     assert mapping["runtime"]["problem"]["code"] == "no_method"
-    assert not established(place.client)
+    wait_until(lambda: not established(place.client), 6, "the connection closed")
     assert not gw.heard("http")
     place.router.node.nft("delete table inet hole")
     natd.call("RenewMapping", id=mapping["id"])
@@ -270,7 +270,7 @@ def test_a_router_that_wants_a_password(place, gateway):
     gw = gateway(locked)
     natd = Natd(place.client)
     error, took_s = refused(natd, *NOTHING)
-    assert took_s < 3.3 and "no UPnP description" in str(error.parameters)
+    assert took_s < 3.6 and "no UPnP description" in str(error.parameters)
     assert 1 <= len(gw.heard("http.get")) <= 4 and not gw.heard("soap")
     gw.stop()
     both = locked.replace("listen = false", "listen = true") + "[pcp]\non = true\n"

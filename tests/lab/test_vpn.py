@@ -75,16 +75,16 @@ def test_the_file_has_the_port(place):
     reloaded(place)
     process = shell(place, "exec " + command("natctl map tcp+udp auto -i wg0 --port-file"))
     file = place.lab.path("/run/user/1000/vpn-port")
-    wait_until(lambda: file.exists() and file.read_text().strip() == str(PORT), 5, "the file")
+    wait_until(lambda: file.exists() and file.read_text().strip() == str(PORT), 10, "the file")
     assert mapped(place)
     # The tunnel goes and comes: the same number again.
     h.tunnel_down(place)
-    wait_until(lambda: not file.exists(), 3, "the file gone")
+    wait_until(lambda: not file.exists(), 10, "the file gone")
     h.tunnel_up(place)
-    wait_until(lambda: file.exists() and file.read_text().strip() == str(PORT), 5, "the file back")
+    wait_until(lambda: file.exists() and file.read_text().strip() == str(PORT), 10, "the file back")
     assert mapped(place)
     process.stop()
-    wait_until(lambda: place.gw.table() == [], 3, "the port given back")
+    wait_until(lambda: place.gw.table() == [], 10, "the port given back")
 
 
 def test_it_waits_for_the_tunnel_and_for_natd(place):
@@ -92,14 +92,14 @@ def test_it_waits_for_the_tunnel_and_for_natd(place):
     h.tunnel_down(place)
     reloaded(place)
     process = shell(place, "exec " + command("natctl map tcp+udp auto -i wg0 --on-change"))
-    wait_until(lambda: place.natd.mappings(), 3, "the wish")
+    wait_until(lambda: place.natd.mappings(), 10, "the wish")
     place.natd.kill()
     place.natd.start()
     assert "up " not in process.output()
     h.tunnel_up(place)
-    wait_until(lambda: f"up {PORT}" in process.output().splitlines(), 8, "up and the number")
+    wait_until(lambda: f"up {PORT}" in process.output().splitlines(), 10, "up and the number")
     h.tunnel_down(place)
-    wait_until(lambda: process.output().splitlines()[-1].startswith("down"), 3, "down")
+    wait_until(lambda: process.output().splitlines()[-1].startswith("down"), 10, "down")
     process.stop()
 
 
@@ -133,7 +133,7 @@ def test_qbittorrent(place, tmp_path):
     place.client.ip("link set lo up")
     try:
         process = shell(place, "exec " + start.replace("%h", str(tmp_path)))
-        told = wait_until(lambda: server.told, 8, "the web interface told")
+        told = wait_until(lambda: server.told, 10, "the web interface told")
         assert told[-1] == ("/api/v2/app/setPreferences", {"listen_port": PORT})
         assert [m["context"]["description"] for m in place.natd.mappings()] == ["qbittorrent"]
         process.stop()
@@ -150,11 +150,11 @@ def test_a_program_is_given_the_port(place, tmp_path):
     server.write_text(f"#!/bin/sh\necho \"$@\" >{tmp_path}/said\nexec sleep 60\n")
     server.chmod(0o755)
     process = shell(place, "exec " + line, PATH=f"{tmp_path}:{BUILD}:{os.environ['PATH']}")
-    wait_until((tmp_path / "said").exists, 8, "the program started")
-    wait_until(lambda: (tmp_path / "said").read_text() == f"--port {PORT}\n", 2, "its arguments")
+    wait_until((tmp_path / "said").exists, 10, "the program started")
+    wait_until(lambda: (tmp_path / "said").read_text() == f"--port {PORT}\n", 10, "its arguments")
     assert mapped(place)
     process.stop()
-    wait_until(lambda: place.gw.table() == [], 3, "the port given back with the program")
+    wait_until(lambda: place.gw.table() == [], 10, "the port given back with the program")
 
 
 def test_the_packet_filter_leads_the_port_to_another(place, tmp_path):
@@ -168,11 +168,11 @@ def test_the_packet_filter_leads_the_port_to_another(place, tmp_path):
         return place.client.run("nft", "list", "tables", check=False).stdout
 
     process = shell(place, f"exec natctl map tcp+udp auto -i wg0 --on-change {helper}")
-    wait_until(lambda: "vpnport" in table(), 8, "the table of the packet filter")
+    wait_until(lambda: "vpnport" in table(), 10, "the table of the packet filter")
     rules = place.client.run("nft", "list", "table", "inet", "vpnport").stdout
     assert f"th dport {PORT}" in rules and ":6881" in rules
     h.tunnel_down(place)
-    wait_until(lambda: "vpnport" not in table(), 5, "the table gone")
+    wait_until(lambda: "vpnport" not in table(), 10, "the table gone")
     process.stop()
 
 
