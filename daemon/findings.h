@@ -3,7 +3,8 @@
  * sentence and advice.
  *
  * The codes are a promise to scripts: what a code means does not change, and none is
- * used for another thing.  man/natd-findings.7 is made of them: tests/unit/test_findings.c.
+ * used for another thing.  man/natd-findings.7 is made of them:
+ * tests/unit/test_findings.c.
  */
 #pragma once
 

@@ -9,6 +9,7 @@ import pytest
 import home as h
 from daemon import BUILD, Natd
 from scripted import Scripted
+from stun_server import StunServer
 
 NATCTL = str(BUILD / "natctl")
 STUN = "[Stun]\nServers=11.22.33.1, 11.22.33.2:3479\n"
@@ -122,6 +123,23 @@ def test_the_problem_of_a_mapping_is_told(place):
     found = next(f for f in reply["findings"] if f["code"] == "not_authorized")
     assert found["message"].startswith(f"{m['id']}: ")
     assert "refused by UPnP IGD:1: ActionNotAuthorized (606)" in found["message"]
+
+
+def test_what_is_known_of_the_router_is_told(place):
+    Scripted(place.router, "b22-724-same-port")
+    natd = Natd(place.client, UPNP)
+    natd.map(["tcp"], 8080, suggestedExternalPort=9090)
+    assert "quirk_same_port" in codes(natd.call("Diagnose"))
+
+
+def test_servers_that_do_not_agree(place):
+    """One of them lies, and nobody knows which."""
+    place.router.start()
+    with StunServer(place.internet, "11.22.33.1", 3500) as liar, \
+            StunServer(place.internet, "11.22.33.2", 3500):
+        liar.manner = "lies"
+        natd = Natd(place.client, "[Stun]\nServers=11.22.33.1:3500, 11.22.33.2:3500\n")
+        assert "servers_disagree" in codes(natd.call("Diagnose"))
 
 
 @pytest.mark.parametrize("servers, finding, verdict", [
