@@ -1,17 +1,20 @@
 """natd as a STUN server, asked by other people's clients and by natd."""
 
+import contextlib
 import os
 import re
 import shutil
 import socket
 import struct
 import subprocess
+import threading
+import time
 
 import pytest
 
 import home as h
 from daemon import BINARY, Natd
-from lab import TOP, search_path
+from lab import TOP, search_path, wait_until
 
 ONE, TWO = "11.22.33.1", "11.22.33.2"
 WAN = "11.22.33.44"
@@ -132,6 +135,51 @@ def test_rate_limit_and_reload(place):
     natd.call("Reload")
     with udp(place) as s:
         assert seen(ask(s, to=(ONE, 3500))[0])[0] == WAN
+
+
+def test_a_flood_delays_nobody(place):
+    """Requests as fast as they can be sent, most of them within nobody's rate: people who ask
+    natd itself, a client over TCP and one from another address are answered."""
+    natd = Natd(place.internet, f"[StunServer]\nListen={ONE}\n")
+    stop = threading.Event()
+
+    def flood(s):
+        while not stop.is_set():
+            with contextlib.suppress(BlockingIOError):
+                s.sendto(REQUEST, (ONE, 3478))
+    with contextlib.ExitStack() as stack:
+        for _ in range(2):
+            s = stack.enter_context(udp(place))
+            s.setblocking(False)
+            thread = threading.Thread(target=flood, args=(s,))
+            thread.start()
+            stack.callback(thread.join)
+        stack.callback(stop.set)
+        wait_until(lambda: natd_has_work(natd), what="the flood")
+        for _ in range(10):
+            began = time.monotonic()
+            natd.call("Status")
+            assert time.monotonic() - began < 1
+        with place.internet.socket(kind=socket.SOCK_DGRAM, timeout_s=0.2) as s:
+            # Datagrams may be lost where so many come.
+            assert wait_until(lambda: answered(s), 10, "an answer")
+        with place.internet.socket() as s:
+            s.connect((ONE, 3478))
+            s.sendall(REQUEST)
+            assert seen(s.recv(64))[0] == ONE
+        assert natd.rss_kib() < 20000
+
+
+def natd_has_work(natd):
+    with open(f"/proc/{natd.process.pid}/schedstat") as f:
+        return int(f.read().split()[0]) > 2e8
+
+
+def answered(s):
+    try:
+        return ask(s)
+    except TimeoutError:
+        return None
 
 
 @pytest.mark.parametrize("mode, realm, code", [
