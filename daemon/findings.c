@@ -115,6 +115,9 @@ const struct finding_row finding_rows[FINDING_CODES] = {
 	[FINDING_FIREWALL] = { "firewall", W,
 	    "a firewall lets in only what was asked for",
 	    "open the port there: in the router's settings, or on this host" },
+	[FINDING_FIREWALL_OPENED] = { "firewall_opened", I,
+	    "a firewall lets in only what was asked for; natd opens it for mappings",
+	    NULL },
 
 	[FINDING_MAPPINGS_FINE] = { "mappings_fine", I, "{a} active", NULL },
 	[FINDING_MAPPINGS_USELESS] = { "mappings_useless", W,

@@ -188,12 +188,9 @@ judge_router(const struct facts *f, cJSON *findings)
 	}
 	for (size_t i = 0; i < f->services_count; i++)
 		judge_service(&f->services[i], findings);
-	if (f->gateway.family != ADDR_NONE && !any_method(f)) {
-		if (f->family == ADDR_IPV6)
-			finding_add(findings, FINDING_NO_PINHOLES, gateway, NULL, NULL);
-		else if (!without_nat(f))
-			finding_add(findings, FINDING_NO_METHOD, gateway, NULL, NULL);
-	}
+	if (f->gateway.family != ADDR_NONE && f->family != ADDR_IPV6 &&
+	    !any_method(f) && !without_nat(f))
+		finding_add(findings, FINDING_NO_METHOD, gateway, NULL, NULL);
 	if (f->outbound_s) {
 		snprintf(seconds, sizeof(seconds), "%" PRIu32, f->outbound_s);
 		finding_add(findings, FINDING_FIREWALL_TIMEOUT, seconds, NULL, NULL);
@@ -278,6 +275,23 @@ judge_addresses(const struct facts *f, cJSON *findings)
 	}
 }
 
+/* Who is let in where nobody translates, and whether natd can change it. */
+static void
+judge_firewall(const struct facts *f, cJSON *findings)
+{
+	bool opens = f->family == ADDR_IPV6 && any_method(f);
+	char gateway[ADDR_TEXT_MAX];
+
+	if (f->filter == FACTS_FILTER_CLOSED)
+		finding_add(findings,
+		    opens ? FINDING_FIREWALL_OPENED : FINDING_FIREWALL, NULL, NULL,
+		    NULL);
+	if (f->family == ADDR_IPV6 && f->gateway.family != ADDR_NONE && !opens &&
+	    f->filter != FACTS_FILTER_OPEN)
+		finding_add(findings, FINDING_NO_PINHOLES,
+		    text_of(&f->gateway, gateway), NULL, NULL);
+}
+
 void
 judge_nat(const struct facts *f, cJSON *findings)
 {
@@ -294,8 +308,8 @@ judge_nat(const struct facts *f, cJSON *findings)
 		return;
 	finding_add(
 	    findings, none ? FINDING_NAT_NONE : codes[nat_of(f)], NULL, NULL, NULL);
-	if (none && f->filter == FACTS_FILTER_CLOSED)
-		finding_add(findings, FINDING_FIREWALL, NULL, NULL, NULL);
+	if (none)
+		judge_firewall(f, findings);
 }
 
 void
@@ -411,6 +425,12 @@ second_nat_verdict(const struct facts *f, char ret[static JUDGE_SUMMARY_MAX])
 static enum judgement
 unmapped_verdict(const struct facts *f, char ret[static JUDGE_SUMMARY_MAX])
 {
+	if (f->nat == FACTS_NAT_INDEPENDENT && by_carrier(f))
+		return say(ret, JUDGED_PUNCHABLE,
+		    "behind carrier-grade NAT, but UDP hole punching works", NULL);
+	if (f->nat == FACTS_NAT_DEPENDENT && by_carrier(f))
+		return say(ret, JUDGED_UNREACHABLE,
+		    "unreachable: symmetric carrier-grade NAT", NULL);
 	if (f->nat == FACTS_NAT_INDEPENDENT)
 		return say(ret, JUDGED_PUNCHABLE,
 		    "the router opens no ports, but UDP hole punching works", NULL);

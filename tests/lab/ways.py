@@ -17,6 +17,7 @@ import time
 import nats
 import scripted
 import stun5780
+from lab import wait_until
 
 PCP_ONLY = "[pcp]\non = true\n"
 PCP = "[pcp]\non = true\n[nat_pmp]\non = true\n"
@@ -71,7 +72,9 @@ WAYS = {way.name: way for way in [
     Way("carrier_pcp_only", "carrier", SECOND, ("method_available", "cgnat"),
         "carrier-grade NAT", ("double_nat", "external_unknown"), speaks=PCP_ONLY),
     Way("carrier_nothing", "carrier", PUNCHABLE, ("no_method", "cgnat", "nat_independent"),
-        "opens no ports.*hole punching works", ("double_nat", "external_own")),
+        "carrier-grade NAT, but UDP hole punching works", ("double_nat", "external_own")),
+    Way("carrier_symmetric", "carrier_symmetric", UNREACHABLE, ("cgnat", "nat_symmetric"),
+        "symmetric carrier-grade NAT", ("nat_independent",)),
     Way("udp_blocked", "udp_blocked", UNREACHABLE, ("no_method", "udp_blocked"), "UDP is blocked",
         ("seen_as", "nat_independent", "nat_symmetric")),
     Way("public", "public", DIRECT, ("address_global", "nat_none"), "directly, at 11.22.55.20",
@@ -79,10 +82,10 @@ WAYS = {way.name: way for way in [
     Way("public_firewall", "public_firewall", PUNCHABLE, ("address_global", "firewall"),
         "firewall", ("no_method",)),
     Way("ipv6", "ipv6", DIRECT, ("nat_none",), "directly, at 2a10:50::20",
-        ("firewall", "ipv6_none")),
+        ("firewall", "no_pinholes", "ipv6_none")),
     Way("ipv6_firewall", "ipv6_firewall", PUNCHABLE, ("firewall", "no_pinholes"), "firewall"),
-    Way("ipv6_pinholes", "ipv6_firewall", MAPPED, ("method_available", "nat_none"),
-        "router's firewall, at 2a10:50::20", ("no_pinholes", "no_method"), speaks=dict()),
+    Way("ipv6_pinholes", "ipv6_firewall", MAPPED, ("method_available", "firewall_opened"),
+        "router's firewall, at 2a10:50::20", ("no_pinholes", "no_method", "firewall"), speaks=dict()),
 ]}
 
 
@@ -116,6 +119,8 @@ def speak(place, what):
 def cut(place, what):
     if what == "cable":
         place.router.node.ip("link set lan0 down")
+        wait_until(lambda: "state DOWN" in place.client.run("ip", "link", "show", "eth0").stdout,
+                   what="the client's end of the cable to know")
     elif what == "route":
         place.client.ip("route del default")
     elif what == "router":

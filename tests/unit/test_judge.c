@@ -235,6 +235,14 @@ ipv6_pinholes(struct facts *f)
 }
 
 static void
+ipv6_asked(struct facts *f)
+{
+	ipv6_pinholes(f);
+	f->nat = FACTS_NAT_NONE;
+	f->filter = FACTS_FILTER_CLOSED;
+}
+
+static void
 ipv6_closed(struct facts *f)
 {
 	ipv6_pinholes(f);
@@ -315,12 +323,14 @@ static const struct {
 	    "uplink method_available server_inside external_global" },
 	{ ipv6_pinholes, JUDGED_MAPPED,
 	    "uplink method_available seen_as address_global nat_none" },
+	{ ipv6_asked, JUDGED_MAPPED,
+	    "uplink method_available seen_as address_global nat_none firewall_opened" },
 	{ ipv6_closed, JUDGED_UNKNOWN,
-	    "uplink method_absent no_pinholes seen_as address_global nat_none" },
+	    "uplink method_absent seen_as address_global nat_none no_pinholes" },
 	{ ipv6_open, JUDGED_DIRECT,
-	    "uplink method_absent no_pinholes seen_as address_global nat_none" },
+	    "uplink method_absent seen_as address_global nat_none" },
 	{ ipv6_unserved, JUDGED_UNKNOWN,
-	    "uplink method_absent no_pinholes no_stun_family address_global nat_none" },
+	    "uplink method_absent no_stun_family address_global nat_none no_pinholes" },
 	{ quirks, JUDGED_MAPPED,
 	    "uplink not_default clock_wrong method_paused quirk_same_port quirk_lease "
 	    "quirk_any_port seen_as servers_disagree external_matches "
