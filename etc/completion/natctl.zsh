@@ -29,19 +29,19 @@ _natctl()
 {
 	# Fields of "help --porcelain": verb NAME ARGUMENTS HELP | option NAME LETTER ARGUMENT
 	# VERBS HELP | words ARGUMENT WORDS.
-	local kind a b c d help word verb= skip= status_=1
-	local -a verbs options rows
+	local word verb= skip= status_=1
+	local -a verbs options rows row
 	local -A arguments value argument_words
 
 	rows=("${(@f)$(natctl help --porcelain 2>/dev/null)}")
 	for word in $rows; do
-		IFS=$'\t' read -r kind a b c d help <<<$word
-		case $kind in
-		verb) verbs+=("$a:$c${d:+ $d}"); arguments[$a]=$b ;;
+		row=("${(@ps:\t:)word}")
+		case $row[1] in
+		verb) verbs+=("$row[2]:$row[4]"); arguments[$row[2]]=$row[3] ;;
 		option)
-			[[ $c != - && $a != - ]] && value[$a]=$c
-			[[ $c != - && $b != - ]] && value[$b]=$c ;;
-		words) argument_words[$a]=$b ;;
+			[[ $row[4] != - && $row[2] != - ]] && value[$row[2]]=$row[4]
+			[[ $row[4] != - && $row[3] != - ]] && value[$row[3]]=$row[4] ;;
+		words) argument_words[$row[2]]=$row[3] ;;
 		esac
 	done
 	for word in "${(@)words[2,CURRENT-1]}"; do
@@ -67,9 +67,10 @@ _natctl()
 	fi
 	if [[ $words[CURRENT] == -* ]]; then
 		for word in $rows; do
-			IFS=$'\t' read -r kind a b c d help <<<$word
-			[[ $kind == option && $a != - ]] || continue
-			[[ $d == '*' || " $d " == *" $verb "* ]] && options+=("$a:${help//:/\\:}")
+			row=("${(@ps:\t:)word}")
+			[[ $row[1] == option && $row[2] != - ]] || continue
+			[[ $row[5] == '*' || " $row[5] " == *" $verb "* ]] &&
+				options+=("$row[2]:${row[6]//:/\\:}")
 		done
 		_describe -t options option options
 		return

@@ -7,6 +7,7 @@ import re
 import select
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -56,45 +57,50 @@ compadd() {
 	fi
 	builtin compadd "$@"
 }
-finish() { print -r END >>$OUT; exit }
+finish() { zle kill-whole-line; print -r END >>$OUT }
 zle -N finish
-bindkey '^I' complete-word '^X' finish
+bindkey '^I' complete-word '^T' finish
 print READY >>$OUT
 """
 
 
-def in_zsh(env, words):
-    """zsh completes only for who sits at a terminal."""
-    place = pathlib.Path(env["HOME"])
-    out = place / "offered"
-    out.write_text("")
-    shutil.copy(FOLDER / "natctl.zsh", place / "_natctl")
-    (place / ".zshrc").write_text(ZSH)
-    ours, theirs = pty.openpty()
-    shell = subprocess.Popen(["zsh", "-d", "-i"], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-                             env={**env, "ZDOTDIR": str(place), "FUNCTIONS": str(place), "OUT": str(out),
-                                  "DUMP": str(place.parents[1] / "zcompdump"), "TERM": "vt100", "COLUMNS": "200"})
-    os.close(theirs)
-    said = b""
-    try:
-        def until(word):
-            nonlocal said
-            while word not in out.read_text().splitlines():
-                assert select.select([ours], [], [], PATIENCE_S)[0] and shell.poll() is None, said
-                try:
-                    said += os.read(ours, 65536)
-                except OSError:
-                    break
-        until("READY")
-        os.write(ours, " ".join(["natctl", *words]).encode() + b"\t\x18")
-        shell.wait(PATIENCE_S)
-    finally:
-        shell.kill()
-        shell.wait()
-        os.close(ours)
-    offered = out.read_text().splitlines()
-    assert offered[0] == "READY" and offered[-1] == "END", (offered, said)
-    return offered[1:-1]
+class Zsh:
+    """zsh completes only for who sits at a terminal; starting it takes a while."""
+
+    def __init__(self, env):
+        place = pathlib.Path(env["HOME"])
+        self.out = place / "offered"
+        self.out.write_text("")
+        shutil.copy(FOLDER / "natctl.zsh", place / "_natctl")
+        (place / ".zshrc").write_text(ZSH)
+        self.ours, theirs = pty.openpty()
+        self.shell = subprocess.Popen(
+            ["zsh", "-d", "-i"], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+            env={**env, "ZDOTDIR": str(place), "FUNCTIONS": str(place), "OUT": str(self.out),
+                 "DUMP": str(place.parents[1] / "zcompdump"), "TERM": "vt100", "COLUMNS": "200"})
+        os.close(theirs)
+        self.said = b""
+        self.until("READY")
+
+    def until(self, word):
+        """What was written down before this word; the terminal is read all the while."""
+        end = time.monotonic() + PATIENCE_S
+        while self.out.read_text().splitlines()[-1:] != [word]:
+            assert time.monotonic() < end and self.shell.poll() is None, self.said
+            if select.select([self.ours], [], [], 0.005)[0]:
+                self.said += os.read(self.ours, 65536)
+        found = self.out.read_text().splitlines()[:-1]
+        self.out.write_text("")
+        return found
+
+    def __call__(self, _, words):
+        os.write(self.ours, " ".join(["natctl", *words]).encode() + b"\t\x14")
+        return self.until("END")
+
+    def close(self):
+        self.shell.kill()
+        self.shell.wait()
+        os.close(self.ours)
 
 
 @pytest.fixture(params=["bash", "zsh", "fish"])
@@ -112,11 +118,15 @@ def complete(shell, natctl, tmp_path):
     (tmp_path / "bin/natctl").symlink_to(pathlib.Path(NATCTL).resolve())
     env = {**natctl.env, "HOME": str(tmp_path / "home"), "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
 
+    ask = {"bash": lambda _: in_bash, "zsh": Zsh, "fish": lambda _: in_fish}[shell](env)
+
     def run(*words):
-        found = {"bash": in_bash, "zsh": in_zsh, "fish": in_fish}[shell](env, words)
+        found = ask(env, words)
         assert len(set(found)) == len(found)
         return set(found)
-    return run
+    yield run
+    if shell == "zsh":
+        ask.close()
 
 
 def test_verbs(complete, tables):
