@@ -96,7 +96,7 @@ pc_names = $(foreach row,$(1),$(firstword $(subst :, ,$(row))))
 pc_packages = $(foreach row,$(1),$(lastword $(subst :, ,$(row))))
 
 APT_BUILD = gcc libc6-dev make pkg-config $(call pc_packages,$(LIB_ROWS) $(HEADER_ROWS))
-APT_TEST = $(call pc_packages,$(UNIT_ROWS)) python3 python3-pytest iproute2 nftables procps \
+APT_TEST = $(call pc_packages,$(UNIT_ROWS)) python3 python3-pytest python3-pytest-xdist iproute2 nftables procps \
 	strace curl systemd git debootstrap miniupnpd-nftables miniupnpc natpmpc python3-prometheus-client \
 	stun-client zsh fish
 # Installed they would be servers of this machine; the lab starts them by itself, and of
@@ -277,8 +277,13 @@ check-ctl: all ## natctl against a scripted daemon (no root)
 check-build: all ## the build itself: install, dist, README, units, man pages (no root)
 	@$(PYTEST) -q --junitxml=$(RESULTS)/build.xml tests/build
 
-check-lab: all ## natd, natctl and real routers in network namespaces (root)
-	@$(PYTEST) -q --junitxml=$(RESULTS)/lab.xml -m "not long" tests/lab
+# Most of a lab test is waiting, and each has a network of its own.
+LAB_JOBS ?= 3
+IN_PARALLEL = $(if $(shell $(PYTHON) -c 'import xdist' 2>/dev/null && echo yes),\
+	-n $(LAB_JOBS) --dist loadfile)
+
+check-lab: all ## natd, natctl and real routers in network namespaces (root); LAB_JOBS=3 at once
+	@$(PYTEST) -q $(IN_PARALLEL) --junitxml=$(RESULTS)/lab.xml -m "not long" tests/lab
 
 check-systemd: all ## natd as a service of a real systemd in namespaces (root)
 	@$(PYTEST) -q --junitxml=$(RESULTS)/systemd.xml tests/systemd
