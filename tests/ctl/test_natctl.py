@@ -70,6 +70,17 @@ def test_a_mapping_on_a_private_address_is_marked_as_useless(fake, natctl):
             "100.72.3.9 cannot be reached from the internet\n") in natctl()
 
 
+@pytest.mark.parametrize("source, doubt", [
+    ("stun", ""), ("stun_uncertain", " (uncertain: no two STUN servers say so)")])
+def test_an_address_by_stun_is_as_certain_as_its_servers(fake, natctl, source, doubt):
+    address = {"family": "ipv4", "address": "198.51.100.23", "isGlobal": True,
+               "interface": "eth0", "source": source}
+    fake(Status={**r.STATUS, "externalAddresses": [address]}, ListMappings={"mappings": []},
+         Monitor=[r.snapshot(), Last(r.event(1, "external_address_changed", externalAddress=address))])
+    assert f"External: 198.51.100.23 via STUN on eth0{doubt}\n" in natctl()
+    assert f"198.51.100.23 on eth0{doubt}\n" in natctl("monitor")
+
+
 def test_status_quiet_is_one_word(fake, natctl):
     """Ask 13: a health check for scripts."""
     fake(Status=r.STATUS)
