@@ -33,8 +33,8 @@ struct ask {
 	struct crypto_rng *ids;
 	struct rng rng;
 	struct tls_trust *trust;
-	char host[STUN_HOST_MAX];       /* what the certificate must be for */
-	char trouble[STUN_TROUBLE_MAX]; /* of TLS, or "" */
+	char host[STUN_HOST_MAX];  /* what the certificate must be for */
+	char trouble[TLS_WHY_MAX]; /* of TLS, or "" */
 	char *why;
 };
 
@@ -59,14 +59,6 @@ fail_errno(struct ask *a, int error)
 
 /* ---- connecting ---- */
 
-static void
-close_all(int *fds, size_t n, int but)
-{
-	for (size_t i = 0; i < n; i++)
-		if (fds[i] >= 0 && fds[i] != but)
-			close(fds[i]);
-}
-
 static int
 poll_until(struct pollfd *fds, size_t n, msec_t deadline)
 {
@@ -75,61 +67,101 @@ poll_until(struct pollfd *fds, size_t n, msec_t deadline)
 	return poll(fds, n, (int)MAX(0, MIN(left, 60 * MSEC_PER_SEC)));
 }
 
-/* The error of one that became writable: 0 is connected. */
 static int
-connected(int fd)
+new_socket(struct ask *a, const struct endpoint *to, enum stun_transport transport,
+    struct stun_socket **ret)
 {
-	int error = 0;
-	socklen_t len = sizeof(error);
+	const struct stun_link_params p = {
+		.transport = transport,
+		.host = a->host,
+		.trust = a->trust,
+		.rng = a->ids,
+	};
 
-	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
-		return -errno;
-	return -error;
+	return stun_socket_new(to, &p, ret);
 }
 
-/* The first connection that stands, of connects 250 ms apart; -errno. */
-static int
-connect_first(struct ask *a, struct endpoint *ret_server)
+/* Connections that are tried at the same time. */
+struct race {
+	struct stun_socket *sockets[STUN_NAMES_MAX]; /* NULL: failed, or not begun */
+	size_t tried, left;
+	int error; /* of the last one that failed */
+};
+
+static void
+race_done(struct race *r)
 {
-	int fds[STUN_NAMES_MAX], error = -ETIMEDOUT;
-	size_t tried = 0, open = 0;
+	for (size_t i = 0; i < r->tried; i++)
+		stun_socket_close(r->sockets[i]);
+}
+
+static void
+race_join(struct ask *a, struct race *r)
+{
+	int err =
+	    new_socket(a, &a->list[r->tried], a->q->transport, &r->sockets[r->tried]);
+
+	r->tried++;
+	if (err == 0)
+		r->left++;
+	else
+		r->error = err;
+}
+
+/* Waits until something happens, and serves it. */
+static void
+race_turn(struct ask *a, struct race *r, msec_t until)
+{
+	struct pollfd polls[STUN_NAMES_MAX];
+
+	for (size_t i = 0; i < r->tried; i++) {
+		struct stun_socket *s = r->sockets[i];
+
+		polls[i].fd = s ? stun_socket_fd(s) : -1;
+		polls[i].events = s ? stun_socket_events(s) : 0;
+		until = s ? MIN(until, stun_socket_due(s)) : until;
+	}
+	if (poll_until(polls, r->tried, until) < 0)
+		return;
+	for (size_t i = 0; i < r->tried; i++) {
+		struct stun_socket *s = r->sockets[i];
+		int err = s ? stun_socket_turn(s, polls[i].revents) : 0;
+
+		if (err == 0)
+			continue;
+		r->error = err;
+		snprintf(a->trouble, sizeof(a->trouble), "%s", stun_socket_why(s));
+		r->sockets[i] = stun_socket_close(s);
+		r->left--;
+	}
+}
+
+/* The first connection that is open, of those begun 250 ms apart (RFC 8305). */
+static int
+open_first(struct ask *a, struct endpoint *ret_server, struct stun_socket **ret)
+{
+	_cleanup_(race_done) struct race r = { .error = -ETIMEDOUT };
 	msec_t next = client_now();
 
 	for (;;) {
-		struct pollfd polls[STUN_NAMES_MAX];
-		msec_t now = client_now();
+		bool more = r.tried < a->count;
 
-		if (tried < a->count && (now >= next || open == 0)) {
-			fds[tried] =
-			    stun_socket_connect(a->q->transport, &a->list[tried]);
-			if (fds[tried] >= 0)
-				open++;
-			else
-				error = fds[tried];
-			tried++;
-			next = now + STUN_JOIN_MS;
+		if (more && (client_now() >= next || r.left == 0)) {
+			race_join(a, &r);
+			next = client_now() + STUN_JOIN_MS;
 			continue;
 		}
-		if (open == 0 || now >= a->deadline) {
-			close_all(fds, tried, -1);
-			return open ? -ETIMEDOUT : error;
-		}
-		for (size_t i = 0; i < tried; i++)
-			polls[i] = (struct pollfd) { .fd = fds[i], .events = POLLOUT };
-		poll_until(polls, tried,
-		    tried < a->count ? MIN(next, a->deadline) : a->deadline);
-		for (size_t i = 0; i < tried; i++) {
-			if (fds[i] < 0 || polls[i].revents == 0)
+		if (r.left == 0)
+			return r.error;
+		if (client_now() >= a->deadline)
+			return -ETIMEDOUT;
+		race_turn(a, &r, more ? MIN(next, a->deadline) : a->deadline);
+		for (size_t i = 0; i < r.tried; i++) {
+			if (!r.sockets[i] || !stun_socket_is_open(r.sockets[i]))
 				continue;
-			error = connected(fds[i]);
-			if (error == 0) {
-				close_all(fds, tried, fds[i]);
-				*ret_server = a->list[i];
-				return fds[i];
-			}
-			close(fds[i]);
-			fds[i] = error;
-			open--;
+			*ret_server = a->list[i];
+			*ret = TAKE_PTR(r.sockets[i]);
+			return 0;
 		}
 	}
 }
@@ -166,21 +198,6 @@ refused(struct ask *a, const struct stun_client_answer *answer)
 	else
 		snprintf(a->why, STUN_WHY_MAX, "%s", answer->reason);
 	return -EPROTO;
-}
-
-/* Takes fd. */
-static int
-open_socket(
-    struct ask *a, int fd, enum stun_transport transport, struct stun_socket **ret)
-{
-	const struct stun_link_params p = {
-		.transport = transport,
-		.host = a->host,
-		.trust = a->trust,
-		.rng = a->ids,
-	};
-
-	return stun_socket_open(fd, &p, a->deadline, a->trouble, ret);
 }
 
 /* 0; 1: asked to go to *ret_alternate; -errno. */
@@ -242,9 +259,8 @@ ask_connected(struct ask *a, struct stun_found *ret)
 
 	for (bool redirected = false; r == 1; redirected = true) {
 		_cleanup_(stun_socket_closep) struct stun_socket *l = NULL;
-		int fd = connect_first(a, &server);
 
-		r = fd < 0 ? fd : open_socket(a, fd, a->q->transport, &l);
+		r = open_first(a, &server, &l);
 		if (r < 0)
 			return fail_errno(a, r);
 		r = exchange(a, l, &server, redirected, ret, &alternate);
@@ -260,7 +276,6 @@ struct udp {
 	struct stun_binding b;
 	struct stun_chance chance;
 	struct stun_socket *links[STUN_BINDING_ATTEMPTS];
-	int fds[STUN_BINDING_ATTEMPTS];
 	size_t next;
 	int error;
 	struct stun_client_answer answer;
@@ -271,19 +286,15 @@ struct udp {
 static void
 open_udp(struct ask *a, struct udp *u, unsigned slot, const struct endpoint *to)
 {
-	int fd = stun_socket_connect(STUN_UDP, to), r = fd;
+	int r = new_socket(a, to, STUN_UDP, &u->links[slot]);
 
-	if (fd >= 0) {
-		r = open_socket(a, fd, STUN_UDP, &u->links[slot]);
-		u->fds[slot] = fd;
-	}
-	if (r >= 0)
+	if (r == 0)
 		r = stun_binding_opened(
 		    &u->b, &u->chance, slot, 0, to, NULL, client_now());
-	if (r < 0)
+	if (r < 0) {
 		u->error = r;
-	if (r < 0)
 		u->links[slot] = stun_socket_close(u->links[slot]);
+	}
 }
 
 /* What the machine says; true: the end. */
@@ -368,8 +379,10 @@ run_udp(struct ask *a, struct udp *u)
 		if (u->has_found || a->deadline == 0)
 			break;
 		for (unsigned i = 0; i < STUN_BINDING_ATTEMPTS; i++)
-			polls[i] = (struct pollfd) { .fd = u->links[i] ? u->fds[i] : -1,
-				.events = POLLIN };
+			polls[i] = (struct pollfd) {
+				.fd = u->links[i] ? stun_socket_fd(u->links[i]) : -1,
+				.events = POLLIN
+			};
 		poll_until(
 		    polls, STUN_BINDING_ATTEMPTS, MIN(u->b.wake_at, a->deadline));
 		for (unsigned i = 0; i < STUN_BINDING_ATTEMPTS; i++)

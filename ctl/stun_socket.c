@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -16,8 +15,8 @@
 
 struct stun_socket {
 	int fd;
-	bool stream;
-	struct stun_link *link;
+	struct stun_link_params p;
+	struct stun_link *link; /* NULL: not connected yet */
 };
 
 static socklen_t
@@ -38,26 +37,6 @@ address_of(const struct endpoint *e, struct sockaddr_storage *ret)
 	return sizeof(in);
 }
 
-int
-stun_socket_connect(enum stun_transport transport, const struct endpoint *to)
-{
-	struct sockaddr_storage ss;
-	socklen_t len = address_of(to, &ss);
-	int type = stun_transport_is_stream(transport) ? SOCK_STREAM : SOCK_DGRAM;
-	int fd = socket(to->addr.family == ADDR_IPV6 ? AF_INET6 : AF_INET,
-	    type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-	if (fd < 0)
-		return -errno;
-	if (connect(fd, (struct sockaddr *)&ss, len) < 0 && errno != EINPROGRESS) {
-		int r = -errno;
-
-		close(fd);
-		return r;
-	}
-	return fd;
-}
-
 struct stun_socket *
 stun_socket_close(struct stun_socket *s)
 {
@@ -76,7 +55,8 @@ stun_socket_close(struct stun_socket *s)
 		}
 	}
 	stun_link_free(s->link);
-	close(s->fd);
+	if (s->fd >= 0)
+		close(s->fd);
 	free(s);
 	return NULL;
 }
@@ -111,12 +91,6 @@ stun_socket_local(const struct stun_socket *s)
 	return e;
 }
 
-int
-stun_socket_fd(const struct stun_socket *s)
-{
-	return s->fd;
-}
-
 /* ---- bytes ---- */
 
 /* Writes what there is; what does not fit now goes later. */
@@ -144,67 +118,104 @@ read_some(struct stun_socket *s)
 
 	if (n < 0)
 		return errno == EAGAIN ? 0 : -errno;
-	if (n == 0 && s->stream)
+	if (n == 0 && stun_transport_is_stream(s->p.transport))
 		return -ECONNRESET;
 	return stun_link_feed(s->link, buf, (size_t)n, client_now());
 }
 
-/* Waits for the socket and serves it once. */
+/* Whether it is connected, once poll() says that something happened. */
 static int
-serve(struct stun_socket *s, msec_t deadline)
+speak(struct stun_socket *s)
 {
-	msec_t now = client_now(), due = stun_link_due(s->link);
-	msec_t left = MIN(MIN(deadline, due) - now, 60 * MSEC_PER_SEC);
-	struct pollfd p = { .fd = s->fd, .events = POLLIN };
-	const uint8_t *bytes;
-	int r;
+	int error = 0;
+	socklen_t len = sizeof(error);
 
-	if (stun_link_output(s->link, &bytes) > 0)
-		p.events |= POLLOUT;
-	r = poll(&p, 1, (int)MAX(0, left));
-	if (r == 0) {
-		now = client_now();
-		if (now >= deadline)
-			return -ETIMEDOUT;
-		r = stun_link_tick(s->link, now);
-	} else if (r > 0) {
-		r = p.revents & ~POLLOUT ? read_some(s) : 0;
-	} else {
-		r = errno == EINTR ? 0 : -errno;
-	}
-	/* An alert goes, whatever else is the matter. */
-	return r < 0 ? (write_some(s), r) : write_some(s);
+	if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+		return -errno;
+	return error ? -error : stun_link_new(&s->p, client_now(), &s->link);
 }
 
-/* ---- messages ---- */
-
 int
-stun_socket_open(int fd, const struct stun_link_params *p, msec_t deadline,
-    char why[static STUN_TROUBLE_MAX], struct stun_socket **ret)
+stun_socket_new(const struct endpoint *to, const struct stun_link_params *p,
+    struct stun_socket **ret)
 {
 	_cleanup_(stun_socket_closep) struct stun_socket *s = calloc(1, sizeof(*s));
-	int r;
+	bool stream = stun_transport_is_stream(p->transport);
+	struct sockaddr_storage ss;
+	socklen_t len = address_of(to, &ss);
+	int r = 0;
 
-	why[0] = '\0';
-	if (!s) {
-		close(fd);
+	if (!s)
 		return -ENOMEM;
-	}
-	s->fd = fd;
-	s->stream = stun_transport_is_stream(p->transport);
-	r = stun_link_new(p, client_now(), &s->link);
+	s->p = *p;
+	s->fd = socket(to->addr.family == ADDR_IPV6 ? AF_INET6 : AF_INET,
+	    (stream ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (s->fd < 0 ||
+	    (connect(s->fd, (struct sockaddr *)&ss, len) < 0 && errno != EINPROGRESS))
+		return -errno;
+	if (!stream)
+		r = speak(s);
+	if (r == 0 && s->link)
+		r = write_some(s);
 	if (r < 0)
 		return r;
-	r = write_some(s);
-	while (r == 0 && !stun_link_is_open(s->link))
-		r = serve(s, deadline);
-	if (r < 0) {
-		snprintf(why, STUN_TROUBLE_MAX, "%s", stun_link_why(s->link));
-		return r;
-	}
 	*ret = TAKE_PTR(s);
 	return 0;
 }
+
+int
+stun_socket_fd(const struct stun_socket *s)
+{
+	return s->fd;
+}
+
+short
+stun_socket_events(const struct stun_socket *s)
+{
+	const uint8_t *bytes;
+
+	if (!s->link)
+		return POLLOUT;
+	return stun_link_output(s->link, &bytes) > 0 ? POLLIN | POLLOUT : POLLIN;
+}
+
+msec_t
+stun_socket_due(const struct stun_socket *s)
+{
+	return s->link ? stun_link_due(s->link) : MSEC_NEVER;
+}
+
+int
+stun_socket_turn(struct stun_socket *s, short revents)
+{
+	int r = 0, w;
+
+	if (!s->link && revents)
+		r = speak(s);
+	else if (revents & ~POLLOUT)
+		r = read_some(s);
+	if (!s->link)
+		return r;
+	if (r == 0 && client_now() >= stun_link_due(s->link))
+		r = stun_link_tick(s->link, client_now());
+	/* An alert goes, whatever else is the matter. */
+	w = write_some(s);
+	return r < 0 ? r : w;
+}
+
+bool
+stun_socket_is_open(const struct stun_socket *s)
+{
+	return s->link && stun_link_is_open(s->link);
+}
+
+const char *
+stun_socket_why(const struct stun_socket *s)
+{
+	return s->link ? stun_link_why(s->link) : "";
+}
+
+/* ---- messages ---- */
 
 int
 stun_socket_send(struct stun_socket *s, const uint8_t *buf, size_t len)
@@ -212,6 +223,19 @@ stun_socket_send(struct stun_socket *s, const uint8_t *buf, size_t len)
 	int r = stun_link_send(s->link, buf, len);
 
 	return r < 0 ? r : write_some(s);
+}
+
+/* Waits for the socket and serves it once. */
+static int
+serve(struct stun_socket *s, msec_t deadline)
+{
+	msec_t left = MIN(deadline, stun_socket_due(s)) - client_now();
+	struct pollfd p = { .fd = s->fd, .events = stun_socket_events(s) };
+	int n = poll(&p, 1, (int)MAX(0, MIN(left, 60 * MSEC_PER_SEC)));
+
+	if (n <= 0 && client_now() >= deadline)
+		return -ETIMEDOUT;
+	return stun_socket_turn(s, n > 0 ? p.revents : 0);
 }
 
 ssize_t

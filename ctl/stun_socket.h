@@ -12,20 +12,26 @@
 #include "proto/stun_link.h"
 #include "proto/util.h"
 
-#define STUN_TROUBLE_MAX TLS_WHY_MAX
-
 struct stun_socket; /* opaque */
 
-/* A socket connected to the address, or being so (of TCP and TLS); -errno. */
-int stun_socket_connect(enum stun_transport transport, const struct endpoint *to);
-
-/* Takes the connected socket, in any case; with TLS and DTLS waits for the handshake
- * until the deadline.  p->trust NULL: of UDP and TCP.  0; -ETIMEDOUT; or as
- * tls_feed(), with why the end of a sentence, or "". */
-int stun_socket_open(int fd, const struct stun_link_params *p, msec_t deadline,
-    char why[static STUN_TROUBLE_MAX], struct stun_socket **ret);
+/* Begins to connect, and to shake hands with TLS and DTLS; never waits.  What p points
+ * to is borrowed.  0 or -errno. */
+int stun_socket_new(const struct endpoint *to, const struct stun_link_params *p,
+    struct stun_socket **ret);
 struct stun_socket *stun_socket_close(struct stun_socket *s);
 void stun_socket_closep(struct stun_socket **s);
+
+/* For somebody who waits for several: what poll() is to wait for, and until when; then
+ * what is to be done.  0, or an error as of tls_feed() or the socket. */
+int stun_socket_fd(const struct stun_socket *s);
+short stun_socket_events(const struct stun_socket *s);
+msec_t stun_socket_due(const struct stun_socket *s);
+int stun_socket_turn(struct stun_socket *s, short revents);
+
+/* Whether it is connected and the handshake over. */
+bool stun_socket_is_open(const struct stun_socket *s);
+/* What an error means, as the end of a sentence; "": nothing more than that. */
+const char *stun_socket_why(const struct stun_socket *s);
 
 int stun_socket_send(struct stun_socket *s, const uint8_t *buf, size_t len);
 /* One whole message.  Its length; -ETIMEDOUT: not until the deadline; -EBADMSG: no
@@ -33,4 +39,3 @@ int stun_socket_send(struct stun_socket *s, const uint8_t *buf, size_t len);
 ssize_t
 stun_socket_receive(struct stun_socket *s, uint8_t *buf, size_t size, msec_t deadline);
 struct endpoint stun_socket_local(const struct stun_socket *s);
-int stun_socket_fd(const struct stun_socket *s);
