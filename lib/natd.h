@@ -246,9 +246,9 @@ int natd_error_int(const struct natd *natd, const char *field, int64_t *ret);
 /*
  * Sends a call.  method: "Status" of org.natd.NAT, or a full name with its interface;
  * parameters: JSON text of an object, NULL: none; flags: 0 or NATD_MORE; fd: goes with
- * the message (GetReflexiveAddress()) and stays the caller's, -1: none.
- * 0; -EBUSY: the replies to the last call have not all come; -EINVAL: that is no name
- * or no object; -EMSGSIZE: longer than NATD_CALL_MAX; -ETIMEDOUT; or -errno of
+ * the message (GetReflexiveAddress(), VerifyMapping()) and stays the caller's, -1:
+ * none. 0; -EBUSY: the replies to the last call have not all come; -EINVAL: that is no
+ * name or no object; -EMSGSIZE: longer than NATD_CALL_MAX; -ETIMEDOUT; or -errno of
  * sendmsg(2). A natd that went away shows when the reply is read.
  */
 int natd_send(struct natd *natd, const char *method, const char *parameters,

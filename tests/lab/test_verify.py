@@ -6,6 +6,7 @@ import struct
 import pytest
 
 import home as h
+import stun_servers
 import varlink
 from daemon import BUILD, Natd, external
 from lab import wait_until
@@ -61,9 +62,17 @@ def test_a_mapping_is_proven_open_with_a_scratch_port(place, method):
     wait_until(lambda: place.router.rules() == before, 5, "the router has its rule no more")
 
 
-def test_this_very_mapping_is_proven_with_the_socket_of_its_program(place):
+@pytest.fixture(params=stun_servers.HERE, ids=lambda server: server.__name__)
+def served(request):
+    """A home of which natd or somebody else's STUN server can prove things."""
+    with h.home() as place, request.param(place.internet, ONE, TWO):
+        place.router.start()
+        yield place
+
+
+def test_this_very_mapping_is_proven_with_the_socket_of_its_program(served):
     """Ask 1: is it really open?  Open; closed once its rule is gone, and its data stays its own."""
-    natd = Natd(place.client, STUN)
+    place, natd = served, Natd(served.client, STUN)
     with app(place, 5555) as s:
         m = natd.map(["udp"], 5555)
         assert prove(natd, m, s)[:2] == ("open", ["proven_open"])
