@@ -161,35 +161,56 @@ persist_later(struct engine *e)
 		timer_set(&e->save_timer, loop_now() + SAVE_DELAY_MS);
 }
 
-static int
+static void
 note(struct engine *e, const char *kind, cJSON *object)
 {
-	int r = state_add(e->state, &(struct state_record) { kind, object });
-
+	/* What cannot be noted is written with the next save. */
+	(void)state_add(e->state, &(struct state_record) { kind, object }, 1);
 	cJSON_Delete(object);
-	return r;
+}
+
+static bool
+is_unnoted(const struct mapping *m)
+{
+	return m->unnoted && !m->releasing;
 }
 
 void
 persist_notes(struct engine *e)
 {
-	for (struct mapping *m = e->mappings; m; m = m->next) {
-		if (!m->unnoted || m->releasing)
-			continue;
+	struct state_record *records;
+	size_t count = 0, i = 0;
+	int r = -ENOMEM;
+
+	for (const struct mapping *m = e->mappings; m; m = m->next)
+		count += is_unnoted(m);
+	if (count == 0)
+		return;
+	persist_later(e);
+	/* With a disk that is not well this is no time to wait for it again. */
+	if (!e->state || e->save_failed)
+		return;
+	records = calloc(count, sizeof(*records));
+	for (struct mapping *m = e->mappings; records && m; m = m->next) {
+		if (is_unnoted(m))
+			records[i++] =
+			    (struct state_record) { "mapping", mapping_json(m) };
 		m->unnoted = false;
-		persist_later(e);
-		/* With a disk that is not well this is no time to wait for it again. */
-		if (e->state && !e->save_failed &&
-		    note(e, "mapping", mapping_json(m)) < 0)
-			persist_now(e);
 	}
+	if (records)
+		r = state_add(e->state, records, count);
+	while (i > 0)
+		cJSON_Delete((cJSON *)records[--i].object);
+	free(records);
+	if (r < 0)
+		persist_now(e);
 }
 
 void
 persist_outer(struct engine *e, const struct holding *h)
 {
 	if (e->state && !e->save_failed)
-		(void)note(e, "tombstone", tombstone_json(h));
+		note(e, "tombstone", tombstone_json(h));
 }
 
 void
@@ -203,7 +224,7 @@ persist_gone(struct engine *e, const struct mapping *m)
 	json_add_string(o, "id", m->id);
 	record_add_hex(o, "nonce", m->nonce, sizeof(m->nonce));
 	json_add_bool(o, "confirmed", !holding_is_left(e, m->nonce));
-	(void)note(e, "gone", o); /* else with the next save */
+	note(e, "gone", o);
 }
 
 /* ---- reading ---- */

@@ -442,14 +442,15 @@ add_line(const struct state *s, const struct state_text *t)
 }
 
 int
-state_add(struct state *s, const struct state_record *record)
+state_add(struct state *s, const struct state_record *records, size_t count)
 {
 	_cleanup_(free_textp) struct state_text t = { 0 };
 	int r;
 
 	if (!s->addable || s->dir_fd < 0)
 		return -ESTALE;
-	state_put_added(&t, record->kind, record->object);
+	for (size_t i = 0; i < count; i++)
+		state_put_added(&t, records[i].kind, records[i].object);
 	if (t.error)
 		return t.error;
 	r = add_line(s, &t);

@@ -65,12 +65,12 @@ int state_load(struct state *s, state_each each, void *ctx);
 int state_save(struct state *s, const struct state_record *records, size_t count);
 
 /*
- * Add one record to the file, without waiting for the disk: a SIGKILL of natd does not
- * lose it, a power cut may.  state_load() gives it after the others.  0; -ESTALE: the
- * file is not such that anything can be added (it was damaged, or the state was not
+ * Add records to the file, without waiting for the disk: a SIGKILL of natd does not
+ * lose them, a power cut may.  state_load() gives them after the others.  0; -ESTALE:
+ * the file is not such that anything can be added (it was damaged, or the state was not
  * loaded): save; -EFBIG, -EINVAL or another -errno as with state_save().
  */
-int state_add(struct state *s, const struct state_record *record);
+int state_add(struct state *s, const struct state_record *records, size_t count);
 
 /* What went wrong at the last load or save; "" after one that went well.  Borrowed. */
 const char *state_error(const struct state *s);

@@ -84,7 +84,7 @@ static int
 add_number(struct state *s, const char *kind, int64_t number)
 {
 	cJSON *object = make_object(number);
-	int r = state_add(s, &(struct state_record) { kind, object });
+	int r = state_add(s, &(struct state_record) { kind, object }, 1);
 
 	cJSON_Delete(object);
 	return r;
