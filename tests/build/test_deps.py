@@ -79,9 +79,12 @@ def test_a_server_is_unpacked_and_only_its_libraries_are_installed(run, top, tmp
     run("dpkg-deb", "--build", "--root-owner-group", made, tmp_path / "served_1_all.deb")
     bin_ = tmp_path / "bin"
     bin_.mkdir()
-    for name, text in {"id": "echo 0", "dpkg-query": 'for l; do :; done; [ "$l" != libgot ] || printf installed',
+    (tmp_path / "lists").mkdir()
+    for name, text in {"id": "echo 0",
+                       "dpkg-query": 'for l; do :; done; [ "$l" != libgot ] || printf installed',
                        "apt-get": f'echo "$*" >>{tmp_path}/log.txt\n'
-                                  f'case "$*" in *download*) cp {tmp_path}/served_1_all.deb .;; esac'}.items():
+                                  f'case "$*" in *download*) cp {tmp_path}/lists/*.deb .;;\n'
+                                  f'*update*) cp {tmp_path}/*.deb {tmp_path}/lists;; esac'}.items():
         (bin_ / name).write_text(f"#!/bin/sh\n{text}\n")
         (bin_ / name).chmod(0o755)
     where = tmp_path / "peers"
@@ -92,4 +95,5 @@ def test_a_server_is_unpacked_and_only_its_libraries_are_installed(run, top, tmp
     assert not (tmp_path / "started").exists()
     # The second time there is nothing to do.
     assert (tmp_path / "log.txt").read_text().splitlines() == [
-        "-q download served", "-q install -y --no-install-recommends libone libtwo"]
+        "-q download served", "-q update", "-q download served",
+        "-q install -y --no-install-recommends libone libtwo"]

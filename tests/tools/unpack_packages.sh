@@ -8,18 +8,27 @@ here=$(dirname "$0")
 directory=$1
 shift
 
+as_root=sudo
+[ "$(id -u)" != 0 ] || as_root=
+temporary=$(mktemp -d)
+trap 'rm -rf "$temporary"' EXIT
+# Where apt-get's own user may write.
+chmod 1777 "$temporary"
+
+download() {
+	(cd "$temporary" && apt-get -q download "$1")
+}
+
 for package; do
 	[ ! -e "$directory/$package" ] || continue
-	temporary=$(mktemp -d)
-	trap 'rm -rf "$temporary"' EXIT
-	(cd "$temporary" && apt-get -q download "$package" 2>&1) | sed '/unsandboxed/d'
-	libraries=$(dpkg-deb -f "$temporary"/*.deb Depends | tr ',' '\n' |
+	# The lists of packages may be missing or old: a second try with new ones.
+	download "$package" || { $as_root apt-get -q update && download "$package"; }
+	libraries=$(dpkg-deb -f "$temporary/$package"_*.deb Depends | tr ',' '\n' |
 		sed -n '/^ *libjs-/d; s/^ *\(lib[^ |]*\).*/\1/p')
 	# shellcheck disable=SC2086  # words on purpose
 	sh "$here/install_packages.sh" $libraries
-	dpkg-deb -x "$temporary"/*.deb "$temporary/root"
+	dpkg-deb -x "$temporary/$package"_*.deb "$temporary/$package"
 	mkdir -p "$directory"
-	[ -z "${SUDO_UID:-}" ] || chown -R "$SUDO_UID:$SUDO_GID" "$directory" "$temporary/root"
-	mv "$temporary/root" "$directory/$package"
-	rm -rf "$temporary"
+	[ -z "${SUDO_UID:-}" ] || chown -R "$SUDO_UID:$SUDO_GID" "$directory" "$temporary/$package"
+	mv "$temporary/$package" "$directory/"
 done
