@@ -167,6 +167,7 @@ open_kept(struct stun_watch *w, unsigned at)
 	slot->kept = true;
 	if (begin_slot(w, at, OWN_SERVER, &to) < 0)
 		return false;
+	stun_binding_held(&w->binding, loop_now());
 	w->opens++;
 	return true;
 }

@@ -116,6 +116,12 @@ stun_binding_opened(struct stun_binding *b, const struct stun_chance *chance,
 }
 
 void
+stun_binding_held(struct stun_binding *b, msec_t now)
+{
+	b->join_at = now + STUN_SILENT_MS;
+}
+
+void
 stun_binding_none(struct stun_binding *b, unsigned slot, msec_t now)
 {
 	if (b->attempts[slot].redirect) {

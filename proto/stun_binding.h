@@ -109,6 +109,9 @@ enum stun_binding_act stun_binding_next(struct stun_binding *b,
 int stun_binding_opened(struct stun_binding *b, const struct stun_chance *chance,
     unsigned slot, unsigned server, const struct endpoint *to,
     const struct stun_rtt *rtt, msec_t now);
+/* The one that was just opened had the binding before: the others have the patience
+ * with it that they have with a keepalive. */
+void stun_binding_held(struct stun_binding *b, msec_t now);
 /* No server is left to ask, or the one of REOPEN cannot be reached. */
 void stun_binding_none(struct stun_binding *b, unsigned slot, msec_t now);
 /* One that could not be asked before can be asked now: a name was resolved. */

@@ -107,6 +107,29 @@ def test_restart_keeps_the_port_of_a_binding(machine, place):
         stores(machine, 0)
 
 
+def test_restart_with_a_socket_of_both_families(machine, place):
+    with place.client.inside():
+        s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    with s:
+        s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, False)
+        s.bind(("::", 0))
+        c, first = ask(machine, s)
+        for _ in range(2):
+            stores(machine, 1)
+            machine.systemctl("restart", "natd.service")
+            gone(c)
+            c, again = ask(machine, s)
+            assert again == first
+        # What the application is sent it still gets.
+        with place.internet.socket(kind=socket.SOCK_DGRAM, bind=("11.22.33.1", 7777)) as peer:
+            s.sendto(b"there", ("::ffff:11.22.33.1", 7777))
+            peer.sendto(b"back", peer.recvfrom(10)[1])
+            s.settimeout(3)
+            assert s.recv(10) == b"back"
+        c.close()
+        stores(machine, 0)
+
+
 def test_other_servers_are_asked_when_others_are_configured(machine, place):
     with app_socket(place) as s:
         c, first = ask(machine, s)

@@ -27,6 +27,7 @@ struct world {
 	struct endpoint sees[SERVERS];
 	unsigned usable; /* servers that can be chosen */
 	bool no_reopen;
+	bool held; /* the first server had the binding before */
 	struct rng rng;
 	struct crypto_rng *ids;
 	struct stun_chance chance;
@@ -127,6 +128,8 @@ open_one(struct world *w, const struct stun_binding_step *step)
 		assert_int_equal(stun_binding_opened(&w->b, &w->chance, step->slot, i,
 				     &to, NULL, w->now),
 		    0);
+		if (w->held && i == 0)
+			stun_binding_held(&w->b, w->now);
 		return;
 	}
 	stun_binding_none(&w->b, step->slot, w->now);
@@ -312,12 +315,19 @@ test_first_server(void **state)
 		enum manner manner;
 		msec_t found_after_ms;
 		unsigned fails;
+		bool held;
+		msec_t delay_ms;
 	} rows[] = {
-		{ ANSWERS, 20, 0 },
-		{ SILENT, 270, 0 }, /* 250 ms, then the other one */
-		{ REFUSES, 40, 1 }, /* at once the other one */
-		{ UNREACHABLE, 40, 1 },
-		{ REDIRECTS, 40, 0 },
+		{ ANSWERS, 20, 0, false, 20 },
+		{ ANSWERS, 270, 0, false, 600 }, /* 250 ms, then the other one */
+		{ SILENT, 270, 0, false, 20 },
+		{ REFUSES, 40, 1, false, 20 }, /* at once the other one */
+		{ UNREACHABLE, 40, 1, false, 20 },
+		{ REDIRECTS, 40, 0, false, 20 },
+		/* One that had the binding before is waited for. */
+		{ ANSWERS, 600, 0, true, 600 },
+		{ SILENT, 2020, 1, true, 20 },
+		{ REFUSES, 40, 1, true, 20 },
 	};
 
 	(void)state;
@@ -326,6 +336,8 @@ test_first_server(void **state)
 
 		world_init(&w, i);
 		w.manners[0] = rows[i].manner;
+		w.held = rows[i].held;
+		w.delay_ms[0] = rows[i].delay_ms;
 		run_until(&w, T0 + 5000);
 		assert_int_equal(w.founds, 1);
 		assert_int_equal(w.found_at - T0, rows[i].found_after_ms);
