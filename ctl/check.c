@@ -124,6 +124,21 @@ take_reply(
 	return CTL_DONE;
 }
 
+/* The router takes its time, and who waits should see that somebody works. */
+static void
+show_waiting(const struct ctl *ctl, bool waiting)
+{
+	if (!ctl->term.tty || !ctl->term.colour || ctl->opt.quiet ||
+	    ctl->opt.json != JSON_OFF)
+		return;
+	if (waiting)
+		printf("%*s  %slooking ...%s", BLOCK_KEY, "",
+		    term_paint(&ctl->term, PAINT_DIM), term_plain(&ctl->term));
+	else
+		fputs("\r\033[K", stdout);
+	fflush(stdout);
+}
+
 enum exit_code
 verb_check(struct ctl *ctl, int argc, char **argv)
 {
@@ -152,8 +167,11 @@ verb_check(struct ctl *ctl, int argc, char **argv)
 		code = take_reply(ctl, &reply, &verdict);
 		if (code == CTL_DONE && last)
 			return verdict;
-		if (code == CTL_DONE)
-			code = ctl_next(ctl, client_now() + ctl_patience(ctl), &reply);
+		if (code != CTL_DONE)
+			break;
+		show_waiting(ctl, true);
+		code = ctl_next(ctl, client_now() + ctl_patience(ctl), &reply);
+		show_waiting(ctl, false);
 	}
 	return code;
 }

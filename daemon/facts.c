@@ -110,18 +110,22 @@ gather_main(struct facts *f, const struct gateway *g)
 			   f->stun != FACTS_STUN_ANSWERED;
 }
 
-static bool
-held_at(struct engine *e, const struct addr *address)
+/* What the mappings of this way out have shown. */
+static void
+gather_mappings(struct facts *f, struct engine *e, const struct gateway *g)
 {
+	f->held_global = f->proven_open = false;
 	for (const struct mapping *m = engine_mappings(e); m; m = m->next) {
 		struct lease_status st;
 
+		if (m->gateway != g)
+			continue;
 		mapping_status(m, &st);
-		if (st.is_held && st.held.method != METHOD_DIRECT &&
-		    addr_equal(&st.held.external, address))
-			return true;
+		f->held_global |= f->stun == FACTS_STUN_ANSWERED && st.is_held &&
+				  st.held.method != METHOD_DIRECT &&
+				  addr_equal(&st.held.external, &f->reflexive);
+		f->proven_open |= mapping_reachability(m, &st) == REACHABILITY_OPEN;
 	}
-	return false;
 }
 
 static enum facts_nat
@@ -196,7 +200,7 @@ facts_gather(
 	if (f->stun != FACTS_STUN_ANSWERED &&
 	    stun_external(s, f->family, &address) == STUN_AGREED)
 		f->reflexive = address;
-	f->held_global = f->stun == FACTS_STUN_ANSWERED && held_at(e, &f->reflexive);
+	gather_mappings(f, e, g);
 	other = facts_other_gateway(f, e);
 	f->other = (struct addr) { .family = ADDR_NONE };
 	if (other) {

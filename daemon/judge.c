@@ -459,6 +459,9 @@ judge_verdict(const struct facts *f, char ret_summary[static JUDGE_SUMMARY_MAX])
 		    "unreachable: the router does not answer", NULL);
 	if (without_nat(f))
 		return without_nat_verdict(f, ret);
+	if (f->proven_open)
+		return say(ret, JUDGED_MAPPED,
+		    "reachable through mappings, as proven from outside", NULL);
 	if (!any_method(f))
 		return unmapped_verdict(f, ret);
 	if (second_nat(f))

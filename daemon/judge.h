@@ -95,6 +95,7 @@ struct facts {
 	bool carrier;         /* the last one is the carrier's */
 
 	bool held_global; /* a mapping is held at the address the Internet sees */
+	bool proven_open; /* a mapping was, from outside */
 
 	/* the other family's way out, when no family was asked for */
 	struct addr other; /* ADDR_NONE: none */

@@ -37,6 +37,7 @@ struct verification {
 	struct timer timer;
 	msec_t deadline;
 	bool removed; /* the mapping */
+	bool direct;  /* no router maps it */
 	char ifname[IF_NAMESIZE];
 	struct sock_from from;
 	struct endpoint external; /* what is proven */
@@ -144,7 +145,9 @@ add_closed(const struct verification *v, cJSON *findings)
 	addr_format(&v->result.seen, seen);
 	addr_format(router, said);
 	snprintf(also, sizeof(also), "; the Internet sees %s", seen);
-	if (addr_equal(router, &v->result.seen) || router->family == ADDR_NONE)
+	if (v->direct)
+		finding_add(findings, FINDING_FIREWALL, NULL, NULL, NULL);
+	else if (addr_equal(router, &v->result.seen) || router->family == ADDR_NONE)
 		finding_add(findings, FINDING_NOT_FORWARDED,
 		    endpoint_format(&v->external, external), v->mapping->id, NULL);
 	else if (addr_classify(router) == ADDR_CLASS_CGN)
@@ -486,6 +489,7 @@ start(struct verification *v, const struct varlink_value *timeout)
 		(unsigned)u->ifindex };
 	v->deadline = loop_now() + MIN(patience, TIMEOUT_MAX_MS);
 	v->external = (struct endpoint) { st.held.external, st.held.external_port };
+	v->direct = st.held.method == METHOD_DIRECT;
 	if (!choose_place(v))
 		finish_unknown(v, FINDING_TOO_SOON, NULL, NULL);
 	else if (v->app.fd >= 0 || want_scratch(v, &st))

@@ -94,6 +94,16 @@ def test_steps_are_shown_as_they_come(fake, natctl):
     assert process.wait(10) == 11
 
 
+def test_on_a_terminal_it_says_that_it_looks(fake, natctl):
+    fake(Diagnose=WHOLE)
+    text = natctl.on_tty("check", code=11)
+    looking = "              \x1b[2mlooking ...\x1b[0m\r\x1b[K"
+    assert text.count(looking) == len(WHOLE) - 1
+    plain = natctl.on_tty("check", code=11, TERM="dumb")
+    assert plain.splitlines() == natctl("check", code=11, COLUMNS="80").splitlines()
+    assert "looking" not in natctl.on_tty("check", "-q", code=11)
+
+
 def test_a_step_of_a_newer_natd_keeps_its_name(fake, natctl):
     fake(Diagnose=[{"step": "weather", "findings": [found("rain", "it rains", "error")]}, LAST])
     assert "     weather: ✗ it rains (rain)\n" in natctl("check", code=11)

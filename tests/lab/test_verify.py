@@ -6,6 +6,7 @@ import struct
 import pytest
 
 import home as h
+import nats
 import stun_servers
 import varlink
 from daemon import BUILD, Natd, external
@@ -213,6 +214,17 @@ def test_ipv6_and_its_pinhole():
             assert prove(natd, m, s)[0] == "open"
             place.router.flush()
             assert prove(natd, m, s)[:2] == ("closed", ["nothing_arrived", "not_forwarded", "made_anew"])
+
+
+@pytest.mark.parametrize("kind, proven", [
+    ("public", ("open", ["proven_open"])), ("public_firewall", ("closed", ["nothing_arrived",
+                                                                           "firewall"]))])
+def test_where_no_router_maps(kind, proven):
+    with nats.network(kind) as place, stun_servers.natd(place.internet, *place.servers):
+        natd = Natd(place.client, f"[Stun]\nServers={place.servers[0]}\n")
+        m = natd.map(["udp"], 5555, methods=["direct"])
+        with app(place, 5555) as s:
+            assert prove(natd, m, s)[:2] == proven
 
 
 def test_change_is_told_and_progress_with_more(place):

@@ -194,6 +194,13 @@ unmapped_carrier(struct facts *f)
 }
 
 static void
+address_proven(struct facts *f)
+{
+	address_hidden(f);
+	f->proven_open = true;
+}
+
+static void
 on_the_internet(struct facts *f)
 {
 	no_router_help(f);
@@ -313,6 +320,8 @@ static const struct {
 	    "uplink method_available seen_as cgnat nat_independent" },
 	{ unmapped_carrier, JUDGED_PUNCHABLE,
 	    "uplink method_absent no_method seen_as cgnat nat_independent" },
+	{ address_proven, JUDGED_MAPPED,
+	    "uplink method_available seen_as external_unknown nat_independent" },
 	{ on_the_internet, JUDGED_DIRECT,
 	    "uplink method_absent seen_as address_global nat_none" },
 	{ public_but_translated, JUDGED_PUNCHABLE,
