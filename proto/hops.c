@@ -65,8 +65,8 @@ void
 hops_verdict(const struct hops *h, const struct addr *host, struct behavior_path *path)
 {
 	bool ended = h->ended[HOPS_SEEN] > 0;
-	/* Silence counts when the router did not miss a word otherwise. */
-	bool first = h->arrived || (!ended && h->ended[HOPS_FIRST] == HOPS_ROUNDS);
+	/* Silence counts when the router hardly missed a word otherwise. */
+	bool first = h->arrived || (!ended && h->ended[HOPS_FIRST] >= HOPS_ROUNDS - 1);
 	bool carrier = ended && !h->arrived &&
 		       addr_equal(&h->at[HOPS_SEEN], &h->at[HOPS_FIRST]) &&
 		       addr_classify(&h->at[HOPS_SECOND]) == ADDR_CLASS_CGN;

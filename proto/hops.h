@@ -18,7 +18,7 @@
 #include "proto/behavior.h"
 #include "proto/util.h"
 
-#define HOPS_ROUNDS 3
+#define HOPS_ROUNDS 6
 #define HOPS_ROUND_MS 150
 #define HOPS_GRACE_MS 300
 

@@ -211,7 +211,10 @@ def path_of(behavior):
 def test_translators_are_counted_by_hops_where_no_router_says_its_address():
     def look_at(name, mute):
         with nats.network(name) as place, stun5780.Server(place.internet, *place.servers):
-            if mute:
+            if mute == "drops":
+                place.router.node.nft("table ip mute { chain in { type filter hook input priority 0\n"
+                                      "ip daddr 11.22.33.44 drop\n}\n}")
+            elif mute:
                 place.router.node.nft("table ip mute { chain out { type filter hook output priority "
                                       "0\nicmp type time-exceeded drop\n}\n}")
             return path_of(measure(Natd(place.client, servers_of(place), uid=12345)).behavior)
@@ -221,7 +224,9 @@ def test_translators_are_counted_by_hops_where_no_router_says_its_address():
         # A private network behind the router may be the carrier's or one's own.
         ("two_routers", False, (None, None)),
         # The address is the router's own, whatever else it does not say.
-        ("port_restricted", True, (1, False)), ("carrier", True, (None, None))]) == []
+        ("port_restricted", True, (1, False)), ("carrier", True, (None, None)),
+        # It drops what is for itself, and nothing else.
+        ("port_restricted", "drops", (1, False))]) == []
 
 
 def test_translators_are_counted_where_the_router_says_its_address():
