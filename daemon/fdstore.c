@@ -15,6 +15,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "daemon/loop.h"
 #include "proto/util.h"
 
 #ifndef SO_COOKIE
@@ -24,6 +25,9 @@
 #define OURS "natd-" /* begins each name: the others are for socket activation */
 #define NAME_MAX_LEN 64
 #define SETTLE_USEC 500000
+/* Any user can have bindings come and go: that must not keep the manager busy. */
+#define PUTS_AT_ONCE (2 * FDSTORE_MAX)
+#define PUT_MS 30
 
 struct kept {
 	uint64_t cookie;
@@ -34,6 +38,7 @@ struct kept {
 struct fdstore {
 	bool frozen;
 	size_t count, max;
+	msec_t paced_at; /* when PUTS_AT_ONCE would be free again */
 	struct kept list[FDSTORE_MAX];
 };
 
@@ -170,6 +175,17 @@ find(struct fdstore *s, uint64_t cookie)
 	return NULL;
 }
 
+static bool
+is_in_pace(struct fdstore *s)
+{
+	msec_t now = loop_now(), at = MAX(s->paced_at, now) + PUT_MS;
+
+	if (at > now + (msec_t)PUTS_AT_ONCE * PUT_MS)
+		return false;
+	s->paced_at = at;
+	return true;
+}
+
 bool
 fdstore_put(struct fdstore *s, const char *use, int fd, uint64_t number)
 {
@@ -181,6 +197,8 @@ fdstore_put(struct fdstore *s, const char *use, int fd, uint64_t number)
 	k.cookie = cookie_of(fd);
 	if (k.cookie == 0 || find(s, k.cookie))
 		return k.cookie != 0;
+	if (!is_in_pace(s))
+		return false;
 	snprintf(k.name, sizeof(k.name), OURS "%.16s-%" PRIx64 "-%" PRIx64, use,
 	    k.cookie, number);
 	/* The manager does not poll it: an ICMP error would have it thrown away. */

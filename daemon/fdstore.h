@@ -28,8 +28,8 @@ int fdstore_take(struct fdstore *s, const char *use, uint64_t *ret_number);
 /* Drops and closes what nobody has taken: an older natd had a use for it. */
 void fdstore_sweep(struct fdstore *s);
 
-/* Whether the manager has a copy now; false: it takes no more, or there is none.  use:
- * a word of at most 16 letters. */
+/* Whether the manager has a copy now; false: it takes no more, or not now, for there
+ * were too many lately, or there is none.  use: a word of at most 16 letters. */
 bool fdstore_put(struct fdstore *s, const char *use, int fd, uint64_t number);
 /* The manager closes its copy, soon; the caller's is the caller's.  Whether it has one
  * that is to be closed. */

@@ -198,6 +198,29 @@ test_never_more_than_the_manager_takes(void **state)
 	}
 }
 
+/* The manager has other work, whatever natd's clients do. */
+static void
+test_not_more_often_than_is_good(void **state)
+{
+	struct fdstore *s;
+	int fd = udp();
+	unsigned taken = 0;
+
+	(void)state;
+	assert_int_equal(fdstore_new(&s), 0);
+	for (unsigned i = 0; i < 20 * FDSTORE_MAX; i++)
+		if (fdstore_put(s, "twin", fd, 0)) {
+			taken++;
+			heard();
+			fdstore_drop(s, fd);
+			heard();
+		}
+	/* Time goes by meanwhile, on a busy machine much of it. */
+	assert_in_range(taken, 2 * FDSTORE_MAX, 4 * FDSTORE_MAX);
+	fdstore_free(s);
+	close(fd);
+}
+
 static void
 test_without_manager(void **state)
 {
@@ -349,6 +372,8 @@ main(void)
 		    test_put_and_drop, with_manager, without_manager),
 		cmocka_unit_test_setup_teardown(test_never_more_than_the_manager_takes,
 		    with_manager, without_manager),
+		cmocka_unit_test_setup_teardown(
+		    test_not_more_often_than_is_good, with_manager, without_manager),
 		cmocka_unit_test_setup_teardown(
 		    test_without_manager, with_manager, without_manager),
 		cmocka_unit_test_setup_teardown(
