@@ -34,8 +34,12 @@ look_up_srv(const char *host, enum stun_transport transport,
 	ns_rr rr;
 	int len;
 
+	/* Some routers swallow the question; the name itself is left then. */
+	res_init();
+	_res.retrans = _res.retry = 1;
 	snprintf(name, sizeof(name), "%s.%s", stun_transport_service(transport), host);
 	len = res_query(name, ns_c_in, ns_t_srv, answer, sizeof(answer));
+	res_init();
 	if (len < 0 || ns_initparse(answer, MIN(len, ANSWER_MAX), &msg) < 0)
 		return false;
 	for (int i = 0; i < ns_msg_count(msg, ns_s_an); i++) {

@@ -24,6 +24,7 @@
 #define QUERY_MS 1500 /* of the first try; c-ares doubles it */
 #define TRIES 3
 #define DELAY_MS 50 /* Resolution Delay, RFC 8305 section 8 */
+#define SRV_MS 500  /* then the name itself is looked up, too */
 #define TARGETS_MAX 4
 #define NAME_MAX_LEN 256
 
@@ -52,8 +53,9 @@ struct resolve {
 	int error;
 	bool ending;
 	msec_t limit_at, tell_at;
+	msec_t srv_at; /* when nobody waits for SRV records any more */
 	uint16_t default_port;
-	struct resolve_lookup lookups[2 * TARGETS_MAX];
+	struct resolve_lookup lookups[2 * (TARGETS_MAX + 1)];
 	size_t lookups_count, count;
 	struct endpoint list[RESOLVE_MAX];
 	unsigned ranks[RESOLVE_MAX];
@@ -145,7 +147,7 @@ static void
 schedule(struct resolve *r)
 {
 	struct timeval most = { .tv_sec = RESOLVE_MS / MSEC_PER_SEC }, tv;
-	msec_t at = MIN(r->limit_at, r->tell_at);
+	msec_t at = MIN(r->limit_at, MIN(r->tell_at, r->srv_at));
 
 	ares_timeout(r->channel, &most, &tv);
 	timer_set(
@@ -215,6 +217,8 @@ settle(struct resolve *r)
 	r->done(0, list, n, false, r->ctx);
 }
 
+static void look_up_host(struct resolve *r);
+
 static void
 on_timer(void *ctx)
 {
@@ -222,6 +226,8 @@ on_timer(void *ctx)
 
 	if (r->channel)
 		ares_process_fd(r->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+	if (loop_now() >= r->srv_at)
+		look_up_host(r);
 	settle(r);
 }
 
@@ -315,6 +321,16 @@ look_up(struct resolve *r, const char *name, uint16_t port, unsigned rank)
 	}
 }
 
+/* Without SRV records, or while there is no answer about them: behind all of them. */
+static void
+look_up_host(struct resolve *r)
+{
+	if (r->srv_at == MSEC_NEVER)
+		return;
+	r->srv_at = MSEC_NEVER;
+	look_up(r, r->host, r->default_port, TARGETS_MAX);
+}
+
 /* The next target by RFC 2782: lowest priority, among these at random by weight. */
 static struct ares_srv_reply *
 next_target(struct ares_srv_reply *list)
@@ -347,9 +363,10 @@ on_srv(void *ctx, int status, int timeouts, unsigned char *answer, int len)
 	if (status == ARES_SUCCESS)
 		ares_parse_srv_reply(answer, len, &list);
 	if (!list) {
-		look_up(r, r->host, r->default_port, 0);
+		look_up_host(r);
 		return;
 	}
+	r->srv_at = MSEC_NEVER;
 	r->error = -ENOENT;
 	for (unsigned rank = 0; rank < TARGETS_MAX && (s = next_target(list)); rank++) {
 		/* "." says that there is no such service. */
@@ -402,7 +419,7 @@ resolve_start(struct loop *loop, const struct resolve_question *q, resolve_done 
 	r->loop = loop;
 	r->done = done;
 	r->ctx = ctx;
-	r->tell_at = MSEC_NEVER;
+	r->tell_at = r->srv_at = MSEC_NEVER;
 	r->limit_at = loop_now() + (q->limit_ms ? q->limit_ms : RESOLVE_MS);
 	r->default_port = e.port;
 	err = timer_init(&r->timer, loop, on_timer, r);
@@ -428,6 +445,7 @@ resolve_start(struct loop *loop, const struct resolve_question *q, resolve_done 
 	if (q->service && q->port == 0) {
 		snprintf(name, sizeof(name), "%s.%s", q->service, q->host);
 		r->pending++;
+		r->srv_at = loop_now() + SRV_MS;
 		ares_query(r->channel, name, ns_c_in, ns_t_srv, on_srv, r);
 	} else {
 		look_up(r, r->host, e.port, 0);

@@ -3,9 +3,9 @@
  *
  * c-ares on the event loop: SRV records first where the name has no port (RFC 8489
  * section 8.1), then A and AAAA side by side.  What has come is handed out 50 ms after
- * the first family (RFC 8305 section 3), so that a resolver that swallows one kind of
- * question delays nobody.  The system's resolv.conf and hosts file are read for each
- * resolution anew.
+ * the first family (RFC 8305 section 3), and SRV records are waited for half a second,
+ * so that a resolver that swallows one kind of question delays nobody much.  The
+ * system's resolv.conf and hosts file are read for each resolution anew.
  */
 #pragma once
 

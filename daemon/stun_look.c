@@ -25,17 +25,19 @@ stun_server_is_udp(const struct stun *s, unsigned server)
 	return s->servers[server].uri.transport == STUN_UDP;
 }
 
-/* Those that said something lately. */
+/* Those that said something lately.  Of those that differ one may have changed its mind
+ * before its opinion is too old to count. */
 static uint32_t
 who_said(const struct stun *s, unsigned row)
 {
-	msec_t now = loop_now();
+	bool differ = s->looks[row].agreed == STUN_UNCERTAIN;
+	msec_t now = loop_now(), lately = differ ? AGAIN_MS : STUN_OPINION_MS;
 	uint32_t said = 0;
 
 	for (unsigned i = 0; i < s->pool.count; i++) {
 		const struct stun_opinion *o = &s->pool.opinions[row][i];
 
-		if (o->seen.family != ADDR_NONE && now - o->at <= STUN_OPINION_MS)
+		if (o->seen.family != ADDR_NONE && now - o->at <= lately)
 			said |= 1u << i;
 	}
 	return said;

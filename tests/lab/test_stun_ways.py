@@ -84,17 +84,32 @@ def test_servers_that_differ(place):
                 in status
             event = c.result()["externalAddress"]
             assert event["source"] == "stun_uncertain" and event["address"] in (WAN, two.lie[0])
-            # The other one comes to its senses.
+            # The other one comes to its senses; other servers are asked anew.
             two.manner = "answers"
-            for _ in range(10):
-                look(place, natd, server=f"stun:{TWO}")
-                look(place, natd)
-                if external(natd) == [(WAN, "stun")]:
-                    break
+            natd.configure(f"[Stun]\nServers={TWO} {ONE}\n")
+            natd.call("Reload")
+            look(place, natd)
             becomes(natd, (WAN, "stun"))
             while event["source"] != "stun":
                 event = c.result()["externalAddress"]
             assert event["address"] == WAN
+
+
+@pytest.mark.long
+def test_a_server_that_changes_its_mind(place):
+    """A minute after it was asked, while somebody has a binding kept."""
+    with StunServer(place.internet, ONE) as one, StunServer(place.internet, TWO) as two, \
+            place.client.socket(kind=socket.SOCK_DGRAM, bind=("0.0.0.0", 0)) as s:
+        two.manner = "lies"
+        natd = start(place, f"{ONE} {TWO}")
+        with natd.connect() as c:
+            c.send(INTERFACE + "GetReflexiveAddress", {"socketFileDescriptor": 0}, [s.fileno()],
+                   more=True)
+            c.result()
+            wait_until(lambda: one.answers and two.answers, 10, "two opinions")
+            assert external(natd)[0][1] == "stun_uncertain"
+            two.manner = "answers"
+            wait_until(lambda: external(natd) == [(WAN, "stun")], 90, "agreement")
 
 
 def test_one_server_alone_is_not_believed(place):
@@ -306,6 +321,13 @@ def test_natctl_takes_the_family_that_answers(place):
         assert time.monotonic() - began < 2
         assert json.loads(done.stdout)["server"] == {"address": ONE, "port": 7000}
         assert server.answers
+        # One that swallows questions for SRV records costs a second.
+        resolver.swallows, names["stun.example"] = 33, [ONE]
+        with StunServer(place.internet, ONE) as server:
+            began = time.monotonic()
+            assert place.client.run(BUILD / "natctl", "stun", "-q", "stun.example").stdout
+            assert time.monotonic() - began < 4
+            assert server.answers
 
 
 # ---- addresses of one link ----

@@ -60,6 +60,7 @@ struct fixture {
 };
 
 static struct fixture f;
+static msec_t limit_ms = 700;
 
 static void
 put_name(uint8_t *buf, size_t *len, const char *name)
@@ -257,7 +258,7 @@ ask(const char *host, uint16_t port, const char *service, const struct record *r
 		.default_port = 3478,
 		.service = service,
 		.servers = f.servers,
-		.limit_ms = 700,
+		.limit_ms = limit_ms,
 	};
 
 	f.records = records;
@@ -414,6 +415,27 @@ test_one_family_is_swallowed(void **state)
 }
 
 /* F53: a slow DNS. */
+/* What some routers do with a question they do not know. */
+static void
+test_srv_is_swallowed(void **state)
+{
+	(void)state;
+	ASK("stun.test", 0, "_stun._udp", { NULL, SRV, SWALLOW, .count = 0 },
+	    { "stun.test", A, .count = 1 });
+	assert_int_equal(f.error, 0);
+	assert_string_equal(got(), "11.22.0.1:3478");
+	assert_in_range(f.first_at - f.began_at, 500, 1500);
+	limit_ms = 4000;
+	/* They come late: their target first, nevertheless. */
+	ASK("stun.test", 0, "_stun._udp",
+	    { NULL, SRV, .count = 1, .target = "a.test", .port = 5, .delay_ms = 530 },
+	    { "a.test", A, .count = 1 },
+	    { "stun.test", A, .count = 1, .delay_ms = 60 });
+	assert_int_equal(f.error, 0);
+	assert_string_equal(got(), "11.22.0.1:5 11.22.0.1:3478");
+	limit_ms = 700;
+}
+
 static void
 test_slow(void **state)
 {
@@ -430,7 +452,8 @@ static void
 test_dead(void **state)
 {
 	(void)state;
-	ASK("stun.test", 0, "_stun._udp", { NULL, SRV, SWALLOW, .count = 0 });
+	ASK("stun.test", 0, "_stun._udp", { NULL, SRV, SWALLOW, .count = 0 },
+	    { NULL, A, SWALLOW, .count = 0 }, { NULL, AAAA, SWALLOW, .count = 0 });
 	assert_int_equal(f.error, -ETIMEDOUT);
 	assert_in_range(f.ended_at - f.began_at, 690, 1500);
 	ASK("stun.test", 1, NULL, { NULL, A, .count = 1, .delay_ms = 30000 },
@@ -508,6 +531,7 @@ main(void)
 		cmocka_unit_test(test_no_srv),
 		cmocka_unit_test(test_no_such_name),
 		cmocka_unit_test(test_one_family_is_swallowed),
+		cmocka_unit_test(test_srv_is_swallowed),
 		cmocka_unit_test(test_slow),
 		cmocka_unit_test(test_dead),
 		cmocka_unit_test(test_useless_answers),
