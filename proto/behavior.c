@@ -11,7 +11,7 @@
 #include "proto/stun_attr.h"
 
 #define JITTER_MS 10
-#define GRACE_MS 50 /* beyond the round trips seen, for an answer to come */
+#define OTHER_MS 125 /* there is less time left for these */
 
 /* Calls between MAIN and HAIRPIN: the way is short, so they follow closely. */
 #define CALLS 6
@@ -88,28 +88,16 @@ behavior_init(struct behavior_machine *b, const struct endpoint *servers, unsign
 		s->primary = servers[i];
 		s->filter = -1;
 		s->rtt_ms = -1;
-		s->round_at = MSEC_NEVER;
+		s->round_at = s->open_at = MSEC_NEVER;
 		for (unsigned q = 0; q < BEHAVIOR_QUESTIONS; q++)
 			ask_init(&s->asks[q]);
 		behavior_ask_from(&s->asks[BEHAVIOR_PLAIN], now);
 	}
 }
 
-static msec_t
-grace(const struct behavior_server *s)
-{
-	return s->rtt_ms + s->rtt_ms / 4 + GRACE_MS;
-}
-
-/* No answer to what is sent later than this would come in time. */
-static msec_t
-last_send(const struct behavior_machine *b, const struct behavior_server *s)
-{
-	return b->began_at + BEHAVIOR_LIMIT_MS - grace(s);
-}
-
-static void
-write_request(struct behavior_send *ret, const struct stun_id *id, unsigned change)
+void
+behavior_write_request(
+    struct behavior_send *ret, const struct stun_id *id, unsigned change)
 {
 	struct stun_out out;
 	ssize_t n;
@@ -139,7 +127,29 @@ send_ask(struct behavior_ask *a, const struct stun_chance *chance, unsigned chan
 	if (a->due_at != MSEC_NEVER)
 		a->due_at = now + again_ms - JITTER_MS +
 			    (msec_t)rng_below(chance->rng, 2 * JITTER_MS + 1);
-	write_request(ret, &a->id, change);
+	behavior_write_request(ret, &a->id, change);
+	return true;
+}
+
+/* Each time with another id, next to the first: the time that the rest needs depends on
+ * how far the server is, and an answer to any of them would not tell. */
+static bool
+send_plain(struct behavior_server *s, const struct stun_chance *chance, msec_t now,
+    struct behavior_send *ret)
+{
+	struct behavior_ask *a = &s->asks[BEHAVIOR_PLAIN];
+	struct stun_id id;
+
+	if (a->sends == BEHAVIOR_PLAIN_SENDS) {
+		a->due_at = MSEC_NEVER;
+		return false;
+	}
+	if (!send_ask(a, chance, 0, BEHAVIOR_ROUND_MS, now, ret))
+		return false;
+	s->plain_at[a->sends - 1] = now;
+	id = a->id;
+	id.bytes[STUN_ID_LEN - 1] ^= (uint8_t)(a->sends - 1);
+	behavior_write_request(ret, &id, 0);
 	return true;
 }
 
@@ -152,163 +162,13 @@ send_question(struct behavior_machine *b, unsigned server, unsigned q,
 	ret->socket = behavior_rows[q].filter ? BEHAVIOR_FILTER + (unsigned)s->filter
 					      : BEHAVIOR_MAIN;
 	ret->to = behavior_endpoint(s, behavior_rows[q].to);
-	return send_ask(
-	    &s->asks[q], chance, behavior_rows[q].change, BEHAVIOR_ROUND_MS, now, ret);
+	if (q != BEHAVIOR_PLAIN)
+		return send_ask(
+		    &s->asks[q], chance, behavior_rows[q].change, OTHER_MS, now, ret);
+	return send_plain(s, chance, now, ret);
 }
 
-/* ---- rounds about filtering ---- */
-
-/* What the socket whose filter is open asks for comparison: the same, if that can come
- * through, which it can when all of a socket's traffic has one address outside. */
-static uint8_t
-control_change(const struct behavior_machine *b, const struct behavior_server *s)
-{
-	enum behavior mapping = behavior_mapping_vote(b, s);
-	bool port = false, both = false;
-
-	if (mapping != BEHAVIOR_NONE && mapping != BEHAVIOR_ENDPOINT_INDEPENDENT)
-		return 0;
-	for (unsigned i = 0; i < s->controls_sent; i++) {
-		port |= s->controls[i].answered && s->controls[i].change == BIT_PORT;
-		both |= s->controls[i].answered && s->controls[i].change & BIT_IP;
-	}
-	if (port != both)
-		return port ? BIT_IP | BIT_PORT : BIT_PORT;
-	return s->round % 2 ? BIT_PORT : BIT_IP | BIT_PORT;
-}
-
-static bool
-send_control(struct behavior_machine *b, struct behavior_server *s,
-    const struct stun_chance *chance, msec_t now, struct behavior_send *ret)
-{
-	struct behavior_control *c = &s->controls[s->controls_sent];
-
-	if (crypto_rng_id(chance->ids, c->id.bytes) < 0)
-		return false;
-	c->at = now;
-	c->change = control_change(b, s);
-	s->controls_sent++;
-	ret->socket = BEHAVIOR_MAIN;
-	ret->to = s->primary;
-	write_request(ret, &c->id, c->change);
-	return true;
-}
-
-/* How much the silence after so many questions says: the chance that all of them were
- * lost, as the loss of the controls lets expect, in millionths. */
-static unsigned
-chance_of_loss(const struct behavior_server *s, unsigned sends, msec_t now)
-{
-	unsigned settled = 0, lost = 0;
-	double one, all = 1e6;
-
-	for (unsigned i = 0; i < s->controls_sent; i++) {
-		const struct behavior_control *c = &s->controls[i];
-
-		settled += c->answered || now >= c->at + grace(s);
-		lost += !c->answered && now >= c->at + grace(s);
-	}
-	/* One in five to begin with, and never less: a path is not known in two
-	 * seconds. */
-	one = (lost + 1.0) / (settled + 5.0);
-	one = MAX(one, 0.2);
-	for (unsigned i = 0; i < sends; i++)
-		all *= one;
-	return (unsigned)all;
-}
-
-/* Whether a control that was to come back the same way did. */
-static bool
-proven(
-    const struct behavior_machine *b, const struct behavior_server *s, uint8_t change)
-{
-	enum behavior mapping = behavior_mapping_vote(b, s);
-
-	/* It cannot come through; that the other address lives, mapping has shown. */
-	if (mapping != BEHAVIOR_NONE && mapping != BEHAVIOR_ENDPOINT_INDEPENDENT)
-		change = 0;
-	for (unsigned i = 0; i < s->controls_sent; i++)
-		if (s->controls[i].answered && s->controls[i].change == change)
-			return true;
-	return false;
-}
-
-static bool
-enough(const struct behavior_machine *b, const struct behavior_server *s,
-    const struct behavior_ask *a, uint8_t change, msec_t now)
-{
-	bool last = now + BEHAVIOR_ROUND_MS > last_send(b, s);
-
-	return a->sends >= 3 && proven(b, s, change) &&
-	       chance_of_loss(s, a->sends, now) < (last ? 3000 : 3);
-}
-
-/* Silent, or still to be asked. */
-static void
-settle_filter(
-    struct behavior_machine *b, struct behavior_server *s, unsigned q, msec_t now)
-{
-	struct behavior_ask *a = &s->asks[q];
-
-	if (a->state != BEHAVIOR_ASKING || a->sends == 0)
-		return;
-	if (now >= a->last_at + grace(s) &&
-	    enough(b, s, a, behavior_rows[q].change, now))
-		behavior_ask_stop(a, BEHAVIOR_SILENT);
-}
-
-enum { BURST_PORT = 1, BURST_BOTH = 2, BURST_CONTROL = 4, BURST_ALL = 7 };
-
-static void
-begin_round(struct behavior_machine *b, struct behavior_server *s, msec_t now)
-{
-	static const uint8_t of[] = { BEHAVIOR_FILTER_PORT, BEHAVIOR_FILTER_BOTH };
-	bool any = false;
-
-	s->burst = 0;
-	for (unsigned i = 0; i < ARRAY_SIZE(of); i++) {
-		const struct behavior_ask *a = &s->asks[of[i]];
-
-		if (a->state != BEHAVIOR_ASKING)
-			continue;
-		any = true;
-		if (a->sends < 3 || !enough(b, s, a, behavior_rows[of[i]].change, now))
-			s->burst |= (uint8_t)(1 << i);
-	}
-	if (!any || now > last_send(b, s) || s->round == BEHAVIOR_ROUNDS) {
-		s->burst = 0;
-		s->round_at = MSEC_NEVER;
-		return;
-	}
-	/* Before MAIN was there its filter is closed as well. */
-	if (s->burst && behavior_mapping_vote(b, s) != BEHAVIOR_UNKNOWN)
-		s->burst |= BURST_CONTROL;
-	s->round++;
-	s->round_at = now + BEHAVIOR_ROUND_MS;
-}
-
-/* One of those that are left; each round begins with another one, so that a server that
- * answers so many per second does not always leave out the same. */
-static bool
-send_burst(struct behavior_machine *b, unsigned server,
-    const struct stun_chance *chance, msec_t now, struct behavior_send *ret)
-{
-	struct behavior_server *s = &b->servers[server];
-
-	for (unsigned i = 0; i < 3; i++) {
-		unsigned bit = 1u << (i + s->round) % 3;
-
-		if (!(s->burst & bit))
-			continue;
-		s->burst &= (uint8_t)~bit;
-		if (bit == BURST_CONTROL)
-			return send_control(b, s, chance, now, ret);
-		return send_question(b, server,
-		    bit == BURST_PORT ? BEHAVIOR_FILTER_PORT : BEHAVIOR_FILTER_BOTH,
-		    chance, now, ret);
-	}
-	return false;
-}
+/* ---- one server ---- */
 
 static bool
 server_next(struct behavior_machine *b, unsigned server,
@@ -316,14 +176,19 @@ server_next(struct behavior_machine *b, unsigned server,
 {
 	struct behavior_server *s = &b->servers[server];
 
-	for (unsigned q = 0; q < BEHAVIOR_QUESTIONS; q++)
-		if (s->asks[q].due_at <= now)
-			return send_question(b, server, q, chance, now, ret);
-	settle_filter(b, s, BEHAVIOR_FILTER_PORT, now);
-	settle_filter(b, s, BEHAVIOR_FILTER_BOTH, now);
-	if (s->round_at <= now)
-		begin_round(b, s, now);
-	return s->burst && send_burst(b, server, chance, now, ret);
+	for (;;) {
+		int q;
+
+		for (unsigned i = 0; i < BEHAVIOR_QUESTIONS; i++)
+			if (s->asks[i].due_at <= now)
+				return send_question(b, server, i, chance, now, ret);
+		q = behavior_filter_next(b, s, chance, now, ret);
+		if (q < 0)
+			return false;
+		if (q == BEHAVIOR_QUESTIONS ||
+		    send_question(b, server, (unsigned)q, chance, now, ret))
+			return true;
+	}
 }
 
 /* ---- hairpinning ---- */
@@ -477,7 +342,7 @@ is_over(const struct behavior_machine *b, msec_t now)
 static msec_t
 next_wake(const struct behavior_machine *b, msec_t now)
 {
-	msec_t at = b->began_at + BEHAVIOR_LIMIT_MS, settled_at;
+	msec_t at = b->began_at + BEHAVIOR_LIMIT_MS;
 	const struct behavior_server *heard = first_heard(b);
 
 	/* When those that are late are no longer waited for. */
@@ -487,15 +352,9 @@ next_wake(const struct behavior_machine *b, msec_t now)
 	for (unsigned i = 0; i < b->servers_count; i++) {
 		const struct behavior_server *s = &b->servers[i];
 
-		for (unsigned q = 0; q < BEHAVIOR_QUESTIONS; q++) {
+		for (unsigned q = 0; q < BEHAVIOR_QUESTIONS; q++)
 			at = MIN(at, s->asks[q].due_at);
-			/* Once it is too late for an answer, silence may be one. */
-			settled_at = s->asks[q].last_at + grace(s);
-			if (behavior_rows[q].filter && settled_at > now &&
-			    s->asks[q].state == BEHAVIOR_ASKING)
-				at = MIN(at, settled_at);
-		}
-		at = MIN(at, s->round_at);
+		at = MIN(at, behavior_filter_wake(b, s, now));
 	}
 	at = MIN(at, MIN(b->outside.due_at, b->barrier.due_at));
 	at = MIN(at, MIN(b->calls[0].due_at, b->calls[1].due_at));

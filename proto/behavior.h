@@ -7,17 +7,17 @@
  * sent from them before, since what a NAT lets in depends on what went out.  All tests
  * that do not disturb each other run at once:
  *
- *   MAIN     asks every server, and the other address and port of those that have one;
- *            what it is seen as tells the mapping
- *   FILTER+i asks the i-th server with two addresses, to be answered from elsewhere;
- *            has never sent anything there
+ *   FILTER+i asks the i-th server with two addresses to be answered from elsewhere; no
+ *            socket has sent anything there so far
+ *   MAIN     asks every server, and then the other address and port of those that have
+ *            one; what it is seen as tells the mapping
  *   HAIRPIN  is found by asking a server, too; then it and MAIN call each other by the
  *            addresses that are seen outside
  *
  * That nothing comes back is the answer to some questions, and what loss looks like. So
- * silence is believed after eight questions or more, when the same questions, put at
- * the same time from a socket whose filter is open, were answered: then server and path
- * work.  More are asked as more of those are lost.  Servers that differ, or too little
+ * silence is believed after eight questions, when others at the same time and then the
+ * same from a socket whose filter is open were answered: then server and path work. The
+ * more of those are lost, the longer that goes on.  Servers that differ, or too little
  * that came back, make a verdict unknown, never wrong.  With servers of one address
  * mapping is found by comparing them, filtering cannot be.
  *
@@ -41,7 +41,8 @@
 #define BEHAVIOR_FULL 2        /* servers with two addresses that are asked all */
 #define BEHAVIOR_LIMIT_MS 2950 /* then there is a verdict */
 #define BEHAVIOR_ROUND_MS 250  /* between two times a question is sent */
-#define BEHAVIOR_ROUNDS 16
+#define BEHAVIOR_CONTROLS 24
+#define BEHAVIOR_PLAIN_SENDS 12
 #define BEHAVIOR_MESSAGE_MAX 28 /* a header and CHANGE-REQUEST */
 
 enum {
@@ -111,12 +112,16 @@ struct behavior_server {
 	struct endpoint primary, other; /* other: ADDR_NONE: none, or not known */
 	int8_t filter;                  /* which FILTER socket, -1: none */
 	bool broken;                    /* it does not do what RFC 5780 says */
+	bool opened;                    /* MAIN has asked its other address */
+	bool controlled;                /* and then for what FILTER wanted */
 	uint8_t round, burst;           /* of questions about filtering */
 	uint8_t controls_sent;
 	msec_t round_at; /* the next round */
-	msec_t rtt_ms;   /* at most; -1: not known */
+	msec_t open_at;  /* when FILTER has heard enough */
+	msec_t rtt_ms;   /* the shortest; -1: not known */
+	msec_t plain_at[BEHAVIOR_PLAIN_SENDS];
 	struct behavior_ask asks[BEHAVIOR_QUESTIONS];
-	struct behavior_control controls[BEHAVIOR_ROUNDS];
+	struct behavior_control controls[BEHAVIOR_CONTROLS];
 };
 
 /* Members are for reading. */

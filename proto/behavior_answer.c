@@ -38,9 +38,6 @@ ask_all(struct behavior_machine *b, struct behavior_server *s, msec_t now)
 		if (b->servers[i].filter >= 0 && same_machine(&b->servers[i], s))
 			return;
 	s->filter = (int8_t)b->full++;
-	behavior_ask_from(&s->asks[BEHAVIOR_OTHER_IP], now);
-	behavior_ask_from(&s->asks[BEHAVIOR_OTHER_PORT], now);
-	behavior_ask_from(&s->asks[BEHAVIOR_OTHER_BOTH], now);
 	/* Those about filtering go by rounds. */
 	s->asks[BEHAVIOR_FILTER_PORT].state = BEHAVIOR_ASKING;
 	s->asks[BEHAVIOR_FILTER_BOTH].state = BEHAVIOR_ASKING;
@@ -63,13 +60,29 @@ learn_other(struct behavior_machine *b, struct behavior_server *s,
 }
 
 static void
-break_off(struct behavior_server *s)
+break_off(struct behavior_server *s, msec_t now)
 {
 	s->broken = true;
-	s->burst = 0;
-	s->round_at = MSEC_NEVER;
 	behavior_ask_stop(&s->asks[BEHAVIOR_FILTER_PORT], BEHAVIOR_SILENT);
 	behavior_ask_stop(&s->asks[BEHAVIOR_FILTER_BOTH], BEHAVIOR_SILENT);
+	behavior_open(s, now);
+}
+
+/* Which time it was sent the message answers; what is none has no number that was. */
+static unsigned
+plain_number(const struct behavior_ask *a, const struct stun_msg *m)
+{
+	return stun_msg_id(m)[STUN_ID_LEN - 1] ^ a->id.bytes[STUN_ID_LEN - 1];
+}
+
+static bool
+answers_plain(const struct stun_msg *m, const struct behavior_ask *a)
+{
+	struct stun_id id = a->id;
+
+	id.bytes[STUN_ID_LEN - 1] = stun_msg_id(m)[STUN_ID_LEN - 1];
+	return a->state == BEHAVIOR_ASKING && plain_number(a, m) < a->sends &&
+	       stun_answers(m, STUN_BINDING, &id);
 }
 
 static void
@@ -118,7 +131,7 @@ answered(struct behavior_machine *b, struct behavior_server *s, unsigned q,
 	if (!comes_from(s, from, &expected, m)) {
 		/* It did not understand, or not do what it was asked. */
 		if (behavior_rows[q].change && endpoint_equal(from, &s->primary))
-			break_off(s);
+			break_off(s, now);
 		return;
 	}
 	if (!seen_in(m, &s->primary, &seen)) {
@@ -128,12 +141,17 @@ answered(struct behavior_machine *b, struct behavior_server *s, unsigned q,
 	}
 	a->seen = seen;
 	behavior_ask_stop(a, BEHAVIOR_ANSWERED);
-	take_rtt(s, a->first_at, now);
+	take_rtt(s, q == BEHAVIOR_PLAIN ? s->plain_at[plain_number(a, m)] : a->first_at,
+	    now);
 	if (q == BEHAVIOR_PLAIN)
 		learn_other(b, s, m, now);
+	if (s->opened && behavior_mapping_vote(b, s) != BEHAVIOR_UNKNOWN)
+		s->round_at = MIN(s->round_at, now);
 	/* If everybody may send here, so may other ports. */
-	if (q == BEHAVIOR_FILTER_BOTH)
+	if (q == BEHAVIOR_FILTER_BOTH) {
 		behavior_ask_stop(&s->asks[BEHAVIOR_FILTER_PORT], BEHAVIOR_SILENT);
+		behavior_open(s, now);
+	}
 }
 
 static bool
@@ -151,7 +169,7 @@ control_answered(struct behavior_server *s, struct behavior_control *c,
 
 	if (!comes_from(s, from, &expected, m) || !seen_in(m, &s->primary, &seen)) {
 		if (c->change && endpoint_equal(from, &s->primary))
-			break_off(s);
+			break_off(s, now);
 		return;
 	}
 	c->answered = true;
@@ -167,7 +185,8 @@ server_receives(struct behavior_machine *b, struct behavior_server *s, unsigned 
 		bool on_filter = (int)socket == BEHAVIOR_FILTER + s->filter;
 
 		if ((behavior_rows[q].filter ? on_filter : on_main) &&
-		    is_answer_to(m, &s->asks[q]))
+		    (q == BEHAVIOR_PLAIN ? answers_plain(m, &s->asks[q])
+					 : is_answer_to(m, &s->asks[q])))
 			answered(b, s, q, from, m, now);
 	}
 	for (unsigned i = 0; i < s->controls_sent && socket == BEHAVIOR_MAIN; i++)

@@ -23,6 +23,20 @@ struct endpoint behavior_endpoint(const struct behavior_server *s, unsigned bits
 void behavior_ask_from(struct behavior_ask *a, msec_t now);
 void behavior_ask_stop(struct behavior_ask *a, enum behavior_ask_state state);
 
+void behavior_write_request(
+    struct behavior_send *ret, const struct stun_id *id, unsigned change);
+
+/* behavior_filter.c */
+/* A question that is due; BEHAVIOR_QUESTIONS: *ret is filled with something else; -1:
+ * nothing now. */
+int behavior_filter_next(struct behavior_machine *b, struct behavior_server *s,
+    const struct stun_chance *chance, msec_t now, struct behavior_send *ret);
+/* When to look again. */
+msec_t behavior_filter_wake(
+    const struct behavior_machine *b, const struct behavior_server *s, msec_t now);
+/* Nothing more depends on the filter being closed. */
+void behavior_open(struct behavior_server *s, msec_t now);
+
 void behavior_hairpin_ends(struct behavior_machine *b, int8_t verdict);
 
 /* What one server's answers say. */

@@ -23,6 +23,8 @@ struct nat {
 	bool preserves;
 	bool blocks;          /* all UDP */
 	unsigned lifetime_ms; /* of a binding; 0: for ever */
+	bool per_host;        /* the filter opens for all sockets at once */
+	bool masks;           /* what comes in has the router's address */
 };
 
 enum server_manner {
@@ -64,9 +66,11 @@ struct packet {
 struct world {
 	struct nat nat;
 	bool v6;
-	unsigned loss;  /* percent, each way */
-	unsigned limit; /* what a server answers per second; 0: all */
-	int64_t bucket; /* in thousandths */
+	unsigned loss; /* percent, each way */
+	msec_t jitter_ms;
+	msec_t dark_at, dark_ms; /* nothing passes */
+	unsigned limit;          /* what a server answers per second; 0: all */
+	int64_t bucket;          /* in thousandths */
 	msec_t filled_at;
 	struct world_server servers[BEHAVIOR_SERVERS];
 	unsigned servers_count;
@@ -229,7 +233,8 @@ static bool
 nat_lets_in(const struct world *w, uint16_t port, const struct endpoint *from)
 {
 	for (unsigned i = 0; i < w->permits_count; i++)
-		if (w->permits[i].port == port && !is_old(w, w->permits[i].at) &&
+		if ((w->permits[i].port == port || w->nat.per_host) &&
+		    !is_old(w, w->permits[i].at) &&
 		    same_for(w->nat.filtering, &w->permits[i].remote, from))
 			return true;
 	return w->nat.mapping == BEHAVIOR_NONE &&
@@ -241,7 +246,8 @@ nat_lets_in(const struct world *w, uint16_t port, const struct endpoint *from)
 static bool
 lost(struct world *w)
 {
-	return rng_below(&w->rng, 100) < w->loss;
+	return rng_below(&w->rng, 100) < w->loss ||
+	       (w->now >= w->dark_at && w->now < w->dark_at + w->dark_ms);
 }
 
 static void
@@ -253,6 +259,7 @@ travel(struct world *w, bool to_client, unsigned socket, const struct endpoint *
 
 		if (p->used)
 			continue;
+		at += (msec_t)rng_below(&w->rng, (uint64_t)w->jitter_ms + 1);
 		*p = (struct packet) { true, to_client, socket, *from, *to, at, len,
 			{ 0 } };
 		assert(len <= sizeof(p->buf));
@@ -330,23 +337,25 @@ world_answer(struct world *w, const struct packet *p)
 	    (port && s->manner == PORTLESS)) {
 		stun_begin_answer(&out, buf, sizeof(buf), STUN_ERROR, &m);
 		stun_put_error(&out, 420);
-		change = 0;
+		from = p->to;
 	} else {
 		if (s->manner == DEAF)
 			change = 0;
 		stun_begin_answer(&out, buf, sizeof(buf), STUN_SUCCESS, &m);
 		stun_put_address(&out, STUN_XOR_MAPPED_ADDRESS, &seen);
-		if (!has_one_address(s))
+		bits ^= change;
+		from = s->primary;
+		if (bits & 1)
+			from.addr = s->other.addr;
+		if (bits & 2)
+			from.port = s->other.port;
+		if (!has_one_address(s)) {
 			stun_put_address(&out, STUN_OTHER_ADDRESS, &s->other);
+			stun_put_address(&out, STUN_RESPONSE_ORIGIN, &from);
+		}
 	}
 	n = stun_end(&out);
 	assert(n > 0);
-	bits ^= change;
-	from = s->primary;
-	if (bits & 1)
-		from.addr = s->other.addr;
-	if (bits & 2)
-		from.port = s->other.port;
 	if (!lost(w))
 		travel(w, true, p->socket, &from, &to, buf, (size_t)n,
 		    w->now + s->rtt_ms - s->rtt_ms / 2);
@@ -386,6 +395,18 @@ world_arrives(const struct world *w, const struct packet *p, unsigned *ret_socke
 	if (turned && w->nat.hairpin == HAIRPIN_FREE)
 		return true;
 	return nat_lets_in(w, p->to.port, &p->from);
+}
+
+/* From where it seems to come: a router that masks puts itself in the place of those
+ * that nobody wrote to. */
+static struct endpoint
+world_seen_from(const struct world *w, const struct packet *p)
+{
+	for (unsigned i = 0; i < w->permits_count; i++)
+		if (w->permits[i].port == p->to.port &&
+		    endpoint_equal(&w->permits[i].remote, &p->from))
+			return p->from;
+	return w->nat.masks ? world_endpoint(w, 0, 1, p->from.port) : p->from;
 }
 
 /* The next packet that is due by then: moves the clock to it; NULL: none. */

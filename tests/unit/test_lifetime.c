@@ -39,6 +39,14 @@ act_on(struct world *w, struct lifetime *l, enum lifetime_act act,
 	}
 }
 
+static void
+hear(struct world *w, struct lifetime *l, unsigned socket, const struct packet *p)
+{
+	struct endpoint from = world_seen_from(w, p);
+
+	lifetime_receive(l, socket, &from, p->buf, p->len, w->now);
+}
+
 static struct found
 find(struct world *w)
 {
@@ -70,7 +78,7 @@ find(struct world *w)
 		if (!p->to_client)
 			world_answer(w, p);
 		else if (world_arrives(w, p, &socket) && socket < LIFETIME_SOCKETS)
-			lifetime_receive(&l, socket, &p->from, p->buf, p->len, w->now);
+			hear(w, &l, socket, p);
 	}
 	assert_int_equal(
 	    lifetime_next(&l, &w->chance, w->now + 1, &send), LIFETIME_WAIT);
@@ -203,7 +211,7 @@ test_server_leaves(void **state)
 		else if ((p->used = false, !p->to_client))
 			world_answer(&w, p);
 		else if (world_arrives(&w, p, &socket))
-			lifetime_receive(&l, socket, &p->from, p->buf, p->len, w.now);
+			hear(&w, &l, socket, p);
 		if (w.now > T0 + 100000)
 			w.servers[0].manner = DEAD;
 	}
