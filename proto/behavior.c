@@ -13,10 +13,6 @@
 #define JITTER_MS 10
 #define OTHER_MS 125 /* there is less time left for these */
 
-/* Calls between MAIN and HAIRPIN: the way is short, so they follow closely. */
-#define CALLS 6
-#define CALL_MS 15
-#define CALL_GRACE_MS 25
 /* A server that is silent so long is not waited for if others have said it all, or then
  * at least the mapping. */
 #define LATE_MS 600
@@ -61,8 +57,8 @@ behavior_ask_stop(struct behavior_ask *a, enum behavior_ask_state state)
 	a->due_at = MSEC_NEVER;
 }
 
-static void
-ask_init(struct behavior_ask *a)
+void
+behavior_ask_init(struct behavior_ask *a)
 {
 	*a = (struct behavior_ask) { .due_at = MSEC_NEVER };
 }
@@ -77,10 +73,11 @@ behavior_init(struct behavior_machine *b, const struct endpoint *servers, unsign
 		.began_at = now,
 	};
 	memcpy(b->local, local, sizeof(b->local));
-	ask_init(&b->outside);
-	ask_init(&b->calls[0]);
-	ask_init(&b->calls[1]);
-	ask_init(&b->barrier);
+	behavior_ask_init(&b->outside);
+	for (unsigned i = 0; i < 2; i++) {
+		behavior_ask_init(&b->calls[i]);
+		behavior_ask_init(&b->barriers[i]);
+	}
 	behavior_ask_from(&b->outside, now);
 	for (unsigned i = 0; i < b->servers_count; i++) {
 		struct behavior_server *s = &b->servers[i];
@@ -90,7 +87,7 @@ behavior_init(struct behavior_machine *b, const struct endpoint *servers, unsign
 		s->rtt_ms = -1;
 		s->round_at = s->open_at = MSEC_NEVER;
 		for (unsigned q = 0; q < BEHAVIOR_QUESTIONS; q++)
-			ask_init(&s->asks[q]);
+			behavior_ask_init(&s->asks[q]);
 		behavior_ask_from(&s->asks[BEHAVIOR_PLAIN], now);
 	}
 }
@@ -110,10 +107,9 @@ behavior_write_request(
 	ret->len = n > 0 ? (size_t)n : 0;
 }
 
-/* Fills *ret, and says when it is due again.  False: there is no id to be had. */
-static bool
-send_ask(struct behavior_ask *a, const struct stun_chance *chance, unsigned change,
-    msec_t again_ms, msec_t now, struct behavior_send *ret)
+bool
+behavior_send_ask(struct behavior_ask *a, const struct stun_chance *chance,
+    unsigned change, msec_t again_ms, msec_t now, struct behavior_send *ret)
 {
 	if (a->sends == 0) {
 		a->first_at = now;
@@ -144,7 +140,7 @@ send_plain(struct behavior_server *s, const struct stun_chance *chance, msec_t n
 		a->due_at = MSEC_NEVER;
 		return false;
 	}
-	if (!send_ask(a, chance, 0, BEHAVIOR_ROUND_MS, now, ret))
+	if (!behavior_send_ask(a, chance, 0, BEHAVIOR_ROUND_MS, now, ret))
 		return false;
 	s->plain_at[a->sends - 1] = now;
 	id = a->id;
@@ -163,7 +159,7 @@ send_question(struct behavior_machine *b, unsigned server, unsigned q,
 					      : BEHAVIOR_MAIN;
 	ret->to = behavior_endpoint(s, behavior_rows[q].to);
 	if (q != BEHAVIOR_PLAIN)
-		return send_ask(
+		return behavior_send_ask(
 		    &s->asks[q], chance, behavior_rows[q].change, OTHER_MS, now, ret);
 	return send_plain(s, chance, now, ret);
 }
@@ -191,102 +187,20 @@ server_next(struct behavior_machine *b, unsigned server,
 	}
 }
 
-/* ---- hairpinning ---- */
-
-/* A server that answered. */
-static const struct behavior_server *
-first_heard(const struct behavior_machine *b)
+/* A server that answered, the nearest. */
+const struct behavior_server *
+behavior_nearest(const struct behavior_machine *b)
 {
-	const struct behavior_server *first = NULL;
+	const struct behavior_server *nearest = NULL;
 
 	for (unsigned i = 0; i < b->servers_count; i++) {
 		const struct behavior_server *s = &b->servers[i];
 
 		if (s->asks[BEHAVIOR_PLAIN].state == BEHAVIOR_ANSWERED &&
-		    (!first || s->rtt_ms < first->rtt_ms))
-			first = s;
+		    (!nearest || s->rtt_ms < nearest->rtt_ms))
+			nearest = s;
 	}
-	return first;
-}
-
-void
-behavior_hairpin_ends(struct behavior_machine *b, int8_t verdict)
-{
-	b->hairpinning = verdict;
-	b->hairpin_over = true;
-	behavior_ask_stop(&b->outside, b->outside.state);
-	behavior_ask_stop(&b->calls[0], BEHAVIOR_SILENT);
-	behavior_ask_stop(&b->calls[1], BEHAVIOR_SILENT);
-	behavior_ask_stop(&b->barrier, BEHAVIOR_SILENT);
-}
-
-static void
-hairpin_begin(
-    struct behavior_machine *b, const struct behavior_server *heard, msec_t now)
-{
-	const struct endpoint *seen = &heard->asks[BEHAVIOR_PLAIN].seen;
-
-	/* Without translation there is nothing to turn round at. */
-	if (endpoint_equal(seen, &b->local[BEHAVIOR_MAIN])) {
-		behavior_hairpin_ends(b, -1);
-		return;
-	}
-	if (b->outside.state != BEHAVIOR_ANSWERED)
-		return;
-	behavior_ask_from(&b->calls[0], now);
-	behavior_ask_from(&b->calls[1], now);
-}
-
-static bool
-send_call(struct behavior_machine *b, const struct behavior_server *heard, unsigned i,
-    const struct stun_chance *chance, msec_t now, struct behavior_send *ret)
-{
-	struct behavior_ask *a = &b->calls[i];
-
-	ret->socket = i ? BEHAVIOR_HAIRPIN : BEHAVIOR_MAIN;
-	ret->to = i ? heard->asks[BEHAVIOR_PLAIN].seen : b->outside.seen;
-	if (!send_ask(a, chance, 0, CALL_MS, now, ret))
-		return false;
-	/* The jitter would add up to more than the way takes. */
-	a->due_at = a->sends < CALLS ? now + CALL_MS : MSEC_NEVER;
-	return true;
-}
-
-static bool
-hairpin_next(struct behavior_machine *b, const struct stun_chance *chance, msec_t now,
-    struct behavior_send *ret)
-{
-	const struct behavior_server *heard = first_heard(b);
-
-	if (b->hairpin_over || b->servers_count == 0)
-		return false;
-	if (b->outside.due_at <= now) {
-		/* Any server will do, so a dead one is asked once. */
-		ret->socket = BEHAVIOR_HAIRPIN;
-		ret->to = heard
-			      ? heard->primary
-			      : b->servers[b->outside.sends % b->servers_count].primary;
-		return send_ask(&b->outside, chance, 0, BEHAVIOR_ROUND_MS, now, ret);
-	}
-	if (!heard)
-		return false;
-	hairpin_begin(b, heard, now);
-	for (unsigned i = 0; i < 2; i++)
-		if (b->calls[i].due_at <= now)
-			return send_call(b, heard, i, chance, now, ret);
-	if (b->calls[0].sends == CALLS && b->calls[1].sends == CALLS)
-		behavior_ask_from(&b->barrier, now);
-	if (b->barrier.due_at <= now) {
-		/* Sent behind all calls over the same link: once it is answered, none
-		 * of them is still on its way. */
-		ret->socket = BEHAVIOR_MAIN;
-		ret->to = heard->primary;
-		return send_ask(&b->barrier, chance, 0, BEHAVIOR_ROUND_MS, now, ret);
-	}
-	if (b->barrier.state == BEHAVIOR_ANSWERED &&
-	    now >= b->calls[1].last_at + heard->rtt_ms + CALL_GRACE_MS)
-		behavior_hairpin_ends(b, 0);
-	return false;
+	return nearest;
 }
 
 /* ---- the end ---- */
@@ -331,7 +245,7 @@ is_over(const struct behavior_machine *b, msec_t now)
 			return false;
 		pending = true;
 	}
-	if (!b->hairpin_over && first_heard(b))
+	if (!b->hairpin_over && behavior_nearest(b))
 		return false;
 	behavior_get_result(b, &r);
 	return !pending ||
@@ -343,7 +257,6 @@ static msec_t
 next_wake(const struct behavior_machine *b, msec_t now)
 {
 	msec_t at = b->began_at + BEHAVIOR_LIMIT_MS;
-	const struct behavior_server *heard = first_heard(b);
 
 	/* When those that are late are no longer waited for. */
 	if (now < b->began_at + VERY_LATE_MS)
@@ -356,11 +269,7 @@ next_wake(const struct behavior_machine *b, msec_t now)
 			at = MIN(at, s->asks[q].due_at);
 		at = MIN(at, behavior_filter_wake(b, s, now));
 	}
-	at = MIN(at, MIN(b->outside.due_at, b->barrier.due_at));
-	at = MIN(at, MIN(b->calls[0].due_at, b->calls[1].due_at));
-	if (!b->hairpin_over && heard && b->barrier.state == BEHAVIOR_ANSWERED)
-		at = MIN(at, b->calls[1].last_at + heard->rtt_ms + CALL_GRACE_MS);
-	return at;
+	return MIN(at, behavior_hairpin_wake(b));
 }
 
 enum behavior_act
@@ -375,7 +284,7 @@ behavior_next(struct behavior_machine *b, const struct stun_chance *chance, msec
 		for (unsigned i = 0; i < b->servers_count; i++)
 			if (server_next(b, i, chance, now, ret))
 				return BEHAVIOR_SEND;
-		if (hairpin_next(b, chance, now, ret))
+		if (behavior_hairpin_next(b, chance, now, ret))
 			return BEHAVIOR_SEND;
 	}
 	if (is_over(b, now)) {

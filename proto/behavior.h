@@ -129,9 +129,9 @@ struct behavior_machine {
 	unsigned servers_count, full;
 	struct behavior_server servers[BEHAVIOR_SERVERS];
 	struct endpoint local[BEHAVIOR_SOCKETS];
-	struct behavior_ask outside;  /* what HAIRPIN is seen as */
-	struct behavior_ask calls[2]; /* MAIN to HAIRPIN and back */
-	struct behavior_ask barrier;  /* behind the last call */
+	struct behavior_ask outside;     /* what HAIRPIN is seen as */
+	struct behavior_ask calls[2];    /* MAIN to HAIRPIN and back */
+	struct behavior_ask barriers[2]; /* before and behind them */
 	int8_t hairpinning;
 	bool hairpin_over, over;
 	msec_t began_at, wake_at;

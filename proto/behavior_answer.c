@@ -230,8 +230,9 @@ behavior_receive(struct behavior_machine *b, unsigned socket,
 	}
 	if (socket == BEHAVIOR_HAIRPIN && is_answer_to(&m, &b->outside))
 		helper_answered(b, &b->outside, from, &m);
-	if (socket == BEHAVIOR_MAIN && is_answer_to(&m, &b->barrier))
-		helper_answered(b, &b->barrier, from, &m);
+	for (unsigned i = 0; i < 2 && socket == BEHAVIOR_MAIN; i++)
+		if (is_answer_to(&m, &b->barriers[i]))
+			helper_answered(b, &b->barriers[i], from, &m);
 	for (unsigned i = 0; i < b->servers_count; i++)
 		server_receives(b, &b->servers[i], socket, from, &m, now);
 }

@@ -19,6 +19,13 @@ extern const struct behavior_row behavior_rows[BEHAVIOR_QUESTIONS];
 
 struct endpoint behavior_endpoint(const struct behavior_server *s, unsigned bits);
 
+/* The nearest server that answered, or NULL. */
+const struct behavior_server *behavior_nearest(const struct behavior_machine *b);
+
+void behavior_ask_init(struct behavior_ask *a);
+/* Fills *ret, and says when it is due again.  False: there is no id to be had. */
+bool behavior_send_ask(struct behavior_ask *a, const struct stun_chance *chance,
+    unsigned change, msec_t again_ms, msec_t now, struct behavior_send *ret);
 /* Asked from now on; of one that was asked before nothing changes. */
 void behavior_ask_from(struct behavior_ask *a, msec_t now);
 void behavior_ask_stop(struct behavior_ask *a, enum behavior_ask_state state);
@@ -37,6 +44,10 @@ msec_t behavior_filter_wake(
 /* Nothing more depends on the filter being closed. */
 void behavior_open(struct behavior_server *s, msec_t now);
 
+/* behavior_hairpin.c */
+bool behavior_hairpin_next(struct behavior_machine *b, const struct stun_chance *chance,
+    msec_t now, struct behavior_send *ret);
+msec_t behavior_hairpin_wake(const struct behavior_machine *b);
 void behavior_hairpin_ends(struct behavior_machine *b, int8_t verdict);
 
 /* What one server's answers say. */

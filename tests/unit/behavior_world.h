@@ -38,6 +38,7 @@ enum server_manner {
 	PORTLESS, /* 420 to RESPONSE-PORT */
 	CALLOUS,  /* takes RESPONSE-PORT for nothing */
 	ONE_IP,   /* its other address is its own */
+	ONE_PORT, /* its other port is its own */
 	INSIDE,   /* its other address is one of ours */
 };
 
@@ -68,9 +69,10 @@ struct world {
 	bool v6;
 	unsigned loss; /* percent, each way */
 	msec_t jitter_ms;
-	msec_t dark_at, dark_ms; /* nothing passes */
-	unsigned limit;          /* what a server answers per second; 0: all */
-	int64_t bucket;          /* in thousandths */
+	msec_t dark_at, dark_ms;     /* nothing passes */
+	msec_t frozen_at, frozen_ms; /* all that arrives waits for the end */
+	unsigned limit;              /* what a server answers per second; 0: all */
+	int64_t bucket;              /* in thousandths */
 	msec_t filled_at;
 	struct world_server servers[BEHAVIOR_SERVERS];
 	unsigned servers_count;
@@ -138,6 +140,8 @@ world_server(struct world *w, enum server_manner manner, msec_t rtt_ms)
 		world_endpoint(w, net, 2, 3479), rtt_ms };
 	if (manner == ONE_IP)
 		s->other.addr = s->primary.addr;
+	if (manner == ONE_PORT)
+		s->other.port = s->primary.port;
 	if (manner == INSIDE)
 		s->other = world_endpoint(w, 0, 1, 3479);
 }
@@ -260,6 +264,8 @@ travel(struct world *w, bool to_client, unsigned socket, const struct endpoint *
 		if (p->used)
 			continue;
 		at += (msec_t)rng_below(&w->rng, (uint64_t)w->jitter_ms + 1);
+		if (at >= w->frozen_at && at < w->frozen_at + w->frozen_ms)
+			at = w->frozen_at + w->frozen_ms;
 		*p = (struct packet) { true, to_client, socket, *from, *to, at, len,
 			{ 0 } };
 		assert(len <= sizeof(p->buf));
@@ -303,6 +309,18 @@ limited(struct world *w)
 	return false;
 }
 
+static struct endpoint
+server_endpoint(const struct world_server *s, unsigned bits)
+{
+	struct endpoint e = s->primary;
+
+	if (bits & 1)
+		e.addr = s->other.addr;
+	if (bits & 2)
+		e.port = s->other.port;
+	return e;
+}
+
 static bool
 has_one_address(const struct world_server *s)
 {
@@ -343,14 +361,11 @@ world_answer(struct world *w, const struct packet *p)
 			change = 0;
 		stun_begin_answer(&out, buf, sizeof(buf), STUN_SUCCESS, &m);
 		stun_put_address(&out, STUN_XOR_MAPPED_ADDRESS, &seen);
-		bits ^= change;
-		from = s->primary;
-		if (bits & 1)
-			from.addr = s->other.addr;
-		if (bits & 2)
-			from.port = s->other.port;
+		from = server_endpoint(s, bits ^ change);
 		if (!has_one_address(s)) {
-			stun_put_address(&out, STUN_OTHER_ADDRESS, &s->other);
+			struct endpoint other = server_endpoint(s, bits ^ 3);
+
+			stun_put_address(&out, STUN_OTHER_ADDRESS, &other);
 			stun_put_address(&out, STUN_RESPONSE_ORIGIN, &from);
 		}
 	}
