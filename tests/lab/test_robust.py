@@ -397,10 +397,11 @@ def test_release_is_answered_although_the_router_is_not_there(place):
     gw.stop()
 
 
-def test_a_release_that_was_answered_survives_a_crash(place, pcp):
+@pytest.mark.parametrize("persistence", ["permanent", "lease"])
+def test_a_release_that_was_answered_survives_a_crash(place, pcp, persistence):
     natd = Natd(place.client)
     for port in range(40000, 40010):
-        ident = natd.map(port=port, persistence="permanent")["id"]
+        ident = natd.map(port=port, persistence=persistence)["id"]
         natd.call("ReleaseMapping", id=ident)
         natd.kill()
         natd.start()
