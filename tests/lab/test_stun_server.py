@@ -97,6 +97,29 @@ def test_connections_are_bounded_and_the_newest_is_served(place):
         s.close()
 
 
+@pytest.mark.long
+def test_who_is_silent_or_slow_is_hung_up_on(place):
+    """Ten seconds after the last whole request, also where a byte comes now and then."""
+    Natd(place.internet, f"[StunServer]\nListen={ONE}\nRateLimit=0\n")
+    silent, slow, busy = (place.client.socket(timeout_s=0.5) for _ in range(3))
+    began, ended = time.monotonic(), {}
+    for s in (silent, slow, busy):
+        s.connect((ONE, 3478))
+    for i in range(19):
+        busy.sendall(REQUEST)
+        assert seen(busy.recv(64))[0] == WAN
+        for s in {silent, slow} - set(ended):
+            with contextlib.suppress(TimeoutError, ConnectionError, BrokenPipeError):
+                if s is slow:
+                    s.sendall(REQUEST[i:i + 1])
+                assert s.recv(64) == b""
+                ended[s] = time.monotonic() - began
+    assert set(ended) == {silent, slow}
+    assert all(9 < after < 15 for after in ended.values()), ended
+    for s in (silent, slow, busy):
+        s.close()
+
+
 def test_another_address_and_port_answer(place):
     Natd(place.internet, BOTH)
     with place.internet.socket(kind=socket.SOCK_DGRAM, timeout_s=2.0) as s:
