@@ -101,7 +101,7 @@ APT_TEST = $(call pc_packages,$(UNIT_ROWS)) python3 python3-pytest python3-pytes
 	stun-client zsh fish
 # Installed they would be servers of this machine; the lab starts them by itself, and of
 # prometheus only promtool.
-UNPACKED = coturn prometheus
+UNPACKED = coturn prometheus:usr/bin/promtool
 APT_LINT = clang clang-format clang-tidy libclang-rt-dev mandoc autoconf
 
 deps: ## apt-get install everything: to build, to test, to check style (root or sudo)

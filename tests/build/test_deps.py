@@ -70,7 +70,8 @@ def test_a_server_is_unpacked_and_only_its_libraries_are_installed(run, top, tmp
     made = tmp_path / "made"
     (made / "DEBIAN").mkdir(parents=True)
     (made / "usr/bin").mkdir(parents=True)
-    (made / "usr/bin/served").write_text("#!/bin/sh\n")
+    for name in ("served", "other"):
+        (made / "usr/bin" / name).write_text("#!/bin/sh\n")
     (made / "DEBIAN/control").write_text(
         "Package: served\nVersion: 1\nArchitecture: all\nMaintainer: x <x@x>\nDescription: x\n"
         "Depends: adduser, libone (>= 2), libjs-page, telnet | telnet-client, libtwo | libthree, libgot\n")
@@ -97,3 +98,7 @@ def test_a_server_is_unpacked_and_only_its_libraries_are_installed(run, top, tmp
     assert (tmp_path / "log.txt").read_text().splitlines() == [
         "-q download served", "-q update", "-q download served",
         "-q install -y --no-install-recommends libone libtwo"]
+    # A tool out of a large package, alone.
+    run("sh", top / UNPACK, tmp_path / "tools", "served:usr/bin/served", env=env)
+    assert [p.name for p in tmp_path.glob("tools/**/*") if p.is_file()] == ["served"]
+    assert {p.name for p in where.glob("**/*") if p.is_file()} == {"served", "other"}

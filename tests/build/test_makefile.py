@@ -86,6 +86,6 @@ def test_dist_is_the_same_from_every_clone(run, top, tmp_path):
 
 
 def copy_of_tree(top, target):
-    shutil.copytree(top, target, ignore=shutil.ignore_patterns(".git", "build", "run", "config.mk",
+    shutil.copytree(top, target, ignore=shutil.ignore_patterns(".git", "build", "run", "peers", "config.mk",
                                                                "__pycache__"))
     return target
