@@ -477,8 +477,8 @@ test_closed_port(void **state)
 	}
 }
 
-/* Quirk 21, 501 with the WAN down: the address is looked at, and the lease comes by
- * itself. */
+/* Quirk 21: error 501 with the WAN down: the address is looked at, and the lease comes
+ * by itself. */
 static void
 test_wan_down(void **state)
 {
