@@ -83,13 +83,15 @@ ear_close(struct ear *e)
 	e->fd = -1;
 }
 
-static void
+/* False: somebody else has the port, or memory and descriptors are short: it may be
+ * possible later. */
+static bool
 ear_open(struct hear *h, size_t i)
 {
 	struct ear *e = &h->ear[i];
 
 	if (e->fd >= 0)
-		return;
+		return true;
 	e->fd = sock_listen_multicast(groups[i].family, groups[i].port);
 	if (e->fd >= 0) {
 		e->event = event_new(
@@ -97,13 +99,18 @@ ear_open(struct hear *h, size_t i)
 		if (!e->event || event_add(e->event, NULL) < 0)
 			ear_close(e);
 		h->joined_count = 0; /* the new socket joins everywhere */
-	} else if (!h->complained && groups[i].family == ADDR_IPV4) {
+		return e->fd >= 0;
+	}
+	if (!h->complained && groups[i].family == ADDR_IPV4) {
 		h->complained = true;
 		log_notice(
 		    "cannot listen on UDP port %u (%s): restarts of the router are "
 		    "noticed by asking only",
 		    groups[i].port, strerror(-e->fd));
 	}
+	/* Not where the kernel has no IPv6. */
+	return e->fd != -EADDRINUSE && e->fd != -EMFILE && e->fd != -ENFILE &&
+	       e->fd != -ENOMEM && e->fd != -ENOBUFS;
 }
 
 int
@@ -155,13 +162,15 @@ membership(struct hear *h, unsigned ifindex, bool join)
 	}
 }
 
-void
+bool
 hear_on(struct hear *h, const unsigned *ifindexes, size_t count)
 {
+	bool complete = true;
+
 	count = MIN(count, INTERFACES_MAX);
 	for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {
 		if (count > 0)
-			ear_open(h, i);
+			complete &= ear_open(h, i);
 		else
 			ear_close(&h->ear[i]);
 	}
@@ -173,4 +182,5 @@ hear_on(struct hear *h, const unsigned *ifindexes, size_t count)
 			membership(h, ifindexes[i], true);
 	memcpy(h->joined, ifindexes, count * sizeof(*ifindexes));
 	h->joined_count = count;
+	return complete;
 }

@@ -24,5 +24,6 @@ int hear_new(struct loop *loop, const struct hear_hooks *hooks, struct hear **re
 struct hear *hear_free(struct hear *h);
 
 /* Listen on exactly these interfaces; count 0 closes the sockets.  What cannot be
- * opened is done without (quirk 43) and tried again at the next call. */
-void hear_on(struct hear *h, const unsigned *ifindexes, size_t count);
+ * opened is done without (quirk 43).  False: call it again in a while, it may be
+ * possible then (F32). */
+bool hear_on(struct hear *h, const unsigned *ifindexes, size_t count);

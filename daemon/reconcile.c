@@ -12,6 +12,8 @@
 #include "daemon/random.h"
 #include "daemon/report.h"
 
+#define HEAR_AGAIN_MS (60 * MSEC_PER_SEC)
+
 /* ---- uplinks ---- */
 
 static enum addr_family
@@ -363,8 +365,9 @@ reconcile_listen(struct engine *e)
 	return hear_new(e->loop, &hooks, &e->hear);
 }
 
-static void
-follow_listeners(struct engine *e)
+/* When to try again what another program keeps us from hearing. */
+static msec_t
+follow_listeners(struct engine *e, msec_t now)
 {
 	unsigned ifindexes[GATEWAYS_MAX];
 	size_t count = 0;
@@ -373,7 +376,7 @@ follow_listeners(struct engine *e)
 		if (router_leases(gateway_router(e->gateways[i])) > 0)
 			ifindexes[count++] =
 			    (unsigned)gateway_uplink(e->gateways[i])->ifindex;
-	hear_on(e->hear, ifindexes, count);
+	return hear_on(e->hear, ifindexes, count) ? MSEC_NEVER : now + HEAR_AGAIN_MS;
 }
 
 static void
@@ -444,7 +447,7 @@ reconcile(struct engine *e, msec_t now)
 		if (m->holders == 0 || m->releasing)
 			next = MIN(next, m->wanted_until);
 	persist_notes(e);
-	follow_listeners(e);
+	next = MIN(next, follow_listeners(e, now));
 	follow_events(e);
 	reconcile_state(e);
 	if (e->no_memory) {

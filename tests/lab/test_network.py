@@ -11,6 +11,7 @@ import pytest
 import scripted
 from daemon import INTERFACE, Natd, external
 from lab import wait_until
+from meddle import Meddle
 
 # From the kernel's event to the first request: acted on within 100 ms after a debounce of at
 # most 250 ms, and time for two busy cores.
@@ -279,7 +280,12 @@ def test_two_gateways_answer_and_only_the_own_is_asked(place):
         other.stop()
 
 
-def test_searching_works_beside_a_program_that_holds_the_ports(place):
+def udp_ports(node):
+    with node.inside(), open("/proc/thread-self/net/udp") as f:
+        return {int(line.split()[1].split(":")[1], 16) for line in list(f)[1:]}
+
+
+def test_searching_works_beside_a_program_that_holds_the_ports(place, tmp_path):
     """F32, F33 (quirk 43): ports 1900 and 5350 are taken by somebody who does not share."""
     gw = scripted.Scripted(place.router, "a03-igd1")
     held = []
@@ -287,12 +293,22 @@ def test_searching_works_beside_a_program_that_holds_the_ports(place):
         for port in (1900, 5350):
             held.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
             held[-1].bind(("0.0.0.0", port))
+    meddle = Meddle(tmp_path)
+    natd = Natd(place.client, start=False)
+    natd.start(env=meddle.env)
     try:
-        assert Natd(place.client).map(port=40000)["runtime"]["state"] == "active"
+        ident = natd.map(port=40000)["id"]
+        natd.wait_state(ident, "active")
+        time.sleep(1)  # what natd has to do for the mapping is done
     finally:
         for s in held:
             s.close()
-        gw.stop()
+    # The program ends: a minute later natd listens.
+    assert not udp_ports(place.client) & {1900, 5350}
+    meddle.order(asleep_s=61)
+    natd.call("Status")
+    wait_until(lambda: udp_ports(place.client) >= {1900, 5350}, 5, "natd at both ports")
+    gw.stop()
 
 
 def test_a_replaced_default_route_leaves_nothing_behind(place):
