@@ -15,13 +15,13 @@ from lab import wait_until
 from varlink import VarlinkError
 
 NATCTL = str(BUILD / "natctl")
-AT_A_TIME = 9
+AT_A_TIME = 14
 RUNS, RUNS_LONG = 2, 20
 KEYS = "mapping", "filtering", "hairpinning", "portPreservation", "carrierGradeNat", "translators"
 # Nobody can know how many translators there are when none of them says its address.
 TOLD_BY_ROUTERS = "carrierGradeNat", "translators"
 # On top of what a verdict may take: two cores with other tests on them.
-LOAD_S = 0.35
+LOAD_S = 0.5
 
 Measured = collections.namedtuple("Measured", "behavior elapsed_s")
 
@@ -43,6 +43,17 @@ def look(name, runs, **server):
         return [measure(natd) for _ in range(runs)]
 
 
+def look_and_name(name):
+    """The same, twice, and what natctl calls it."""
+    with nats.network(name) as place, stun5780.Server(place.internet, *place.servers):
+        natd = Natd(place.client, servers_of(place), level="info", uid=12345)
+        found = [measure(natd) for _ in range(RUNS)]
+        if name in COUNTED:  # a cone is known sooner than how far away it is
+            wait_until(lambda: path_of(natd.call("GetNatBehavior")["natBehaviors"][0]) ==
+                       path_of(nats.KINDS[name].expected), 5, "the number of translators")
+        return found, place.client.run(NATCTL, "-H", natd.socket, "nat", "-q").stdout
+
+
 def wrong(expected, behavior):
     """Fields that say something else than what is true; what is not known is not wrong."""
     return {k: (behavior.get(k), expected[k]) for k in KEYS if k in expected and
@@ -56,6 +67,10 @@ def measurable(expected, key):
     return key in expected and key not in TOLD_BY_ROUTERS and expected[key] not in (None, "unknown")
 
 
+def path_of(behavior):
+    return behavior.get("translators"), behavior.get("carrierGradeNat")
+
+
 def left_open(expected, behavior):
     return [k for k in KEYS if k in expected and measurable(expected, k) and
             behavior.get(k) in (None, "unknown")]
@@ -66,14 +81,14 @@ def measured(request):
     names = [item.callspec.params["name"] for item in request.session.items
              if item.module is request.module and "measured" in item.fixturenames]
     with concurrent.futures.ThreadPoolExecutor(AT_A_TIME) as pool:
-        yield {name: pool.submit(look, name, RUNS) for name in names}
+        yield {name: pool.submit(look_and_name, name) for name in names}
 
 
 def judge(name, found):
     expected, where = nats.KINDS[name].expected, nats.KINDS[name]
     assert [w for w in (wrong(expected, m.behavior) for m in found) if w] == []
     opened = [field for m in found for field in left_open(expected, m.behavior)]
-    assert len(opened) <= len(found) // 10, opened
+    assert len(opened) <= max(1, len(found) // 10), opened
     for m in found:
         assert (m.behavior["family"], m.behavior["interface"]) == (where.family, "eth0")
         if expected["mapping"] != "unknown":
@@ -81,9 +96,24 @@ def judge(name, found):
         assert m.elapsed_s <= 3.0 + LOAD_S
 
 
+# No router says its address here, so packets of few hops tell; but a private network behind a
+# router may be the carrier's or one's own.
+COUNTED = {name for name, kind in nats.KINDS.items() if kind.family == "ipv4" and
+           kind.expected["mapping"] != "unknown"} - {"two_routers"}
+# As people search for it.
+NAMES = {"full_cone": "full cone", "restricted": "restricted cone",
+         "port_restricted": "port restricted cone", "symmetric": "symmetric",
+         "udp_blocked": "UDP blocked", "public": "open internet",
+         "public_firewall": "symmetric firewall", "ipv6": "open internet"}
+
+
 @pytest.mark.parametrize("name", nats.KINDS)
 def test_every_kind(measured, name):
-    judge(name, measured[name].result())
+    found, named = measured[name].result()
+    judge(name, found)
+    assert named == NAMES.get(name, named.strip()) + "\n"
+    if name == "two_routers":
+        assert {path_of(m.behavior) for m in found} == {(None, None)}
 
 
 @pytest.mark.long
@@ -204,29 +234,17 @@ def together(look, cases):
     return [(case, f) for case, f in zip(cases, found) if f != case[-1]]
 
 
-def path_of(behavior):
-    return behavior.get("translators"), behavior.get("carrierGradeNat")
-
-
-def test_translators_are_counted_by_hops_where_no_router_says_its_address():
-    def look_at(name, mute):
+def test_translators_are_counted_though_routers_say_nothing():
+    def look_at(name, where, what):
         with nats.network(name) as place, stun5780.Server(place.internet, *place.servers):
-            if mute == "drops":
-                place.router.node.nft("table ip mute { chain in { type filter hook input priority 0\n"
-                                      "ip daddr 11.22.33.44 drop\n}\n}")
-            elif mute:
-                place.router.node.nft("table ip mute { chain out { type filter hook output priority "
-                                      "0\nicmp type time-exceeded drop\n}\n}")
-            return path_of(measure(Natd(place.client, servers_of(place), uid=12345)).behavior)
+            place.router.node.nft(f"table ip mute {{ chain c {{ type filter hook {where} "
+                                  f"priority 0\n{what} drop\n}}\n}}")
+            return path_of(measure(Natd(place.client, servers_of(place))).behavior)
+    silent = "output", "icmp type time-exceeded"
     assert together(look_at, [
-        ("symmetric", False, (1, False)), ("carrier", False, (2, True)),
-        ("carrier_symmetric", False, (2, True)), ("public", False, (0, False)),
-        # A private network behind the router may be the carrier's or one's own.
-        ("two_routers", False, (None, None)),
-        # The address is the router's own, whatever else it does not say.
-        ("port_restricted", True, (1, False)), ("carrier", True, (None, None)),
+        ("port_restricted", *silent, (1, False)), ("carrier", *silent, (None, None)),
         # It drops what is for itself, and nothing else.
-        ("port_restricted", "drops", (1, False))]) == []
+        ("port_restricted", "input", "ip daddr 11.22.33.44", (1, False))]) == []
 
 
 def test_translators_are_counted_where_the_router_says_its_address():
@@ -239,18 +257,6 @@ def test_translators_are_counted_where_the_router_says_its_address():
         ("pcp", (1, False)), ("carrier", (2, True)),
         # It may be a second router at home, or the carrier's.
         ("double_nat", (2, None))]) == []
-
-
-def test_natctl_has_the_names_that_people_search_for():
-    def names(name):
-        with nats.network(name) as place, stun5780.Server(place.internet, *place.servers):
-            natd = Natd(place.client, servers_of(place))
-            return place.client.run(NATCTL, "-H", natd.socket, "nat", "-q").stdout
-    assert together(names, [(name, f"{words}\n") for name, words in {
-        "full_cone": "full cone", "restricted": "restricted cone",
-        "port_restricted": "port restricted cone", "symmetric": "symmetric",
-        "udp_blocked": "UDP blocked", "public": "open internet",
-        "public_firewall": "symmetric firewall", "ipv6": "open internet"}.items()]) == []
 
 
 @pytest.mark.parametrize("server", stun_servers.HERE)

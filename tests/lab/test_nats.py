@@ -9,7 +9,7 @@ import stun5780
 import stun_servers
 from lab import wait_until
 
-AT_A_TIME = 8
+AT_A_TIME = 14
 PROVEN = "mapping", "filtering", "hairpinning", "portPreservation"
 
 

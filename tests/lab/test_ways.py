@@ -11,7 +11,7 @@ import ways
 from daemon import BUILD, Natd
 
 NATCTL = str(BUILD / "natctl")
-AT_A_TIME = 9
+AT_A_TIME = 14
 
 
 @dataclasses.dataclass
