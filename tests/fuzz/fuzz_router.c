@@ -210,12 +210,15 @@ change_lease(struct world *w)
 
 	if (!*l)
 		return;
-	switch (how / LEASES_MAX % 4) {
+	switch (how / LEASES_MAX % 5) {
 	case 0:
 		lease_release(*l, w->now);
 		break;
 	case 1:
 		lease_renew(*l, w->now);
+		break;
+	case 4:
+		(void)lease_remake(*l, w->now);
 		break;
 	case 2:
 		lease_set_lifetime(*l, take_u16(w));
