@@ -209,8 +209,9 @@ problem_json(const struct mapping *m, const struct lease_status *st)
 		snprintf(text, sizeof(text), "%s refused by %s: %s (%d)%s", where,
 		    method_title(p->method), p->name, p->code, holder_text(p, holder));
 	else
-		snprintf(text, sizeof(text), "%s, %s: %s", where,
-		    method_title(p->method), plain_problem(p->name));
+		snprintf(text, sizeof(text), "%s, %s: %s%s", where,
+		    method_title(p->method), plain_problem(p->name),
+		    holder_text(p, holder));
 	return api_finding(st->is_held ? "warning" : "error",
 	    problem_code_name(problem_code(p)), text,
 	    p->hint ? p->hint

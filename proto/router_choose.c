@@ -144,17 +144,22 @@ same_port(const struct lease *l)
 }
 
 /* Quirk 49: another lease of this host has the number, or asks for it; many routers
- * would let this one take it away. */
+ * would let this one take it away.  Without a NAT it matters only where the number
+ * inside is ours to choose. */
 static bool
 has_sibling(const struct lease *l)
 {
+	bool ipv4 = l->want.internal.family == ADDR_IPV4;
+
+	if (!ipv4 && l->want.internal_port)
+		return false;
 	for (const struct lease *o = l->router->leases; o; o = o->next) {
 		bool stays = o->phase == LEASE_HELD || o->phase == LEASE_ASKING;
 		uint16_t port = o->is_held ? o->held.external_port : o->external_port;
 
 		if (o != l && stays && !o->direct && port == l->external_port &&
 		    o->want.transports & l->want.transports &&
-		    o->want.internal.family == ADDR_IPV4)
+		    (ipv4 || addr_equal(&o->want.internal, &l->want.internal)))
 			return true;
 	}
 	return false;

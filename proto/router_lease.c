@@ -82,6 +82,19 @@ lease_end_exchange(struct lease *l)
 	l->op = OP_NONE;
 }
 
+/* A number of ours is free: perhaps it is what another lease wants. */
+static void
+wake_siblings(struct router *r)
+{
+	for (struct lease *l = r->leases; l; l = l->next)
+		if (l->phase == LEASE_WAITING &&
+		    addr_equal(&l->problem.holder, &r->settings.local)) {
+			memset(l->again, 0, sizeof(l->again));
+			l->problem.holder = (struct addr) { 0 };
+			l->at = 0;
+		}
+}
+
 void
 lease_forget(struct lease *l)
 {
@@ -92,13 +105,7 @@ lease_forget(struct lease *l)
 	*(l->prev ? &l->prev->next : &r->leases) = l->next;
 	*(l->next ? &l->next->prev : &r->last) = l->prev;
 	r->lease_count--;
-	/* Perhaps its number was what another one of ours wants. */
-	for (struct lease *o = r->leases; o; o = o->next)
-		if (o->phase == LEASE_WAITING &&
-		    addr_equal(&o->problem.holder, &r->settings.local)) {
-			memset(o->again, 0, sizeof(o->again));
-			o->at = 0;
-		}
+	wake_siblings(r);
 	/* The action that reports GONE still names it. */
 	free(r->gone);
 	r->gone = l;
@@ -292,6 +299,8 @@ fail_round(struct lease *l)
 	l->at = choose_again_at(l);
 	l->problem.retry_at = l->at != MSEC_NEVER ? l->at : choose_look_at(l);
 	l->verdict = l->changed = true;
+	if (!addr_equal(&l->problem.holder, &l->router->settings.local))
+		wake_siblings(l->router);
 }
 
 /* Let go of what is held; then the lease looks for another service, or fails. */

@@ -19,9 +19,10 @@
 #define SEARCH_SLOTS (2 * SSDP_TARGETS)
 /* A storm of NOTIFY must not become a storm of ours. */
 #define HINT_MS (INT64_C(10) * MSEC_PER_SEC)
-/* Found at its place less than this ago and refused there again, it may have moved at
- * once, or what it says of itself is wrong: that is looked into so often. */
-#define MOVED_MS (INT64_C(5) * MSEC_PER_SEC)
+/* Found at its place less than this ago (more than an exchange may take) and refused
+ * there again, it may have moved at once, or what it says of itself is wrong: that is
+ * looked into so often. */
+#define MOVED_MS (INT64_C(10) * MSEC_PER_SEC)
 #define MOVED_AGAIN_MS (INT64_C(60) * MSEC_PER_SEC)
 
 enum router_service

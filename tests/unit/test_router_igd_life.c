@@ -338,6 +338,19 @@ test_two_want_one(void **state)
 		assert_state(exact, MAPPING_ACTIVE);
 		assert_port(exact, 8080);
 		sim_done(&s);
+
+		/* The first is refused by the router: the second is not for long. */
+		g = sim_igd_init(&s, version, 51);
+		sim_igd_foreign(g, 17, 8080);
+		w = sim_want(8080, UDP | TCP);
+		w.prefer_failure = true;
+		first = lease_new(s.router, &w, NULL, &s, s.now);
+		exact = want_exact(&s, 8082, 8080);
+		sim_pass(&s, 5000);
+		assert_state(first, MAPPING_FAILED);
+		assert_state(exact, MAPPING_ACTIVE);
+		assert_port(exact, 8080);
+		sim_done(&s);
 	}
 }
 
@@ -438,6 +451,24 @@ test_no_check(void **state)
 	sim_done(&s);
 }
 
+/* Two whose numbers are left to natd, from the same seed: one number each. */
+static void
+test_pinholes_differ(void **state)
+{
+	struct sim s;
+	struct sim_igd *g = sim_igd_init(&s, 6, 52);
+	struct lease *a = want_pinhole(&s, 0, UDP), *b = want_pinhole(&s, 0, UDP);
+
+	(void)state;
+	sim_pass(&s, 5000);
+	assert_state(a, MAPPING_ACTIVE);
+	assert_state(b, MAPPING_ACTIVE);
+	assert_int_not_equal(
+	    sim_status(a).held.internal_port, sim_status(b).held.internal_port);
+	assert_int_equal(sim_igd_entries(g), 2);
+	sim_done(&s);
+}
+
 static void
 test_pinhole_refused(void **state)
 {
@@ -517,6 +548,7 @@ main(void)
 		cmocka_unit_test(test_two_want_one),
 		cmocka_unit_test(test_pinhole),
 		cmocka_unit_test(test_no_check),
+		cmocka_unit_test(test_pinholes_differ),
 		cmocka_unit_test(test_pinhole_refused),
 		cmocka_unit_test(test_firewall_off),
 	};
