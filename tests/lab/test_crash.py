@@ -11,6 +11,7 @@ import pytest
 import scripted
 from daemon import BINARY, Natd
 from lab import wait_until
+from meddle import Meddle
 
 COUNT = 200
 
@@ -207,17 +208,29 @@ def test_a_broken_state_file_does_not_keep_natd_from_starting(gw, run, harm):
 
 
 @pytest.mark.parametrize("trouble", ["full", "read-only"])
-def test_a_state_directory_that_cannot_be_written(gw, run, trouble):
-    """F46: the disk is full or read-only."""
+def test_a_state_directory_that_cannot_be_written(gw, run, tmp_path, trouble):
+    """F46: the disk is full or read-only: natd works on, says so, and saves when it is well."""
+    meddle = Meddle(tmp_path)
     natd = run(start=False)
     options = "size=4k" if trouble == "full" else "ro"
     natd.lab.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", natd.state])
     if trouble == "full":
         natd.lab.path(natd.state + "/filler").write_bytes(b"x" * 4096)
-    natd.start()
-    assert natd.map(port=40000)["runtime"]["state"] == "active"
+    natd.start(env=meddle.env)
+    ident = natd.map(port=40000, persistence="permanent")["id"]
+    natd.wait_state(ident, "active")
     assert natd.call("Status")["mappingsActive"] == 1
-    assert "state" in natd.log().lower()
+    assert natd.log().count("cannot save what is held") == 1
+    if trouble == "full":
+        natd.lab.path(natd.state + "/filler").unlink()
+    else:
+        natd.lab.run(["mount", "-o", "remount,rw", natd.state])
+    meddle.order(asleep_s=61)
+    natd.call("Status")
+    wait_until(lambda: "is saved again" in natd.log(), 5, "saved")
+    natd.kill()
+    natd.start()
+    assert [m["id"] for m in natd.mappings()] == [ident]
 
 
 def test_a_second_natd_says_so_and_leaves(gw, run):
