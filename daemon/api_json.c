@@ -182,6 +182,7 @@ plain_problem(const char *name)
 		{ "PORT_TAKEN", "it would give another port" },
 		{ "VANISHED", "it says yes and forgets" },
 		{ "NOTHING_GRANTED", "it says yes and grants nothing" },
+		{ "NO_COMMON_PORT", "it gives no number that fits" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)

@@ -121,22 +121,46 @@ exact_port(const struct lease *l)
 /* Both transports must have one number, and so must both sides where none was wanted
  * inside. */
 static bool
-one_number(struct lease *l)
+one_number(const struct lease *l)
 {
 	const struct leg *leg = &l->leg[l->leg_now], *other = &l->leg[!l->leg_now];
 	bool other_done = other->held && !(l->todo & 1u << !l->leg_now);
 	bool same_inside = l->want.internal_port == 0;
 
-	if ((!same_inside || leg->external_port == leg->internal_port) &&
-	    (!other_done || other->external_port == leg->external_port))
+	return (!same_inside || leg->external_port == leg->internal_port) &&
+	       (!other_done || other->external_port == leg->external_port);
+}
+
+/* The number granted last is free for this transport: try it for both.  If that leads
+ * nowhere (each is another host's for the other transport), one of ours. */
+static bool
+choose_common_port(struct lease *l)
+{
+	const struct leg *leg = &l->leg[l->leg_now];
+
+	if (l->port_tries % 2 && choose_other_ports(l))
 		return true;
 	if (l->port_tries++ >= PORT_TRIES_MAX)
-		return true;
-	/* The number granted last is free for this transport: try it for both. */
+		return false;
 	l->external_port = leg->external_port;
-	if (same_inside)
+	if (l->want.internal_port == 0)
 		l->internal_port = leg->external_port;
-	return false;
+	return true;
+}
+
+static void
+find_one_number(struct lease *l, msec_t now)
+{
+	static const struct verdict none = { 0, "NO_COMMON_PORT", REMEDY_RETRY_SLOW,
+		"the router gives no number that serves both protocols and both sides: "
+		"ask for one protocol, or name the internal port" };
+
+	if (choose_common_port(l)) {
+		lease_renumber(l, now);
+		return;
+	}
+	lease_set_problem(l, 0, &none);
+	next_service(l, choose_rest(l, none.remedy), now);
 }
 
 void
@@ -167,7 +191,7 @@ lease_granted(struct lease *l, uint16_t internal_port, uint16_t external_port,
 	} else if (l->want.prefer_failure && external_port != exact_port(l)) {
 		lease_not_exact(l, external_port, now);
 	} else if (!one_number(l)) {
-		lease_renumber(l, now);
+		find_one_number(l, now);
 	} else {
 		l->external_port = external_port;
 		lease_advance(l, now);

@@ -541,8 +541,7 @@ lease_service_news(struct lease *l, enum router_service s, bool found, msec_t no
 		/* What it denied it goes on denying; silence is over. */
 		if (found || l->problem.code == 0)
 			l->again[s] = 0;
-		if (l->pending || l->again[s] <= now)
-			l->at = now;
+		l->at = l->pending ? now : MIN(l->at, MAX(now, l->again[s]));
 	} else if (l->overdue && l->service == s) {
 		l->next_send = now;
 	} else if (l->overdue && !l->is_held) {

@@ -420,6 +420,61 @@ test_address_after_silence(void **state)
 	}
 }
 
+/* Each protocol gets another number, whatever is asked: said, and nothing kept. */
+static void
+test_no_common_port(void **state)
+{
+	(void)state;
+	for (int pcp = 0; pcp < 2; pcp++) {
+		struct sim s;
+		struct lease_want w = sim_want(8080, UDP | TCP);
+		struct lease *l;
+
+		sim_init(&s, 92);
+		s.pcp = pcp;
+		s.natpmp = true;
+		s.chosen_port = 40000;
+		w.methods = pcp ? METHOD_BIT(METHOD_PCP) : METHOD_BIT(METHOD_NAT_PMP);
+		l = lease_new(s.router, &w, NULL, &s, s.now);
+		sim_pass(&s, 10000);
+		assert_int_equal(sim_status(l).state, MAPPING_FAILED);
+		assert_string_equal(sim_status(l).problem.name, "NO_COMMON_PORT");
+		assert_int_equal(sim_entries(&s), 0);
+		s.chosen_port = 0;
+		sim_pass(&s, 301000);
+		assert_int_equal(sim_status(l).state, MAPPING_ACTIVE);
+		sim_done(&s);
+	}
+}
+
+/* Refused for an hour, and then the router is silent for a minute: the hour goes on. */
+static void
+test_refusal_beyond_silence(void **state)
+{
+	struct sim s;
+	struct lease_want w = sim_want(8080, TCP);
+	struct service *svc;
+	struct lease *l;
+
+	(void)state;
+	sim_init(&s, 93);
+	s.pcp = true;
+	s.pcp_result = PCP_NOT_AUTHORIZED;
+	l = lease_new(s.router, &w, NULL, &s, s.now);
+	sim_pass(&s, 10000);
+	assert_int_equal(sim_status(l).state, MAPPING_FAILED);
+	svc = &s.router->service[ROUTER_PCP];
+	svc->circuit = CIRCUIT_OPEN;
+	svc->again_at = s.now + ROUTER_BREAKER_MS;
+	l->at = s.now;
+	sim_pass(&s, 70000);
+	assert_int_equal(svc->circuit, CIRCUIT_CLOSED);
+	s.pcp_result = 0;
+	sim_pass(&s, 3600000);
+	assert_int_equal(sim_status(l).state, MAPPING_ACTIVE);
+	sim_done(&s);
+}
+
 /* Quirk 28: listed, renewed, but it forwards nothing: deleted and made again, with the
  * same number and nonce. */
 static void
@@ -459,6 +514,8 @@ main(void)
 		cmocka_unit_test(test_other_method),
 		cmocka_unit_test(test_denied_hourly),
 		cmocka_unit_test(test_forged),
+		cmocka_unit_test(test_no_common_port),
+		cmocka_unit_test(test_refusal_beyond_silence),
 		cmocka_unit_test(test_remake),
 		cmocka_unit_test(test_natpmp_in_turn),
 		cmocka_unit_test(test_address_after_silence),
