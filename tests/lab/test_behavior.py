@@ -9,6 +9,7 @@ import pytest
 import nats
 from daemon import INTERFACE, Natd
 from lab import wait_until
+from stun_server import Resolver, use_resolver
 from varlink import VarlinkError
 
 
@@ -92,6 +93,29 @@ def test_nobody_to_ask():
         assert time.monotonic() - began < 4
         assert nothing["mapping"] == nothing["filtering"] == "unknown"
         assert "reflexive" not in nothing
+
+
+def test_names_of_servers():
+    """They are waited for, but not for long, and nobody else waits."""
+    names = {"stun.example": [nats.ONE]}
+    with place_and_natd("full_cone", "stun.example") as (place, natd), \
+            Resolver(place.internet, nats.TWO, names) as resolver:
+        use_resolver(place.lab, nats.TWO)
+        resolver.delay_s = None
+        began = time.monotonic()
+        with natd.connect() as c:
+            c.send(INTERFACE + "GetNatBehavior", {})
+            while time.monotonic() - began < 2:
+                asked = time.monotonic()
+                natd.call("Status")
+                assert time.monotonic() - asked < 0.5
+            with pytest.raises(VarlinkError) as e:
+                c.result()
+        assert time.monotonic() - began < 4.5
+        assert e.value.parameters == {"reason": "no name of a server could be resolved"}
+        resolver.delay_s = 0.3
+        found, = ask(natd)
+        assert found["filtering"] == "endpoint_independent"
 
 
 def test_lifetime_is_found_and_keepalives_follow():
