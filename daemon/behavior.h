@@ -21,6 +21,7 @@ struct behavior_status {
 	struct behavior_result result;
 	struct behavior_path path;
 	unsigned lifetime_s; /* of a binding; 0: not known */
+	int8_t fragments;    /* whether they pass: 1, 0; -1: not known */
 	int64_t realtime_us, boottime_us;
 };
 

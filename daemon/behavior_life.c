@@ -43,8 +43,14 @@ static void
 found(struct look *l)
 {
 	unsigned s = lifetime_seconds(&l->life->machine);
+	int8_t fragments = lifetime_fragments(&l->life->machine);
 
 	l->life = life_free(l->life);
+	if (fragments >= 0)
+		l->status.fragments = fragments;
+	if (fragments == 0)
+		log_info("%s: UDP datagrams that need fragments do not come through",
+		    l->uplink.name);
 	if (s == 0)
 		return;
 	log_info("%s: an idle UDP binding lives %u s%s", l->uplink.name, s,

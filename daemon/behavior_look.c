@@ -87,7 +87,9 @@ measured(struct look *l)
 	struct behavior_status st = {
 		.ifname = l->uplink.name,
 		.family = l->source.family,
-		.lifetime_s = l->status.lifetime_s, /* of the same network */
+		/* Of the same network. */
+		.lifetime_s = l->status.lifetime_s,
+		.fragments = l->known ? l->status.fragments : -1,
 		.realtime_us = loop_realtime_usec(),
 		.boottime_us = loop_boottime_usec(),
 	};

@@ -291,6 +291,14 @@ nats(struct api *a, FILE *f)
 		    st.ifname, st.family == ADDR_IPV6 ? "ipv6" : "ipv4",
 		    behavior_name(st.result.mapping),
 		    behavior_name(st.result.filtering));
+	family(f, "natd_nat_fragments", "gauge",
+	    "Whether UDP datagrams in fragments come through there.");
+	for (size_t i = 0; behaviors_get(a->behaviors, i, &st); i++)
+		if (st.fragments >= 0)
+			fprintf(f,
+			    "natd_nat_fragments{interface=\"%s\",family=\"%s\"} %d\n",
+			    st.ifname, st.family == ADDR_IPV6 ? "ipv6" : "ipv4",
+			    st.fragments);
 	family(f, "natd_nat_binding_lifetime_seconds", "gauge",
 	    "How long an idle UDP binding lives there.");
 	for (size_t i = 0; behaviors_get(a->behaviors, i, &st); i++)

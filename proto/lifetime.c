@@ -36,9 +36,10 @@ lifetime_init(struct lifetime *l, const struct endpoint *server, msec_t now)
 
 /* ---- asking ---- */
 
+/* With a port the server is to answer to, or with padding. */
 static bool
 write_request(struct lifetime_send *ret, const struct lifetime *l, unsigned socket,
-    const struct stun_id *id, unsigned response_port)
+    const struct stun_id *id, unsigned response_port, size_t padding)
 {
 	struct stun_out out;
 	ssize_t n;
@@ -46,6 +47,12 @@ write_request(struct lifetime_send *ret, const struct lifetime *l, unsigned sock
 	stun_begin(&out, ret->buf, sizeof(ret->buf), STUN_REQUEST, STUN_BINDING, id);
 	if (response_port)
 		stun_put_number(&out, STUN_RESPONSE_PORT, response_port);
+	if (padding) {
+		uint8_t *value = stun_put(&out, STUN_PADDING, padding);
+
+		if (value)
+			memset(value, 0, padding);
+	}
 	n = stun_end(&out);
 	ret->len = n > 0 ? (size_t)n : 0;
 	ret->socket = socket;
@@ -88,7 +95,7 @@ send_opening(struct lifetime *l, unsigned i, const struct stun_chance *chance,
 	if (p->sends++ == 0 && !new_id(p, chance, &p->id))
 		return false;
 	p->due_at = now + ASK_MS;
-	return write_request(ret, l, i, &p->id, 0);
+	return write_request(ret, l, i, &p->id, 0, 0);
 }
 
 /* Whether so much silence can no longer be loss; as in behavior.c. */
@@ -119,7 +126,7 @@ send_asking(struct lifetime *l, unsigned i, const struct stun_chance *chance,
 		p->proofs++;
 		/* The last ones may take longer. */
 		p->due_at = now + (p->proofs % 8 ? ASK_MS : GRACE_MS);
-		return write_request(ret, l, LIFETIME_ASKER, id, 0);
+		return write_request(ret, l, LIFETIME_ASKER, id, 0, 0);
 	}
 	if (p->sends >= 8 && is_dead(p)) {
 		p->state = LIFETIME_DEAD;
@@ -132,7 +139,10 @@ send_asking(struct lifetime *l, unsigned i, const struct stun_chance *chance,
 	if (p->sends++ == 0 && !new_id(p, chance, &p->id))
 		return false;
 	p->due_at = now;
-	return write_request(ret, l, LIFETIME_ASKER, &p->id, p->seen.port);
+	if (i == LIFETIME_FRAGMENTS)
+		return write_request(
+		    ret, l, LIFETIME_ASKER, &p->id, 0, LIFETIME_PADDING);
+	return write_request(ret, l, LIFETIME_ASKER, &p->id, p->seen.port, 0);
 }
 
 /* ---- the search ---- */
@@ -237,7 +247,7 @@ lifetime_next(struct lifetime *l, const struct stun_chance *chance, msec_t now,
 	l->wake_at = MSEC_NEVER;
 	if (l->over)
 		return LIFETIME_WAIT;
-	for (unsigned i = 0; i < LIFETIME_SOCKETS; i++) {
+	for (unsigned i = 0; i <= LIFETIME_FRAGMENTS; i++) {
 		struct lifetime_probe *p = &l->probes[i];
 
 		if (p->state == LIFETIME_OPENING && !p->fresh && now >= p->due_at) {
@@ -251,7 +261,7 @@ lifetime_next(struct lifetime *l, const struct stun_chance *chance, msec_t now,
 		l->over = true;
 		return LIFETIME_DONE;
 	}
-	for (unsigned i = 0; i < LIFETIME_SOCKETS; i++)
+	for (unsigned i = 0; i <= LIFETIME_FRAGMENTS; i++)
 		if (is_active(&l->probes[i]))
 			l->wake_at = MIN(l->wake_at, l->probes[i].due_at);
 	return LIFETIME_WAIT;
@@ -286,6 +296,11 @@ opening_answered(
 	}
 	l->seen = seen;
 	p->state = LIFETIME_UNUSED;
+	/* When the others have begun. */
+	l->probes[LIFETIME_FRAGMENTS] = (struct lifetime_probe) {
+		.state = LIFETIME_ASKING,
+		.due_at = now + LIFETIME_SOCKETS * STAGGER_MS,
+	};
 	for (unsigned i = 1; i < LIFETIME_SOCKETS; i++)
 		l->probes[i].due_at = MIN(l->probes[i].due_at, now + i * STAGGER_MS);
 }
@@ -294,6 +309,15 @@ opening_answered(
 static void
 came_back(struct lifetime *l, struct lifetime_probe *p, const struct stun_msg *m)
 {
+	struct stun_raw padding = stun_find(m, STUN_PADDING);
+
+	if (p == &l->probes[LIFETIME_FRAGMENTS]) {
+		p->state = m->class == STUN_SUCCESS && padding.value &&
+				   padding.len >= LIFETIME_PADDING
+			       ? LIFETIME_ALIVE
+			       : LIFETIME_VOID;
+		return;
+	}
 	/* The port has another owner now; else the server does not know what it was
 	 * asked, or did not care. */
 	if (m->class == STUN_SUCCESS && p->seen.port == l->seen.port)
@@ -305,12 +329,12 @@ came_back(struct lifetime *l, struct lifetime_probe *p, const struct stun_msg *m
 static void
 asker_receives(struct lifetime *l, const struct stun_msg *m)
 {
-	for (unsigned i = 1; i < LIFETIME_SOCKETS; i++) {
+	for (unsigned i = 1; i <= LIFETIME_FRAGMENTS; i++) {
 		struct lifetime_probe *p = &l->probes[i];
 
 		if (p->state != LIFETIME_ASKING)
 			continue;
-		if (stun_answers(m, STUN_BINDING, &p->id))
+		if (p->sends > 0 && stun_answers(m, STUN_BINDING, &p->id))
 			came_back(l, p, m);
 		for (unsigned k = 0; k < p->proofs; k++)
 			if (stun_answers(m, STUN_BINDING, &p->proof_ids[k]))
@@ -336,6 +360,24 @@ lifetime_receive(struct lifetime *l, unsigned socket, const struct endpoint *fro
 	else if (p->state == LIFETIME_ASKING && p->sends > 0 &&
 		 stun_answers(&m, STUN_BINDING, &p->id))
 		p->state = LIFETIME_ALIVE;
+}
+
+int8_t
+lifetime_fragments(const struct lifetime *l)
+{
+	switch ((enum lifetime_state)l->probes[LIFETIME_FRAGMENTS].state) {
+	case LIFETIME_ALIVE:
+		return 1;
+	case LIFETIME_DEAD:
+		return 0;
+	case LIFETIME_UNUSED:
+	case LIFETIME_OPENING:
+	case LIFETIME_AGING:
+	case LIFETIME_ASKING:
+	case LIFETIME_VOID:
+		break;
+	}
+	return -1;
 }
 
 unsigned

@@ -1,6 +1,6 @@
 /*
  * lifetime.h - how long a NAT or firewall keeps a UDP binding that nobody uses (RFC
- * 5780 section 4.6).
+ * 5780 section 4.6); and, as there is time for it, whether fragments pass (3.5).
  *
  * Many sockets ask one server once and then keep still, each for another time; then an
  * asker has the server call each of them at the port it was seen at (RESPONSE-PORT).
@@ -29,7 +29,9 @@
 #define LIFETIME_MAX_S 600 /* longer is as good as for ever */
 #define LIFETIME_ASKS 16
 #define LIFETIME_ROUNDS 3
-#define LIFETIME_MESSAGE_MAX 28
+#define LIFETIME_PADDING 1500 /* what has so much goes in fragments, there and back */
+#define LIFETIME_MESSAGE_MAX (STUN_HEADER_LEN + 4 + LIFETIME_PADDING)
+#define LIFETIME_FRAGMENTS LIFETIME_SOCKETS /* a probe of the asker's own */
 
 enum lifetime_state {
 	LIFETIME_UNUSED,
@@ -55,7 +57,7 @@ struct lifetime_probe {
 /* Members are for reading. */
 struct lifetime {
 	struct endpoint server, seen; /* seen: as what the asker is */
-	struct lifetime_probe probes[LIFETIME_SOCKETS];
+	struct lifetime_probe probes[LIFETIME_SOCKETS + 1];
 	msec_t alive_ms, dead_ms; /* longest, shortest; dead 0: none */
 	unsigned round;
 	bool over, unsupported;
@@ -90,6 +92,9 @@ void lifetime_opened(struct lifetime *l, unsigned socket, bool there);
 /* All that has come is handed in before lifetime_next() at wake_at. */
 void lifetime_receive(struct lifetime *l, unsigned socket, const struct endpoint *from,
     const uint8_t *buf, size_t len, msec_t now);
+
+/* Whether fragments pass: 1, 0; -1: not known. */
+int8_t lifetime_fragments(const struct lifetime *l);
 
 /* Seconds a binding is sure to live, 1 to LIFETIME_MAX_S; 0: not known. */
 unsigned lifetime_seconds(const struct lifetime *l);

@@ -141,3 +141,5 @@ def test_lifetime_is_found_and_keepalives_follow():
         assert keeper.result()["keepAliveUSec"] == max(lifetime * 700000, 1000000)
         assert f'natd_nat_binding_lifetime_seconds{{interface="eth0",family="ipv4"}} {lifetime}\n' \
             in natd.call("GetMetrics")["text"]
+        assert 'natd_nat_fragments{interface="eth0",family="ipv4"} 1\n' \
+            in natd.call("GetMetrics")["text"]

@@ -14,6 +14,7 @@
 #define WORLD_SOCKETS 64
 #define WORLD_PACKETS 512
 #define WORLD_BINDINGS 256
+#define WORLD_MTU 1500
 
 enum nat_hairpin { HAIRPIN_NO, HAIRPIN_FREE, HAIRPIN_FILTERED };
 
@@ -24,7 +25,8 @@ struct nat {
 	bool blocks;          /* all UDP */
 	unsigned lifetime_ms; /* of a binding; 0: for ever */
 	bool per_host;        /* the filter opens for all sockets at once */
-	bool masks;           /* what comes in has the router's address */
+	bool drops_fragments;
+	bool masks; /* what comes in has the router's address */
 };
 
 enum server_manner {
@@ -61,7 +63,7 @@ struct packet {
 	struct endpoint from, to;
 	msec_t at;
 	size_t len;
-	uint8_t buf[96];
+	uint8_t buf[WORLD_MTU + 100];
 };
 
 struct world {
@@ -336,7 +338,8 @@ world_answer(struct world *w, const struct packet *p)
 	uint64_t flags = 0, port = 0;
 	struct stun_msg m;
 	struct stun_out out;
-	uint8_t buf[96];
+	struct stun_raw padding;
+	uint8_t buf[WORLD_MTU + 100];
 	ssize_t n;
 
 	w->to_servers++;
@@ -368,6 +371,9 @@ world_answer(struct world *w, const struct packet *p)
 			stun_put_address(&out, STUN_OTHER_ADDRESS, &other);
 			stun_put_address(&out, STUN_RESPONSE_ORIGIN, &from);
 		}
+		padding = stun_find(&m, STUN_PADDING);
+		if (padding.value && s->manner == FULL)
+			stun_put_bytes(&out, STUN_PADDING, padding.value, padding.len);
 	}
 	n = stun_end(&out);
 	assert(n > 0);
@@ -386,7 +392,7 @@ world_send(struct world *w, unsigned socket, const struct endpoint *to,
 	const struct world_server *s = server_at(w, to, &bits);
 
 	w->sent++;
-	if (lost(w) || w->nat.blocks)
+	if (lost(w) || w->nat.blocks || (w->nat.drops_fragments && len > WORLD_MTU))
 		return;
 	from = nat_out(w, socket, to);
 	if (s)

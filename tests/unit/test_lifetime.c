@@ -15,6 +15,7 @@
 #include "tests/unit/behavior_world.h"
 
 struct found {
+	int fragments;
 	unsigned seconds, wakes, fresh;
 	msec_t took_ms, asked_ms; /* asked: until the asker's first answer */
 };
@@ -83,6 +84,7 @@ find(struct world *w)
 	assert_int_equal(
 	    lifetime_next(&l, &w->chance, w->now + 1, &send), LIFETIME_WAIT);
 	f.seconds = lifetime_seconds(&l);
+	f.fragments = lifetime_fragments(&l);
 	f.took_ms = w->now - began_at;
 	return f;
 }
@@ -220,6 +222,22 @@ test_server_leaves(void **state)
 	world_done(&w);
 }
 
+static void
+test_fragments(void **state)
+{
+	struct nat nat = nat_of(20, BEHAVIOR_ENDPOINT_INDEPENDENT);
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 200; seed++) {
+		nat.drops_fragments = seed % 2;
+		assert_int_equal(
+		    find_behind(&nat, FULL, 10, seed).fragments, seed % 2 == 0);
+	}
+	/* A server that sends no padding back proves nothing. */
+	nat.drops_fragments = false;
+	assert_int_equal(find_behind(&nat, CALLOUS, 0, 1).fragments, -1);
+}
+
 int
 main(void)
 {
@@ -229,6 +247,7 @@ main(void)
 		cmocka_unit_test(test_for_ever),
 		cmocka_unit_test(test_not_known),
 		cmocka_unit_test(test_server_leaves),
+		cmocka_unit_test(test_fragments),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
