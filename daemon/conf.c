@@ -48,8 +48,7 @@ struct loader {
 	bool key_expected; /* the line handed out must come back as key and value */
 	char *text;        /* of getline() */
 	size_t text_size;
-	int read_error; /* errno */
-	int err;        /* -ENOMEM, sticky */
+	int err; /* -ENOMEM, sticky */
 };
 
 struct conf *
@@ -390,8 +389,7 @@ next_line(char *str, int num, void *ctx)
 	missing_key(l);
 	len = getline(&l->text, &l->text_size, l->stream);
 	if (len < 0 || num < 2) {
-		/* Without memory for a line neither is set. */
-		l->read_error = feof(l->stream) ? 0 : errno;
+		l->err = feof(l->stream) ? l->err : -ENOMEM;
 		return NULL;
 	}
 	l->line++;
@@ -401,24 +399,35 @@ next_line(char *str, int num, void *ctx)
 }
 
 static void
+load_text(struct loader *l, char *text, size_t len)
+{
+	l->stream = fmemopen(text, len, "r");
+	if (!l->stream || ini_parse_stream(next_line, l, take_key, l) < 0)
+		l->err = -ENOMEM;
+	if (l->stream)
+		fclose(l->stream);
+}
+
+static void
 load_file(struct loader *l, const char *path)
 {
+	_cleanup_(freep) char *text = malloc(CONF_FILE_MAX + 1);
+	FILE *file = text ? fopen(path, "re") : NULL;
+	size_t len = file ? fread(text, 1, CONF_FILE_MAX + 1, file) : 0;
+
 	l->file = path;
 	l->line = 0;
 	l->current = BEFORE_SECTIONS;
-	l->read_error = 0;
-	l->stream = fopen(path, "re");
-	if (!l->stream) {
-		if (errno != ENOENT)
-			complain(l, path, 0, "cannot be opened: %m");
-		return;
-	}
-	if (ini_parse_stream(next_line, l, take_key, l) < 0)
+	if (!text)
 		l->err = -ENOMEM;
-	if (l->read_error)
-		complain(l, path, 0, "cannot be read: %s", strerror(l->read_error));
-	fclose(l->stream);
-	l->stream = NULL;
+	else if (file ? ferror(file) : errno != ENOENT)
+		complain(l, path, 0, "cannot be read: %m");
+	else if (len > CONF_FILE_MAX)
+		complain(l, path, 0, "longer than %d bytes", CONF_FILE_MAX);
+	else if (len > 0)
+		load_text(l, text, len);
+	if (file)
+		fclose(file);
 }
 
 static int

@@ -30,7 +30,8 @@
 #define CONF_PATH_MAX 200        /* with NUL */
 #define CONF_REALM_MAX 128       /* with NUL */
 #define CONF_PCP_SERVERS_MAX 8
-#define CONF_OBJECTS_MAX 1024 /* [Uplink] and [Mapping] sections */
+#define CONF_FILE_MAX (1024 * 1024) /* a line of /dev/zero never ends */
+#define CONF_OBJECTS_MAX 1024       /* [Uplink] and [Mapping] sections */
 
 /* In the order they are preferred; no method twice. */
 struct conf_methods {

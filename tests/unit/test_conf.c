@@ -295,6 +295,29 @@ test_unreadable(void **state)
 	    errors_of_files(), "natd.conf.d:0: cannot be read: Not a directory\n");
 }
 
+/* A file without end, or without end of line, is neither read nor taken in part. */
+static void
+test_too_long(void **state)
+{
+	static char text[CONF_FILE_MAX + 1];
+	char file[128];
+
+	(void)state;
+	snprintf(file, sizeof(file), "%s/natd.conf", dir);
+	memset(text, '\n', sizeof(text));
+	memcpy(text, "x", 1);
+	write_file("natd.conf", text, sizeof(text) - 1);
+	assert_string_equal(
+	    errors_of_files(), "natd.conf:1: neither [Section] nor Key=value\n");
+	write_file("natd.conf", text, sizeof(text));
+	assert_string_equal(
+	    errors_of_files(), "natd.conf:0: longer than 1048576 bytes\n");
+	assert_int_equal(unlink(file), 0);
+	assert_int_equal(symlink("/dev/zero", file), 0);
+	assert_string_equal(
+	    errors_of_files(), "natd.conf:0: longer than 1048576 bytes\n");
+}
+
 int
 main(void)
 {
@@ -308,6 +331,7 @@ main(void)
 		cmocka_unit_test_setup(test_repeated, setup),
 		cmocka_unit_test_setup(test_drop_ins, setup),
 		cmocka_unit_test_setup(test_unreadable, setup),
+		cmocka_unit_test_setup(test_too_long, setup),
 	};
 
 	return cmocka_run_group_tests_name(
