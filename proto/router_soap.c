@@ -356,6 +356,16 @@ owner_answered(struct lease *l, const struct igd_answer *ans, msec_t now)
 	lease_not_owned(l, says_gone(ans), now);
 }
 
+/* Not implemented, or not for us; anything else may be another answer next time. */
+static bool
+cannot_be_asked(const struct igd_answer *ans)
+{
+	enum remedy remedy = verdict_find(VERDICT_UPNP, ans->error)->remedy;
+
+	return remedy == REMEDY_NEXT_METHOD || remedy == REMEDY_GIVE_UP ||
+	       remedy == REMEDY_RETRY_HOURLY;
+}
+
 static void
 verify_answered(struct lease *l, const struct igd_answer *ans, msec_t now)
 {
@@ -370,7 +380,8 @@ verify_answered(struct lease *l, const struct igd_answer *ans, msec_t now)
 			lease_vanished(l, now);
 	} else if (ans->error) {
 		lease_end_exchange(l);
-		l->verify_at = MSEC_NEVER; /* it cannot be asked */
+		if (cannot_be_asked(ans))
+			l->verify_at = MSEC_NEVER;
 	} else if (pinhole || entry_is_ours(l, ans)) {
 		igd_answer_uint(ans, IGD_ARG_LEASE_DURATION, UINT32_MAX, &left_s);
 		lease_verified(l, (uint32_t)left_s, now);
