@@ -10,7 +10,7 @@
 #include "daemon/sock.h"
 
 #define DATAGRAMS_PER_TURN 32
-#define ANSWER_MAX 1500
+#define ANSWER_MAX 4096 /* padded ones come in fragments */
 
 void
 look_socket_close(struct look_socket *s)
