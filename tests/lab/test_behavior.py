@@ -1,6 +1,7 @@
 """GetNatBehavior: asked for, kept, told; test_nat.py has the kinds of NAT."""
 
 import contextlib
+import shutil
 import socket
 import time
 
@@ -8,7 +9,7 @@ import pytest
 
 import nats
 from daemon import INTERFACE, Natd
-from lab import wait_until
+from lab import search_path, wait_until
 from stun_server import Resolver, use_resolver
 from varlink import VarlinkError
 
@@ -93,6 +94,23 @@ def test_nobody_to_ask():
         assert time.monotonic() - began < 4
         assert nothing["mapping"] == nothing["filtering"] == "unknown"
         assert "reflexive" not in nothing
+
+
+@pytest.mark.skipif(not shutil.which("turnserver", path=search_path()), reason="no coturn here")
+@pytest.mark.parametrize("kind", ["full_cone_turned", "restricted"])
+def test_with_coturn(kind):
+    """Another project's server is understood as ours is."""
+    with nats.network(kind) as place:
+        server = place.internet.spawn(
+            "turnserver", "-n", "-S", "-L", nats.ONE, "-L", nats.TWO, "--no-auth", "--no-cli",
+            "--no-tls", "--no-dtls", "--log-file", "stdout")
+        wait_until(lambda: place.internet.listening(3478, "udp"), 20, "coturn")
+        found, = ask(Natd(place.client, f"[Stun]\nServers={nats.ONE}\n"))
+        server.kill()
+        expected = place.kind.expected
+        assert {k: found.get(k) for k in expected if k in found} == \
+            {k: v for k, v in expected.items() if k in found}
+        assert found["filtering"] == expected["filtering"]
 
 
 def test_names_of_servers():
