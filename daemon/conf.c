@@ -77,6 +77,15 @@ conf_find_uplink(const struct conf *c, const char *ifname)
 	return NULL;
 }
 
+/* The list with room for one more, which doubles: a file of mistakes alone must not
+ * cost their square.  NULL: out of memory. */
+static void *
+with_room(void *list, size_t count, size_t size)
+{
+	bool roomy = count & (count - 1);
+	return roomy ? list : reallocarray(list, MAX(2 * count, 1), size);
+}
+
 _printf_(4, 5) static void complain(
     struct loader *l, const char *file, unsigned line, const char *format, ...)
 {
@@ -90,7 +99,7 @@ _printf_(4, 5) static void complain(
 	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
 	text_copy_printable(printable, sizeof(printable), text, strlen(text));
-	list = realloc(errors->list, (errors->count + 1) * sizeof(*list));
+	list = with_room(errors->list, errors->count, sizeof(*list));
 	if (list)
 		errors->list = list;
 	e.file = strdup(file);
@@ -153,7 +162,7 @@ static ssize_t
 grow(void *array_pointer, size_t *count, size_t size)
 {
 	void **array = array_pointer;
-	void *grown = realloc(*array, (*count + 1) * size);
+	void *grown = with_room(*array, *count, size);
 
 	if (!grown)
 		return -ENOMEM;
