@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "daemon/api.h"
@@ -473,6 +474,8 @@ natd_done(struct natd *n)
 	n->conf = conf_free(n->conf);
 }
 
+/* The exit status: natd.service does not try again what only the administrator can
+ * mend. */
 static int
 run(struct natd *n)
 {
@@ -482,21 +485,21 @@ run(struct natd *n)
 
 	conf_errors_done(&errors);
 	if (r < 0)
-		return r;
+		return EX_CONFIG;
 	log_set_level(
 	    n->options.has_log_level ? n->options.log_level : n->conf->log_level);
 	if (n->options.user)
 		options_make_directories(&n->paths);
 	r = start(n);
 	if (r < 0)
-		return r;
+		return EXIT_FAILURE;
 	status_text(n, status, sizeof(status));
 	notify_ready(status);
 	on_watchdog(n);
 	log_notice("natd %s is ready", NATD_VERSION);
 	r = loop_run(n->loop);
 	log_notice("natd is done");
-	return r;
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 int
@@ -516,5 +519,5 @@ main(int argc, char **argv)
 	r = run(&natd);
 	natd_done(&natd);
 	log_close();
-	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return r;
 }

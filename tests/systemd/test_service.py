@@ -179,6 +179,25 @@ def test_reload_and_a_mistake(natd, place):
     assert rules(place) == {("udp", 40009, 40009)}, "nothing changed"
 
 
+def test_a_mistake_is_not_tried_again(machine):
+    """What only the administrator can mend is said once, and natctl does not wait for it."""
+    conf = machine.path("/etc/natd/natd.conf")
+    conf.write_text("[Daemon]\nLeaseSec=x\n")
+    start = machine.cursor()
+    assert machine.run("systemctl", "start", "natd.service", check=False).returncode == 1
+    assert machine.show("natd.service", "ActiveState", "ExecMainStatus") == ["failed", "78"]
+    time.sleep(0.5)  # longer than RestartSec
+    assert [line.split(" ")[0] for line in told(machine, start)] == ["/etc/natd/natd.conf:2:"]
+    assert machine.show("natd.service", "NRestarts") == "0"
+    # Who connects would be let wait for as long as systemd tries.
+    done = machine.natctl("--timeout", "20s", "status", check=False)
+    assert done.returncode == 3 and "Try: systemctl" in done.stderr
+    conf.write_text("")
+    machine.systemctl("reset-failed")
+    machine.systemctl("start", "natd.service")
+    assert machine.natctl("status", "-q").stdout == "online\n"
+
+
 def test_journal_has_fields_and_explains(natd, place):
     start = natd.cursor()
     name = mapped(natd, "tcp", "40010", "--external", "41010", uid=NOBODY)
