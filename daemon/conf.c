@@ -51,39 +51,12 @@ struct loader {
 	int err; /* -ENOMEM, sticky */
 };
 
-struct conf *
-conf_free(struct conf *c)
-{
-	if (c) {
-		free(c->uplinks);
-		free(c->mappings);
-		free(c);
-	}
-	return NULL;
-}
-
-void
-conf_freep(struct conf **c)
-{
-	*c = conf_free(*c);
-}
-
-const struct conf_uplink *
-conf_find_uplink(const struct conf *c, const char *ifname)
-{
-	for (size_t i = 0; i < c->uplinks_count; i++)
-		if (strcmp(c->uplinks[i].ifname, ifname) == 0)
-			return &c->uplinks[i];
-	return NULL;
-}
-
 /* The list with room for one more, which doubles: a file of mistakes alone must not
  * cost their square.  NULL: out of memory. */
 static void *
 with_room(void *list, size_t count, size_t size)
 {
-	bool roomy = count & (count - 1);
-	return roomy ? list : reallocarray(list, MAX(2 * count, 1), size);
+	return count & (count - 1) ? list : reallocarray(list, MAX(2 * count, 1), size);
 }
 
 _printf_(4, 5) static void complain(
@@ -596,14 +569,4 @@ conf_load(const char *path, struct conf **ret, struct conf_errors *ret_errors)
 		return -EINVAL;
 	*ret = TAKE_PTR(c);
 	return 0;
-}
-
-unsigned
-conf_methods_mask(const struct conf_methods *methods)
-{
-	unsigned mask = 0;
-
-	for (unsigned i = 0; i < methods->count; i++)
-		mask |= METHOD_BIT(methods->list[i]);
-	return mask;
 }
