@@ -71,7 +71,7 @@ struct sim {
 	uint16_t foreign_port; /* taken by another host */
 
 	/* What was seen. */
-	unsigned third_parties;
+	unsigned third_parties, prefer_failures;
 	unsigned datagrams, lost, maps, deletes, probes, searches, https;
 	unsigned restarts, changes, gone, unconfirmed, externals, services;
 	msec_t last_map;
@@ -236,7 +236,9 @@ sim_pcp_map(struct sim *s, struct wire_in *in, uint32_t lifetime)
 
 	(void)wire_take(in, 16);
 	assert_false(in->bad);
-	s->third_parties += wire_left(in) >= 20 && wire_u8(in) == 1;
+	uint8_t option = wire_left(in) >= 4 ? wire_u8(in) : 0;
+	s->third_parties += option == PCP_OPTION_THIRD_PARTY;
+	s->prefer_failures += option == PCP_OPTION_PREFER_FAILURE;
 	if (e && memcmp(e->nonce, nonce, sizeof(nonce)) != 0) {
 		result = PCP_NOT_AUTHORIZED;
 	} else if (lifetime == 0) {

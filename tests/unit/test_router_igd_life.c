@@ -507,7 +507,7 @@ test_pinhole_refused(void **state)
 	}
 }
 
-/* The firewall is off: the address is reachable as it is.  Forbidden: said so. */
+/* The firewall is off: the address is reachable as it is. */
 static void
 test_firewall_off(void **state)
 {
@@ -533,6 +533,29 @@ test_firewall_off(void **state)
 	sim_done(&s);
 }
 
+/* The firewall is on and stays closed: no pinhole, and no word of "direct" either. */
+static void
+test_pinholes_forbidden(void **state)
+{
+	struct sim s;
+	struct sim_igd *g = sim_igd_init(&s, 6, 43);
+	struct service_status service;
+	struct lease *l;
+
+	(void)state;
+	g->inbound_allowed = false;
+	l = want_pinhole(&s, 8080, TCP);
+	sim_pass(&s, 3000);
+	assert_state(l, MAPPING_FAILED);
+	router_service_status(s.router, ROUTER_PINHOLE, &service);
+	assert_string_equal(service.reason, "the router allows no IPv6 pinholes");
+	g->inbound_allowed = true;
+	router_discover(s.router, s.now);
+	sim_pass(&s, 3000);
+	assert_int_equal(sim_status(l).held.method, METHOD_IGD_PINHOLE);
+	sim_done(&s);
+}
+
 int
 main(void)
 {
@@ -551,6 +574,7 @@ main(void)
 		cmocka_unit_test(test_pinholes_differ),
 		cmocka_unit_test(test_pinhole_refused),
 		cmocka_unit_test(test_firewall_off),
+		cmocka_unit_test(test_pinholes_forbidden),
 	};
 
 	return cmocka_run_group_tests_name("router_igd_life", tests, NULL, NULL);

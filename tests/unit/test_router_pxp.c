@@ -350,6 +350,34 @@ test_third_party(void **state)
 	}
 }
 
+/* RFC 6887 13.2: asked with the option, renewed with it, and deleted without. */
+static void
+test_prefer_failure(void **state)
+{
+	struct sim s;
+	struct lease_want w = sim_want(443, TCP);
+	struct lease *l;
+
+	(void)state;
+	for (unsigned prefer = 0; prefer < 2; prefer++) {
+		sim_init(&s, 26);
+		s.pcp = true;
+		w.external_port = 443;
+		w.prefer_failure = prefer;
+		l = lease_new(s.router, &w, NULL, &s, s.now);
+		sim_pass(&s, 4000);
+		assert_int_equal(sim_status(l).state, MAPPING_ACTIVE);
+		lease_renew(l, s.now);
+		sim_pass(&s, 1000);
+		assert_int_equal(s.maps, 2);
+		lease_release(l, s.now);
+		sim_pass(&s, 1000);
+		assert_int_equal(s.deletes, 1);
+		assert_int_equal(s.prefer_failures, 2 * prefer);
+		sim_done(&s);
+	}
+}
+
 /* F09: a renewal that is refused takes nothing away; right before the end the mapping
  * is made anew (quirk 39: some cannot renew). */
 static void
@@ -525,6 +553,7 @@ main(void)
 		cmocka_unit_test(test_only_port),
 		cmocka_unit_test(test_grants_nothing),
 		cmocka_unit_test(test_third_party),
+		cmocka_unit_test(test_prefer_failure),
 		cmocka_unit_test(test_most_telling),
 		cmocka_unit_test(test_renewal_refused),
 	};
