@@ -127,9 +127,16 @@ client_ssh_status(struct client *c)
 }
 
 int
-client_call(struct client *c, const char *method, const char *parameters, bool more)
+client_call(
+    struct client *c, const char *method, const char *parameters, bool more, int fd)
 {
-	return natd_send(c->natd, method, parameters, more ? NATD_MORE : 0, -1);
+	return natd_send(c->natd, method, parameters, more ? NATD_MORE : 0, fd);
+}
+
+bool
+client_is_local(const struct client *c)
+{
+	return c->ssh == 0;
 }
 
 int

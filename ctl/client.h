@@ -38,9 +38,13 @@ struct client *client_close(struct client *c);
 void client_closep(struct client **c);
 
 /* Sends one call.  method: of org.natd.NAT, or a full name; parameters: JSON text of an
- * object.  0 or -errno; a peer that went away shows when the reply is read. */
-int
-client_call(struct client *c, const char *method, const char *parameters, bool more);
+ * object; fd: goes with it and stays the caller's, -1: none.  0 or -errno; a peer that
+ * went away shows when the reply is read. */
+int client_call(
+    struct client *c, const char *method, const char *parameters, bool more, int fd);
+
+/* natd is on this host, not behind ssh. */
+bool client_is_local(const struct client *c);
 
 /*
  * Waits for the next reply until the deadline (MSEC_NEVER: forever).

@@ -76,6 +76,10 @@ enum exit_code ctl_call(struct ctl *ctl, const char *method, const char *paramet
 enum exit_code ctl_call_within(struct ctl *ctl, const char *method,
     const char *parameters, bool more, msec_t patience_ms, struct reply *ret);
 
+/* ctl_call_within() with a descriptor, which stays the caller's (-1: none). */
+enum exit_code ctl_call_passing(struct ctl *ctl, const char *method,
+    const char *parameters, bool more, int fd, msec_t patience_ms, struct reply *ret);
+
 /* The next reply of a call with "more", in place of the last one.  CTL_DONE, or a code
  * after a message. */
 enum exit_code ctl_next(struct ctl *ctl, msec_t deadline, struct reply *reply);

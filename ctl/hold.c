@@ -190,7 +190,8 @@ ask(struct hold *h)
 
 	h->retry_at = MSEC_NEVER;
 	if (r == 0)
-		r = client_call(h->ctl->client, "RequestMapping", h->parameters, true);
+		r = client_call(
+		    h->ctl->client, "RequestMapping", h->parameters, true, -1);
 	h->answer_by = client_now() + map_patience(h->ctl);
 	if (r < 0)
 		lost(h, r);

@@ -1,12 +1,20 @@
 /*
  * verify.c - the verb verify: whether a mapping forwards, proven from outside.
+ *
+ * What is proven of another port says nothing about a rule that the router has lost, so
+ * while no program has the mapping's own port natctl takes it for the time of the
+ * proof.
  */
 #include <inttypes.h>
+#include <netdb.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "ctl/findings.h"
 #include "ctl/model.h"
 #include "ctl/output.h"
+#include "ctl/show.h"
 #include "ctl/verbs.h"
 #include "proto/json.h"
 
@@ -52,6 +60,46 @@ write_result(
 	return code == CTL_DONE ? page_show(ctl, &page) : code;
 }
 
+/* A UDP socket on this address of this host; -1: another has it, or we may not. */
+static int
+bind_to(const struct peer *p)
+{
+	const struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
+		.ai_socktype = SOCK_DGRAM };
+	struct addrinfo *found;
+	char port[16];
+	int fd;
+
+	snprintf(port, sizeof(port), "%u", p->port);
+	if (!p->address || getaddrinfo(p->address, port, &hints, &found) != 0)
+		return -1;
+	fd = socket(found->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && bind(fd, found->ai_addr, found->ai_addrlen) < 0) {
+		close(fd);
+		fd = -1;
+	}
+	freeaddrinfo(found);
+	return fd;
+}
+
+/* *ret_fd: a socket on the port that the mapping leads to; -1: there is none to have.
+ */
+static enum exit_code
+take_port(struct ctl *ctl, const char *parameters, int *ret_fd)
+{
+	_cleanup_(reply_done) struct reply reply = { 0 };
+	_cleanup_(freep) struct mapping *m = NULL;
+	enum exit_code code;
+	size_t count = 0;
+
+	*ret_fd = -1;
+	code = mappings_fetch(ctl, parameters, &reply, &m, &count);
+	if (code == CTL_DONE && client_is_local(ctl->client) && count == 1 &&
+	    mapping_is_held(&m[0]) && strstr(m[0].protocols, "udp"))
+		*ret_fd = bind_to(&m[0].internal);
+	return code;
+}
+
 enum exit_code
 verb_verify(struct ctl *ctl, int argc, char **argv)
 {
@@ -59,21 +107,31 @@ verb_verify(struct ctl *ctl, int argc, char **argv)
 	_cleanup_(reply_done) struct reply reply = { 0 };
 	const char *bad = NULL, *word;
 	const cJSON *findings;
-	char parameters[256];
+	char filter[256], parameters[sizeof(filter) + 96];
 	enum exit_code code;
 	struct fields f;
+	int fd = -1;
 
 	(void)argc;
 	json_add_string(call, "id", argv[0]);
-	if (ctl->opt.timeout_us >= 0)
-		json_add_int(call, "timeoutUSec", ctl->opt.timeout_us);
-	if (json_print(call, parameters, sizeof(parameters)) < 0) {
+	if (json_print(call, filter, sizeof(filter)) < 0) {
 		complain("'%.32s...' is not the id of a mapping", argv[0]);
 		return CTL_USAGE;
 	}
+	code = take_port(ctl, filter, &fd);
+	if (code != CTL_DONE)
+		return code;
+	if (fd >= 0)
+		json_add_int(call, "socketFileDescriptor", 0);
+	if (ctl->opt.timeout_us >= 0)
+		json_add_int(call, "timeoutUSec", ctl->opt.timeout_us);
+	code = json_print(call, parameters, sizeof(parameters)) < 0 ? CTL_FAILED : code;
 	/* natd keeps to the time itself; a little is for the way. */
-	code = ctl_call_within(ctl, "VerifyMapping", parameters, false,
-	    ctl_patience(ctl) + MSEC_PER_SEC, &reply);
+	if (code == CTL_DONE)
+		code = ctl_call_passing(ctl, "VerifyMapping", parameters, false, fd,
+		    ctl_patience(ctl) + MSEC_PER_SEC, &reply);
+	if (fd >= 0)
+		close(fd);
 	if (code != CTL_DONE)
 		return code;
 	f = fields_of(reply.parameters, "parameters", &bad);

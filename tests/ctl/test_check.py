@@ -158,8 +158,9 @@ def test_a_daemon_that_stopped_talking(fake, natctl):
 
 @pytest.mark.parametrize("word, code", [("open", 0), ("closed", 12), ("unknown", 13)])
 def test_verify(fake, natctl, word, code):
-    natd = fake(VerifyMapping={"reachability": word, "findings": [
-        found("proven_closed", "nothing arrives", "warning", "look there")]})
+    natd = fake(ListMappings={"mappings": [r.mapping()]}, VerifyMapping={
+        "reachability": word,
+        "findings": [found("proven_closed", "nothing arrives", "warning", "look there")]})
     assert natctl("verify", "m3", code=code) == f"""\
           m3: {word}
               ! nothing arrives (proven_closed)
@@ -167,13 +168,14 @@ def test_verify(fake, natctl, word, code):
 """
     assert natctl("verify", "m3", "-q", code=code) == word + "\n"
     assert json.loads(natctl("verify", "m3", "-j", code=code))["reachability"] == word
-    assert natd.requests[0] == ("VerifyMapping", {"id": "m3"}, False)
+    assert natd.requests[:2] == [("ListMappings", {"id": "m3"}, False),
+                                 ("VerifyMapping", {"id": "m3"}, False)]
     natctl("verify", "m3", "--timeout=2s", code=code)
     assert natd.requests[-1][1] == {"id": "m3", "timeoutUSec": 2_000_000}
 
 
 def test_verify_of_nothing(fake, natctl):
-    fake(VerifyMapping=Error("NoSuchMapping", id="m9"))
+    fake(ListMappings={"mappings": []}, VerifyMapping=Error("NoSuchMapping", id="m9"))
     natctl("verify", "m9", code=1, err="there is no mapping m9")
 
 

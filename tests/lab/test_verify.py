@@ -1,5 +1,6 @@
 """VerifyMapping: what is proven from outside about mappings of a real router."""
 
+import json
 import socket
 import struct
 
@@ -154,6 +155,26 @@ def test_behind_a_second_nat_it_is_closed():
         assert "proven closed from outside" in " ".join(status.split())
 
 
+def test_natctl_proves_this_very_mapping_while_no_program_has_its_port(place):
+    """A rule that is gone shows; beside a program there is the scratch port, and its data is safe."""
+    natd = Natd(place.client, STUN)
+    m = natd.map(["udp"], 5555)
+
+    def verify():
+        done = place.client.run(NATCTL, "-H", natd.socket, "verify", m["id"], "-j", check=False)
+        reply = json.loads(done.stdout)
+        return done.returncode, reply["reachability"], [f["code"] for f in reply["findings"]]
+
+    assert verify() == (0, "open", ["proven_open"])
+    with app(place, 5555) as s:
+        assert verify() == (0, "open", ["proven_open", "proven_by_scratch"])
+        with place.internet.socket(kind=socket.SOCK_DGRAM) as peer:
+            peer.sendto(b"data", external(m))
+            assert s.recv(100) == b"data"
+    forget(place, 5555)
+    assert verify() == (12, "closed", ["nothing_arrived", "not_forwarded", "made_anew"])
+
+
 def test_tcp_is_not_said_to_be_proven(place):
     natd = Natd(place.client, STUN)
     m = natd.map(["tcp"], 8080)
@@ -272,7 +293,9 @@ def test_who_may_and_with_what(place):
     assert done.returncode == 4
     place.client.run(NATCTL, "-H", natd.socket, "map", "udp", "7777", uid=12345)
     mine = next(x for x in natd.mappings() if x["context"]["internalPort"] == 7777)
-    done = place.client.run(NATCTL, "-H", natd.socket, "verify", mine["id"], check=False, uid=12345)
+    with app(place, 7777):
+        done = place.client.run(NATCTL, "-H", natd.socket, "verify", mine["id"], check=False,
+                                uid=12345)
     assert done.returncode == 13 and "the quota is used up" in done.stdout
 
 
