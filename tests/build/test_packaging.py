@@ -21,6 +21,19 @@ def test_build_depends_on_what_the_makefile_needs(run, top):
     assert wanted - {"gcc", "libc6-dev", "make"} <= declared
 
 
+def test_recommends_what_certificates_are_checked_with(top):
+    assert "/etc/ssl/certs/ca-certificates.crt" in (top / "man/natctl.1").read_text()
+    natd = (top / "debian/control").read_text().partition("\nPackage: natd\n")[2].partition("\n\n")[0]
+    assert re.search(r"^Recommends: .*\bca-certificates\b", natd, flags=re.M)
+
+
+def test_units_that_are_not_started_are_stopped_with_the_package(top):
+    optional = {path.name for path in top.glob("systemd/natd*.*") if path.suffix in (".socket", ".timer")
+                or "\nRemainAfterExit=yes\n" in path.read_text()} - {"natd.socket"}
+    prerm = (top / "debian/natd.prerm").read_text()
+    assert set(re.findall(r"\bnatd[\w-]*\.(?:socket|timer|service)", prerm)) == optional
+
+
 def test_symbols_are_those_of_the_library(top):
     symbols = (top / "debian/libnatd0.symbols").read_text()
     exported = set(re.findall(r"^\t(natd_\w+);", (top / "lib/natd.map").read_text(), flags=re.M))
@@ -43,7 +56,7 @@ def test_copyright_names_where_each_test_file_is_from(top):
     assert set(re.findall(r"^License: (\S+)$", copyright_, flags=re.M)) == texts
 
 
-@pytest.mark.parametrize("script", ["debian/natd.postrm", "debian/tests/daemon",
+@pytest.mark.parametrize("script", ["debian/natd.postrm", "debian/natd.prerm", "debian/tests/daemon",
                                     "debian/tests/library", "tests/systemd/pid1.sh"])
 def test_script_is_clean(run, top, script):
     run("sh", "-n", top / script)

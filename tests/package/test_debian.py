@@ -119,6 +119,7 @@ def test_installed_used_removed_and_purged(built, place):
 
     host = place.boot(root)
     host.run("journalctl", "--update-catalog")  # systemd's own file, which a trigger of it makes
+    host.run("mkdir", "-p", "/var/lib/prometheus/node-exporter")
     before, groups = host.files(), (host.path / "etc/group").read_text()
     host.run("apt-get", "-qy", "--no-install-recommends", "install", package)
     assert host.run("systemctl", "is-enabled", "natd.socket", "natd.service").stdout.split() == \
@@ -127,10 +128,14 @@ def test_installed_used_removed_and_purged(built, place):
     assert host.run("runuser", "-u", "nobody", "--", "natctl", "-q", "status").stdout == "offline\n"
     host.run("natctl", "map", "tcp", "8080", "--permanent", check=False)  # there is no router
     host.run("sh", "/srv/daemon")  # what autopkgtest runs; stops natd
-    host.run("systemctl", "start", "natd.service")
+    optional = ["natd-metrics.socket", "natd-textfile.timer"]
+    host.run("systemctl", "enable", *optional)
+    host.run("systemctl", "start", *optional, "natd.service", "natd-textfile.service")
+    assert (host.path / "var/lib/prometheus/node-exporter/natd.prom").exists()
     # An upgrade restarts it, and what was asked for is still asked for.
     host.run("apt-get", "-qy", "install", "--reinstall", package)
     assert host.run("natctl", "list", "-q").stdout != ""
+    assert host.run("systemctl", "is-active", *optional).stdout.split() == ["active"] * 2
 
     host.run("apt-get", "-qy", "remove", "natd")
     assert host.run("sh", "-c", "ls -d /run/natd /usr/sbin/natd /run/varlink/registry/org.natd.NAT",
