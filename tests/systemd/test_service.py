@@ -275,10 +275,16 @@ def test_secrets_are_credentials(machine, place):
         machine.systemctl("daemon-reload")
 
 
-def test_wait_online(machine):
-    machine.systemctl("start", "natd-wait-online.service")
-    assert machine.show("natd-wait-online.service", "ActiveState") == "active"
-    assert machine.show("natd.service", "ActiveState") == "active"
+def test_wait_online(machine, place):
+    place.client.ip("link set eth0 down")
+    machine.systemctl("start", "--no-block", "natd-wait-online.service")
+    wait_until(lambda: machine.show("natd-wait-online.service", "SubState") == "start", 10, "its start")
+    assert machine.natctl("status", "-q").stdout == "offline\n"
+    time.sleep(0.3)
+    assert machine.show("natd-wait-online.service", "SubState") == "start"
+    place.client.ip("link set eth0 up", "route add default via 192.168.1.1")
+    wait_until(lambda: machine.show("natd-wait-online.service", "ActiveState") == "active", 10, "its end")
+    assert machine.natctl("status", "-q").stdout == "online\n"
 
 
 # ---- metrics ----
