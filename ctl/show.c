@@ -311,7 +311,8 @@ show_lifetime(const struct ctl *ctl, FILE *out, const struct mapping *m)
 	else
 		fputs(human_span(m->granted_s * USEC_PER_SEC, buf), out);
 	show_time(ctl, out, "expires", &m->expires);
-	show_time(ctl, out, "renews", &m->next_renewal);
+	show_time(
+	    ctl, out, mapping_is_held(m) ? "renews" : "next try", &m->next_renewal);
 	fprintf(out, ", %" PRIi64 " renewals\n", m->renewals);
 }
 

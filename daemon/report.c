@@ -66,16 +66,23 @@ report_open(const struct mapping *m, const struct lease_status *st, bool changed
 
 #define TRIED_TEXT_MAX 320
 
-/* "; PCP: no answer; NAT-PMP: no answer" */
+/* "; PCP: no answer; NAT-PMP: no answer; PCP at 192.0.0.9: no answer" */
 static void
 write_tried(const struct mapping *m, char ret[static TRIED_TEXT_MAX])
 {
 	struct tried tried[TRIED_MAX];
 	size_t count = tried_of(m, tried), n = 0;
 
-	for (size_t i = 0; i < count && n < TRIED_TEXT_MAX; i++)
-		n += (size_t)snprintf(ret + n, TRIED_TEXT_MAX - n, "; %s: %s",
-		    method_title(tried[i].method), tried[i].reason);
+	for (size_t i = 0; i < count && n < TRIED_TEXT_MAX; i++) {
+		bool other = !addr_equal(&tried[i].gateway, &tried[0].gateway);
+		char at[ADDR_TEXT_MAX] = "";
+
+		if (other)
+			addr_format(&tried[i].gateway, at);
+		n += (size_t)snprintf(ret + n, TRIED_TEXT_MAX - n, "; %s%s%s: %s",
+		    method_title(tried[i].method), other ? " at " : "", at,
+		    tried[i].reason);
+	}
 }
 
 static void

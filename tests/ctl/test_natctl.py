@@ -148,8 +148,9 @@ def test_show(fake, natctl):
                  "UTC; 2h ago\n"):
         assert line in text
     assert natctl("show", "m3", "-q") == "203.0.113.7:8080\n"
-    assert "     Problem: refused by gateway (NO_RESOURCES) (gateway_refused)\n" in \
-        natctl("show", "m5")
+    text = natctl("show", "m5")
+    assert "     Problem: refused by gateway (NO_RESOURCES) (gateway_refused)\n" in text
+    assert "    Lifetime: none granted, next try in 4min" in text
 
 
 def test_show_of_a_mapping_that_is_not_there(fake, natctl):

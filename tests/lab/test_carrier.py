@@ -1,6 +1,7 @@
 """Two NATs: the home router's and the carrier's, and what PCP (RFC 7723) can do there."""
 
 import contextlib
+import re
 import socket
 
 import home as h
@@ -267,6 +268,7 @@ def test_nobody_there_is_said_in_time():
         assert e.value.name == "org.natd.NAT.NoMethodAvailable"
         tried = {(t["method"], t["gateway"]) for t in e.value.parameters["tried"]}
         assert ("pcp", "100.64.7.1") in tried and ("pcp", ANYCAST) in tried
+        assert re.search(rf"; PCP: .*; PCP at {ANYCAST}: ", natd.log())
 
 
 def test_a_router_that_maps_nothing_in_front_of_a_carrier_that_would(places):
