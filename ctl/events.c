@@ -345,7 +345,9 @@ write_gateway(FILE *out, const struct gateway *g)
 	{
 		struct service s;
 
-		if (service_decode(item, &s, &bad) < 0)
+		/* Without a reason it is still being looked for. */
+		if (service_decode(item, &s, &bad) < 0 ||
+		    (!s.available && !s.problem.code))
 			continue;
 		fprintf(out, "%s%s %s", separator, method_label(s.method),
 		    s.available ? "yes" : "no");
@@ -353,6 +355,8 @@ write_gateway(FILE *out, const struct gateway *g)
 			fprintf(out, " (%s)", s.problem.message);
 		separator = ", ";
 	}
+	if (*separator == ':')
+		fputs(": not known yet", out);
 }
 
 static void

@@ -22,3 +22,15 @@ def test_status_says_how_long_what_cannot_be_renewed_is_held(fake, natctl):
     lost = r.mapping(state="degraded", problem=r.finding(message="no answer"))
     fake(Status=r.STATUS, ListMappings={"mappings": [lost]})
     assert "! tcp 203.0.113.7:8080 -> 192.168.1.20:8080  web: no answer, held for 58min\n" in natctl()
+
+
+def test_monitor_does_not_say_no_while_a_router_is_still_asked(fake, natctl):
+    silent = r.service("pcp", False, problem=r.finding("method_absent", message="no answer"))
+    asked = r.service("nat_pmp", False)
+    fake(Monitor=[
+        r.snapshot(),
+        r.event(1, "gateway_changed", gateway={**r.GATEWAY, "services": [asked, r.service("igd2", False)]}),
+        r.event(2, "gateway_changed", gateway={**r.GATEWAY, "services": [silent, asked]}),
+        Last(r.event(3, "gateway_changed", gateway={**r.GATEWAY, "services": [r.service("pcp"), asked]}))])
+    assert [line.split("eth0: ")[1] for line in natctl("monitor").splitlines()[1:]] == [
+        "not known yet", "PCP no (no answer)", "PCP yes"]
