@@ -246,6 +246,7 @@ enum {
 	NO_ALGORITHM,
 	NO_NEITHER,
 	OTHER_LIST,
+	LONGER_LIST,
 	OTHER_ALGORITHM,
 	OTHER_REALM,
 	OTHER_NONCE,
@@ -263,6 +264,7 @@ static const uint16_t wrong_codes[WRONG_MAX] = {
 	[NO_LIST] = 400,
 	[NO_ALGORITHM] = 400,
 	[OTHER_LIST] = 400,
+	[LONGER_LIST] = 400,
 	[OTHER_ALGORITHM] = 400,
 	/* Neither list nor algorithm is MD5, and this one was signed otherwise. */
 	[NO_NEITHER] = 401,
@@ -278,8 +280,10 @@ put_wrong(struct stun_out *out, unsigned wrong, const struct stun_raw *nonce,
     struct stun_key *key)
 {
 	uint8_t hash[STUN_USERHASH_LEN];
-	uint8_t text[256];
+	uint8_t text[256], longer[STUN_ALGORITHMS_LEN + 4] = { 0 };
 
+	/* It begins like ours. */
+	memcpy(longer, stun_algorithms, STUN_ALGORITHMS_LEN);
 	memcpy(text, nonce->value, nonce->len);
 	if (wrong == OTHER_NONCE)
 		text[nonce->len - 1] ^= 1;
@@ -298,6 +302,8 @@ put_wrong(struct stun_out *out, unsigned wrong, const struct stun_raw *nonce,
 	if (wrong == OTHER_LIST)
 		stun_put_bytes(out, STUN_PASSWORD_ALGORITHMS, "\0\1\0\0\0\2\0\0",
 		    STUN_ALGORITHMS_LEN);
+	else if (wrong == LONGER_LIST)
+		stun_put_bytes(out, STUN_PASSWORD_ALGORITHMS, longer, sizeof(longer));
 	else if (wrong != NO_LIST && wrong != NO_NEITHER)
 		stun_put_bytes(out, STUN_PASSWORD_ALGORITHMS, stun_algorithms,
 		    STUN_ALGORITHMS_LEN);
