@@ -33,6 +33,12 @@ def test_other_flags_rebuild(run, tmp_path):
     assert "CC " in run("make", goal, f"BUILD={tmp_path}/b", "CFLAGS=-O1").stdout
 
 
+def test_sysconfdir_reaches_natd(run, tmp_path):
+    goal = tmp_path / "b/daemon/options.o"
+    run("make", goal, f"BUILD={tmp_path}/b", "sysconfdir=/opt/etc")
+    assert b" /opt/etc/natd/natd.conf\0" in goal.read_bytes()
+
+
 def test_changed_header_rebuilds_what_includes_it(run, top, tmp_path):
     tree = copy_of_tree(top, tmp_path / "t")
     goals = ["build/proto/text.o", "build/proto/addr.o"]

@@ -401,6 +401,30 @@ def test_everything_of_the_dashboard_is_measured(natd, top=TOP):
     assert named <= known, named - known
 
 
+def test_a_fixed_user(natd, place):
+    """The drop-in of natd(8); what natd knows goes along."""
+    mapped(natd, "tcp", "40020", "--permanent")
+    natd.systemctl("stop", "natd.socket", "natd.service")
+    accounts = {path: natd.path(path).read_text() for path in ("/etc/passwd", "/etc/group")}
+    drop_in = natd.path("/etc/systemd/system/natd.service.d/user.conf")
+    page = (TOP / "man/natd.8").read_text()
+    drop_in.parent.mkdir(parents=True, exist_ok=True)
+    drop_in.write_text(re.search(r"^(\[Service\]\nDynamicUser=no\n.*?)^\.Ed", page, re.M | re.S)[1])
+    natd.path("/etc/passwd").write_text(accounts["/etc/passwd"] + "_natd:x:777:777::/:/bin/false\n")
+    natd.path("/etc/group").write_text(accounts["/etc/group"] + "_natd:x:777:\n")
+    natd.systemctl("daemon-reload")
+    try:
+        natd.systemctl("start", "natd.service")
+        assert natd.path(f"/proc/{natd.show('natd.service', 'MainPID')}").stat().st_uid == 777
+        assert [each["context"]["internalPort"] for each in natd.ask("list")["mappings"]] == [40020]
+    finally:
+        natd.systemctl("stop", "natd.socket", "natd.service")
+        drop_in.unlink()
+        for path, text in accounts.items():
+            natd.path(path).write_text(text)
+        natd.systemctl("daemon-reload")
+
+
 # ---- natd of one user ----
 
 def test_natd_of_a_user(machine, place):
