@@ -387,6 +387,26 @@ def test_users_have_their_own_mappings_and_limits(place, router, run):
     gone(router)
 
 
+def test_quotas(place, router, run):
+    """So many for each user who is not privileged, so many for all; asking again costs nothing."""
+    router.start()
+    natd = run("[Daemon]\nQuotaPerUser=2\nMappingsMax=6\n")
+
+    def ask(uid, port):
+        return as_user(natd, uid, "RequestMapping", protocols=["udp"], internalPort=port)[1]
+    exceeded = INTERFACE + "QuotaExceeded"
+    assert [ask(4001, port) for port in (41100, 41101, 41102, 41100)] == [None, None, exceeded, None]
+    assert ask(4002, 41103) is None
+    for port in (41104, 41105, 41106):
+        natd.map(port=port)
+    name, parameters = error_of(natd, "RequestMapping", protocols=["udp"], internalPort=41107)
+    assert (name, parameters) == (exceeded, {"limit": 6, "current": 6})
+    assert ask(4002, 41107) == exceeded
+    assert len(router.rules()) == 6
+    assert as_user(natd, 4001, "ReleaseMapping", id=natd.mappings()[0]["id"])[1] is None
+    wait_until(lambda: ask(4001, 41102) is None, 5, "room for another one")
+
+
 def test_runs_without_privilege(place, router, run):
     router.start()
     natd = run(uid=4003)

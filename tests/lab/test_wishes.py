@@ -3,7 +3,7 @@
 import home as h
 import pytest
 from daemon import INTERFACE, Natd, external
-from lab import wait_until
+from lab import LabError, wait_until
 from varlink import VarlinkError
 
 CLIENT = "192.168.1.20"
@@ -78,10 +78,24 @@ def test_a_short_wish_does_not_end_a_hold(place, run):
         replies = holder.more(INTERFACE + "RequestMapping", protocols=["tcp"], internalPort=41006)
         ident = next(replies)["mapping"]["id"]
         assert natd.map(["tcp"], 41006, lifetimeSeconds=1)["id"] == ident
-        with pytest.raises(Exception):
-            wait_until(lambda: natd.mapping(ident) is None, 2.5, "its end")
+        with pytest.raises(LabError):
+            wait_until(lambda: not natd.mappings(), 2.5, "its end")
         assert rule("tcp", 41006) in place.router.rules()
     wait_until(lambda: place.router.rules() == set(), 2, "the end of both wishes")
+
+
+def test_a_connection_does_not_shorten_a_lease(place, run):
+    """Who follows a mapping that is wanted for longer, and leaves, leaves it there."""
+    natd = run()
+    ident = natd.map(["udp"], 41011)["id"]
+    with natd.connect() as c:
+        followed = next(c.more(INTERFACE + "RequestMapping", protocols=["udp"], internalPort=41011))
+        assert followed["mapping"]["id"] == ident
+    with natd.connect() as c:  # whose mapping goes later, with its connection
+        next(c.more(INTERFACE + "RequestMapping", protocols=["udp"], internalPort=41012))
+    wait_until(lambda: len(natd.mappings()) == 1, 5, "the end of the other one")
+    assert natd.mapping(ident)["context"]["persistence"] == "lease"
+    assert natd.mapping(ident)["runtime"]["state"] == "active"
 
 
 def test_asking_for_one_protocol_keeps_the_other(place, run):
