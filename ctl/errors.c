@@ -62,7 +62,8 @@ static const struct error_row {
 	{ OWN "InvalidSocket", CTL_FAILED, false,
 	    "natd can't use the socket it was passed: {reason}" },
 	{ OWN "StunFailed", CTL_FAILED, true,
-	    "STUN failed[ with {server}]: {reason}. Try another server" },
+	    "STUN failed[ with {server}]: {reason}. Try another server, or: natctl "
+	    "check" },
 	{ OWN "ConfigurationInvalid", CTL_FAILED, false,
 	    "{file}[:{line}]: {message}\nnatd keeps the configuration it has" },
 	{ OWN "ShuttingDown", CTL_UNREACHABLE, true,

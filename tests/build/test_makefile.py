@@ -91,6 +91,15 @@ def test_dist_is_the_same_from_every_clone(run, top, tmp_path):
     assert {f"{root}/configure", f"{root}/Makefile", f"{root}/README.md"} <= set(listing)
 
 
+def test_objects_are_the_same_in_every_folder(run, top, tmp_path):
+    built = []
+    for name in ("one", "another-folder"):
+        tree = copy_of_tree(top, tmp_path / name)
+        run("make", "CC=gcc", "build/proto/text.o", cwd=tree)
+        built.append((tree / "build/proto/text.o").read_bytes())
+    assert built[0] == built[1]
+
+
 def copy_of_tree(top, target):
     shutil.copytree(top, target, ignore=shutil.ignore_patterns(".git", "build", "run", "peers", "config.mk",
                                                                "__pycache__"))

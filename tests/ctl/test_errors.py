@@ -43,7 +43,7 @@ ERRORS = [
     ("InvalidSocket", {"reason": "not_udp"}, 1, "can't use the socket it was passed: not_udp"),
     ("StunFailed", {"reason": "time-out"}, 1, "STUN failed: time-out. "),
     ("StunFailed", {"server": "stun.example", "reason": "x"}, 1,
-     "STUN failed with stun.example: x. "),
+     "STUN failed with stun.example: x. Try another server, or: natctl check"),
     ("ConfigurationInvalid", {"file": "/etc/natd.conf", "line": 3, "message": "what?"}, 1,
      "/etc/natd.conf:3: what?\nnatd keeps"),
     ("ConfigurationInvalid", {"file": "/etc/natd.conf", "message": "what?"}, 1,
