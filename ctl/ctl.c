@@ -205,25 +205,39 @@ good_reply(const struct ctl *ctl, struct reply *reply, struct reply *ret)
 }
 
 enum exit_code
-ctl_call_passing(struct ctl *ctl, const char *method, const char *parameters, bool more,
-    int fd, msec_t patience_ms, struct reply *ret)
+ctl_call_within(struct ctl *ctl, const char *method, const char *parameters, bool more,
+    msec_t patience_ms, struct reply *ret)
 {
 	msec_t deadline = client_now() + patience_ms;
 	struct reply reply;
 	int r = connect_within(ctl, patience_ms);
 
 	if (r == 0)
-		r = client_call(ctl->client, method, parameters, more, fd);
+		r = client_call(ctl->client, method, parameters, more, -1);
 	if (r == 0)
 		r = client_receive(ctl->client, deadline, &reply);
 	return r < 0 ? ctl_failure(ctl, r) : good_reply(ctl, &reply, ret);
 }
 
 enum exit_code
-ctl_call_within(struct ctl *ctl, const char *method, const char *parameters, bool more,
-    msec_t patience_ms, struct reply *ret)
+ctl_call_passing(struct ctl *ctl, const char *method, const char *parameters,
+    const char *without, int fd, msec_t patience_ms, struct reply *ret)
 {
-	return ctl_call_passing(ctl, method, parameters, more, -1, patience_ms, ret);
+	msec_t deadline = client_now() + patience_ms;
+	struct reply reply;
+	int r = connect_within(ctl, patience_ms);
+
+	if (r == 0)
+		r = client_call(ctl->client, method, parameters, false, fd);
+	if (r == 0)
+		r = client_receive(ctl->client, deadline, &reply);
+	if (r < 0)
+		return ctl_failure(ctl, r);
+	if (reply.error && strcmp(reply.error, "org.natd.NAT.InvalidSocket") == 0) {
+		reply_done(&reply);
+		return ctl_call_within(ctl, method, without, false, patience_ms, ret);
+	}
+	return good_reply(ctl, &reply, ret);
 }
 
 enum exit_code

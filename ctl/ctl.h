@@ -76,9 +76,11 @@ enum exit_code ctl_call(struct ctl *ctl, const char *method, const char *paramet
 enum exit_code ctl_call_within(struct ctl *ctl, const char *method,
     const char *parameters, bool more, msec_t patience_ms, struct reply *ret);
 
-/* ctl_call_within() with a descriptor, which stays the caller's (-1: none). */
-enum exit_code ctl_call_passing(struct ctl *ctl, const char *method,
-    const char *parameters, bool more, int fd, msec_t patience_ms, struct reply *ret);
+/* ctl_call_within() with a socket, which stays the caller's; if natd cannot use it (it
+ * may live in another network namespace), with the parameters that do without. */
+enum exit_code
+ctl_call_passing(struct ctl *ctl, const char *method, const char *parameters,
+    const char *without, int fd, msec_t patience_ms, struct reply *ret);
 
 /* The next reply of a call with "more", in place of the last one.  CTL_DONE, or a code
  * after a message. */

@@ -100,6 +100,33 @@ take_port(struct ctl *ctl, const char *parameters, int *ret_fd)
 	return code;
 }
 
+/* Adds to call, which has the mapping's id, as filter has. */
+static enum exit_code
+ask(struct ctl *ctl, cJSON *call, const char *filter, struct reply *ret)
+{
+	/* natd keeps to the time itself; a little is for the way. */
+	const msec_t patience_ms = ctl_patience(ctl) + MSEC_PER_SEC;
+	char without[384], parameters[sizeof(without)];
+	enum exit_code code;
+	int fd;
+
+	code = take_port(ctl, filter, &fd);
+	if (code != CTL_DONE)
+		return code;
+	if (ctl->opt.timeout_us >= 0)
+		json_add_int(call, "timeoutUSec", ctl->opt.timeout_us);
+	json_print(call, without, sizeof(without));
+	if (fd < 0)
+		return ctl_call_within(
+		    ctl, "VerifyMapping", without, false, patience_ms, ret);
+	json_add_int(call, "socketFileDescriptor", 0);
+	json_print(call, parameters, sizeof(parameters));
+	code = ctl_call_passing(
+	    ctl, "VerifyMapping", parameters, without, fd, patience_ms, ret);
+	close(fd);
+	return code;
+}
+
 enum exit_code
 verb_verify(struct ctl *ctl, int argc, char **argv)
 {
@@ -107,10 +134,9 @@ verb_verify(struct ctl *ctl, int argc, char **argv)
 	_cleanup_(reply_done) struct reply reply = { 0 };
 	const char *bad = NULL, *word;
 	const cJSON *findings;
-	char filter[256], parameters[sizeof(filter) + 96];
+	char filter[256];
 	enum exit_code code;
 	struct fields f;
-	int fd = -1;
 
 	(void)argc;
 	json_add_string(call, "id", argv[0]);
@@ -118,20 +144,7 @@ verb_verify(struct ctl *ctl, int argc, char **argv)
 		complain("'%.32s...' is not the id of a mapping", argv[0]);
 		return CTL_USAGE;
 	}
-	code = take_port(ctl, filter, &fd);
-	if (code != CTL_DONE)
-		return code;
-	if (fd >= 0)
-		json_add_int(call, "socketFileDescriptor", 0);
-	if (ctl->opt.timeout_us >= 0)
-		json_add_int(call, "timeoutUSec", ctl->opt.timeout_us);
-	code = json_print(call, parameters, sizeof(parameters)) < 0 ? CTL_FAILED : code;
-	/* natd keeps to the time itself; a little is for the way. */
-	if (code == CTL_DONE)
-		code = ctl_call_passing(ctl, "VerifyMapping", parameters, false, fd,
-		    ctl_patience(ctl) + MSEC_PER_SEC, &reply);
-	if (fd >= 0)
-		close(fd);
+	code = ask(ctl, call, filter, &reply);
 	if (code != CTL_DONE)
 		return code;
 	f = fields_of(reply.parameters, "parameters", &bad);
