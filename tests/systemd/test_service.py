@@ -387,6 +387,12 @@ def test_metrics_for_the_textfile_collector(natd):
     assert text.startswith("# HELP natd_build_info") and text.endswith("\n")
     assert natd.path(TEXTFILE).stat().st_mode & 0o777 == 0o644
     assert [path.name for path in folder.iterdir()] == ["natd.prom"]
+    # It starts no natd that was stopped, and that is no failure.
+    natd.systemctl("stop", "natd-textfile.timer", "natd.service")
+    assert natd.show("natd.socket", "ActiveState") == "active"
+    natd.systemctl("start", "natd-textfile.service")
+    assert natd.show("natd.service", "ActiveState") == "inactive"
+    assert natd.show("natd-textfile.service", "ActiveState") == "inactive"
 
 
 def test_everything_of_the_dashboard_is_measured(natd, top=TOP):
