@@ -383,6 +383,13 @@ def test_users_have_their_own_mappings_and_limits(place, router, run):
     assert as_user(natd, 4001, "Reload")[1] == denied
     others = as_user(natd, 4002, "ListMappings")[0]["mappings"]
     assert all(m["runtime"].get("ownerUserId") is None for m in others)
+    # Nor can it be found out by asking for whose it is.
+    for uid, seen in ((4001, [ident]), (4002, [])):
+        found = as_user(natd, uid, "ListMappings", ownerUserId=4001)[0]["mappings"]
+        assert [m["id"] for m in found] == seen
+    assert as_user(natd, 4002, "RenewMapping", id=ident)[1] == denied
+    assert as_user(natd, 4002, "RenewMapping")[0]["renewed"] == 0
+    assert as_user(natd, 4001, "RenewMapping")[0]["renewed"] == 1
     assert as_user(natd, 4001, "ReleaseMapping", id=ident)[1] is None
     gone(router)
 
