@@ -2,6 +2,7 @@
 
 import home as h
 import pytest
+import scripted
 from daemon import INTERFACE, Natd, external
 from lab import LabError, wait_until
 from varlink import VarlinkError
@@ -162,3 +163,21 @@ def test_a_natd_that_knows_nothing_gets_the_same_number(place, run, neighbour, b
         assert len(numbers) == 1 and port not in numbers
     finally:
         place.router.block()
+
+
+def test_what_a_router_insists_on_is_known_after_a_restart():
+    """The lifetime it takes is not searched for again."""
+    with h.home() as p:
+        gw = scripted.Scripted(p.router, "b18-permanent-only")
+        natd = Natd(p.client)
+        natd.map(["tcp"], 41014)
+        first = gw.heard("soap.AddPortMapping")
+        natd.stop()
+        natd.start()
+        since = scripted.now()
+        natd.map(["tcp"], 41014)
+        again = gw.heard("soap.AddPortMapping", since=since)
+        natd.stop()
+        gw.stop()
+    assert (first[0]["lease"], first[-1]["lease"]) == (7200, 0)
+    assert [m["lease"] for m in again] == [0]
