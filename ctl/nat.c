@@ -191,8 +191,10 @@ verb_nat(struct ctl *ctl, int argc, char **argv)
 	behaviors = field_array(&f, "natBehaviors");
 	if (!behaviors)
 		return ctl_bad_reply(bad);
-	if (!behaviors->child && !ctl->opt.quiet)
+	if (!behaviors->child) {
 		complain("there is no way out of this kind");
+		return CTL_NO_GATEWAY;
+	}
 	if (!page_open(&page))
 		return CTL_FAILED;
 	code = nat_write(ctl, page.out, behaviors);

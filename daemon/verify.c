@@ -179,7 +179,8 @@ finish_proven(struct verification *v, bool open)
 		add_closed(v, findings);
 	if (open && v->app.fd >= 0)
 		v->mapping->proof.let_in_at[v->place / 2] = loop_now();
-	if (r != REACHABILITY_UNKNOWN)
+	/* What a scratch port shows is no proof of this one: its rule may be gone. */
+	if (r != REACHABILITY_UNKNOWN && v->app.fd >= 0)
 		remember(v, r);
 	if (open)
 		v->mapping->proof.made_anew = false;

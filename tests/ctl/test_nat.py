@@ -88,7 +88,7 @@ def test_options(fake, natctl):
 
 def test_no_uplink_of_the_kind(fake, natctl):
     fake(GetNatBehavior={"natBehaviors": []})
-    assert natctl("nat", "-6", err="there is no way out of this kind") == ""
+    assert natctl("nat", "-6", code=5, err="there is no way out of this kind") == ""
 
 
 def test_a_reply_that_is_wrong(fake, natctl):
