@@ -188,16 +188,20 @@ soap_next(struct router *r, struct lease *l, msec_t now, struct router_action *r
 
 /* ---- answers to what was asked ---- */
 
-/* The next lifetime of the ladder; false: back at the one that was remembered. */
+/* The next lifetime of the ladder, after 725 OnlyPermanentLeasesSupported at once the
+ * permanent one; false: back at the one that was remembered. */
 static bool
-next_rung(struct router *r, struct lease *l)
+next_rung(struct router *r, struct lease *l, int code)
 {
 	uint32_t was = rung_lifetime(l, r->habits.lease_rung);
+	bool permanent = code == 725 && was != 0;
 
 	while (l->rungs < RUNGS) {
 		l->rungs++;
 		r->habits.lease_rung = (uint8_t)((r->habits.lease_rung + 1) % RUNGS);
-		if (rung_lifetime(l, r->habits.lease_rung) != was)
+		uint32_t next = rung_lifetime(l, r->habits.lease_rung);
+
+		if (permanent ? next == 0 : next != was)
 			break;
 	}
 	return l->rungs < RUNGS;
@@ -213,7 +217,7 @@ ask_otherwise(struct router *r, struct lease *l, int code, enum remedy remedy)
 		return true;
 	}
 	if (remedy == REMEDY_NEXT_LEASE && l->service == ROUTER_IGD)
-		return next_rung(r, l);
+		return next_rung(r, l, code);
 	if (code == 724 && l->external_port != l->internal_port) {
 		r->habits.same_port = true;
 		l->external_port = l->internal_port;
