@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <mbedtls/md.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,8 @@
 #include <unistd.h>
 
 #include "daemon/log.h"
+#include "proto/crypto.h"
+#include "proto/util.h"
 
 #define MACHINE_ID_PATH "/etc/machine-id"
 
@@ -71,15 +72,23 @@ machine_id(const uint8_t **ret)
 uint64_t
 random_derived(uint64_t a, uint64_t b)
 {
-	uint8_t input[2 * sizeof(uint64_t)], digest[32] = { 0 };
+	const uint64_t input[] = { a, b };
+	const struct crypto_part part = { input, sizeof(input) };
+	uint8_t digest[CRYPTO_SHA256_LEN];
+	_cleanup_(crypto_mac_freep) struct crypto_mac *mac = NULL;
 	const uint8_t *id;
 	size_t id_len = machine_id(&id);
 	uint64_t v;
+	int r = crypto_mac_new(CRYPTO_SHA256, id, id_len, &mac);
 
-	memcpy(input, &a, sizeof(a));
-	memcpy(input + sizeof(a), &b, sizeof(b));
-	mbedtls_md_hmac(mbedtls_md_info_from_type(MBEDTLS_MD_SHA256), id, id_len, input,
-	    sizeof(input), digest);
+	if (r == 0)
+		r = crypto_mac_parts(mac, &part, 1, digest);
+	if (r < 0) {
+		/* The number of another time is better than one for all hosts. */
+		log_error("cannot derive a number from %s: %s", MACHINE_ID_PATH,
+		    strerror(-r));
+		return random_u64();
+	}
 	memcpy(&v, digest, sizeof(v));
 	return v;
 }
