@@ -3,6 +3,14 @@
  *
  * Pure: no socket, clock, allocation or log.  Integers are host order, addresses
  * struct addr (IPv4 from and to ::ffff:0:0/96), lifetimes and epochs seconds.
+ *
+ * natd asks with MAP and ANNOUNCE, THIRD_PARTY and PREFER_FAILURE alone.  PEER, FILTER
+ * and DESCRIPTION are written and read here but never sent: natd opens ports to
+ * everybody and has no use for the mapping of one connection, and the name of a mapping
+ * would change nothing but a line on some router's page, at the price of one more
+ * option that an old server may refuse the whole request for.  They are here because an
+ * answer may carry them (section 8.3 has each option of it checked) and because the
+ * captured requests of other clients that the tests compare byte by byte do.
  */
 #pragma once
 
