@@ -301,7 +301,7 @@ state_load(struct state *s, state_each each, void *ctx)
 	if (r < 0)
 		return failed(s, r, "cannot read %s", STATE_FILE);
 	r = judge(s, &f, more);
-	s->addable = r == 0 && text[len - 1] == '\n';
+	s->addable = r == 0 && len > 0 && text[len - 1] == '\n';
 	return r;
 }
 

@@ -288,12 +288,13 @@ size_t
 stun_choose(struct stun *s, enum addr_family family, struct stun_choice *ret,
     size_t max, bool *ret_pending)
 {
-	unsigned start = (unsigned)rng_below(&s->rng, s->pool.count);
+	const unsigned count = s->pool.count;
+	unsigned start = (unsigned)rng_below(&s->rng, count);
 	msec_t now = loop_now();
 	size_t n = 0;
 
 	*ret_pending = false;
-	for (unsigned i = 0; i < s->pool.count; i++) {
+	for (unsigned i = 0; i < count; i++) {
 		struct endpoint e;
 
 		if (!stun_server_is_udp(s, i))
@@ -303,12 +304,12 @@ stun_choose(struct stun *s, enum addr_family family, struct stun_choice *ret,
 		    s->servers[i].resolve &&
 		    !stun_server_address(&s->servers[i], stun_row(family), &e);
 	}
-	for (unsigned i = 0; i < 2 * s->pool.count && n < max; i++) {
-		unsigned server = (start + i) % s->pool.count;
+	for (unsigned i = 0; i < 2 * count && n < max; i++) {
+		unsigned server = (start + i) % count;
 		bool closed =
 		    stun_pool_circuit(&s->pool, server, now) == STUN_CIRCUIT_CLOSED;
 
-		if (!stun_server_is_udp(s, server) || closed != (i < s->pool.count) ||
+		if (!stun_server_is_udp(s, server) || closed != (i < count) ||
 		    !stun_server_address(
 			&s->servers[server], stun_row(family), &ret[n].endpoint))
 			continue;

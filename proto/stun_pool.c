@@ -205,7 +205,7 @@ stun_pool_agreement(
 		if (!counts(&row[i], now))
 			continue;
 		votes = votes_for(p, row, &row[i], now);
-		if (votes > most) {
+		if (!best || votes > most) {
 			best = &row[i];
 			most = votes;
 			tie = false;
