@@ -81,6 +81,22 @@ def leaves(item):
     return {(): item}
 
 
+def test_manifest_has_the_hosts_network_and_no_capability(top):
+    yaml = pytest.importorskip("yaml")
+    manifest = yaml.safe_load((top / "etc/natd-daemonset.yaml").read_text())
+    assert (manifest["apiVersion"], manifest["kind"]) == ("apps/v1", "DaemonSet")
+    pod = manifest["spec"]["template"]
+    assert manifest["spec"]["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+    assert pod["spec"]["hostNetwork"] is True
+    for container in pod["spec"]["containers"]:
+        security = container["securityContext"]
+        assert security["capabilities"] == {"drop": ["ALL"]}
+        assert security["allowPrivilegeEscalation"] is False
+        mounted = {mount["name"] for mount in container.get("volumeMounts", [])}
+        assert mounted <= {volume["name"] for volume in pod["spec"].get("volumes", [])}
+
+
+
 @pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl is not installed")
 def test_manifest_is_one_of_kubernetes(run, top):
     yaml = pytest.importorskip("yaml")
