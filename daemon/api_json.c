@@ -257,6 +257,7 @@ runtime_json(const struct mapping *m, const struct api_viewer *viewer)
 	struct lease_status st;
 	cJSON *o = cJSON_CreateObject(), *problem;
 	struct addr internal = m->context.internal;
+	struct endpoint left;
 
 	mapping_status(m, &st);
 	json_add_string(o, "state", mapping_state_name(st.state));
@@ -273,7 +274,9 @@ runtime_json(const struct mapping *m, const struct api_viewer *viewer)
 		if (internal.family == ADDR_NONE)
 			internal = gateway_addr(&u->source, u->ifindex);
 	}
-	if (st.is_held || !m->context.router_chooses)
+	if (mapping_left(m, &left))
+		add_endpoint(o, "internal", &left.addr, left.port);
+	else if (st.is_held || !m->context.router_chooses)
 		add_endpoint(o, "internal", &internal,
 		    st.is_held ? st.held.internal_port : m->context.internal_port);
 	if (st.is_held) {

@@ -70,6 +70,18 @@ mapping_status(const struct mapping *m, struct lease_status *ret)
 		ret->state = MAPPING_RELEASING;
 }
 
+bool
+mapping_left(const struct mapping *m, struct endpoint *ret)
+{
+	const struct mapping_context *c = &m->context;
+
+	if (!m->releasing || m->lease || !m->was_held)
+		return false;
+	ret->addr = c->internal.family != ADDR_NONE ? c->internal : m->last_on.local;
+	ret->port = m->last.internal_port;
+	return true;
+}
+
 const char *
 reachability_name(enum reachability r)
 {

@@ -148,6 +148,10 @@ mapping_same_place(const struct mapping_context *a, const struct mapping_context
  * holds for it, the external endpoint is the one there. */
 void mapping_status(const struct mapping *m, struct lease_status *ret);
 
+/* Where it led to inside, of one that is released and held by nobody any more; false:
+ * it is another one, or was never held. */
+bool mapping_left(const struct mapping *m, struct endpoint *ret);
+
 /* As proven, if that was of what it holds now. */
 enum reachability
 mapping_reachability(const struct mapping *m, const struct lease_status *st);

@@ -181,3 +181,16 @@ def test_what_a_router_insists_on_is_known_after_a_restart():
         gw.stop()
     assert (first[0]["lease"], first[-1]["lease"]) == (7200, 0)
     assert [m["lease"] for m in again] == [0]
+
+
+@pytest.mark.parametrize("port", [41020, None], ids=["a port", "of the router's choice"])
+def test_what_is_removed_is_told_with_its_inside(run, port):
+    natd = run()
+    with natd.connect() as c:
+        events = c.more(INTERFACE + "Monitor")
+        assert next(events)["event"] == "snapshot"
+        mapping = natd.map(["tcp"], port)
+        natd.call("ReleaseMapping", id=mapping["id"])
+        removed = next(e["mapping"] for e in events if e["event"] == "mapping_removed")
+    assert removed["runtime"]["internal"] == mapping["runtime"]["internal"]
+    assert removed["runtime"]["internal"]["address"] == CLIENT
