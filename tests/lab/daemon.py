@@ -68,8 +68,8 @@ class Natd:
                          **parameters)["mapping"]
 
     def mapping(self, ident):
-        found = self.call("ListMappings", id=ident)["mappings"]
-        return found[0] if found else None
+        """The mapping; an error of Varlink, NoSuchMapping, when there is none."""
+        return self.call("ListMappings", id=ident)["mappings"][0]
 
     def mappings(self):
         return self.call("ListMappings")["mappings"]
@@ -78,7 +78,7 @@ class Natd:
         """The mapping once it is in that state."""
         def check():
             m = self.mapping(ident)
-            return m if m and m["runtime"]["state"] == state else None
+            return m if m["runtime"]["state"] == state else None
         return wait_until(check, timeout_s, f"mapping {ident} {state}; natd said:\n{self.log()}",
                           interval_s=0.01)
 

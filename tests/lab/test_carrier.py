@@ -50,7 +50,7 @@ def places():
 def wait_external(natd, ident, address, timeout_s=5.0):
     def check():
         m = natd.mapping(ident)
-        e = m and m["runtime"].get("external")
+        e = m["runtime"].get("external")
         return m if e and e["address"] == address else None
     return wait_until(check, timeout_s, f"external address {address}; natd said:\n{natd.log()}")
 

@@ -183,8 +183,7 @@ def test_renewal_is_asked_for_and_counted(place, router, run):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("mode", ["pcp", "nat_pmp", "igd2"])
 def test_stopping_releases(place, router, run, mode, number):
-    """Ask 6: no stale rules."""
-    """F49: SIGTERM gives everything back."""
+    """Ask 6: no stale rules.  F49: SIGTERM gives everything back."""
     only(router, mode)
     natd = run()
     for port in range(40010, 40015):
@@ -428,7 +427,7 @@ def test_nothing_there_is_said_within_three_seconds(place, router, run):
     name, parameters = error_of(natd, "RequestMapping", protocols=["udp"], internalPort=40042)
     assert time.monotonic() - started <= 3.1
     assert name == INTERFACE + "NoMethodAvailable"
-    assert {t["method"] for t in parameters["tried"]} >= {"pcp", "nat_pmp"}
+    assert {t["method"] for t in parameters["tried"]} == {"pcp", "nat_pmp", "igd1"}
     assert all("no answer" in t["reason"] for t in parameters["tried"])
 
 
@@ -446,9 +445,10 @@ def granted_under_loss(place, runs):
     """Cold requests granted within 3 s, 30 % of the packets lost each way."""
     def ask(i):
         natd = Natd(place.client)
+        started = time.monotonic()
         try:
             mapping = natd.map(port=41000 + i)
-            return mapping["runtime"]["state"] == "active"
+            return mapping["runtime"]["state"] == "active" and time.monotonic() - started <= 3.1
         except varlink.VarlinkError:
             return False
         finally:

@@ -45,7 +45,7 @@ class Outcome:
 
     def refresh(self):
         if self.mapping:
-            self.mapping = self.natd.mapping(self.mapping["id"]) or self.mapping
+            self.mapping = self.natd.mapping(self.mapping["id"])
         else:
             found = self.natd.mappings()
             self.mapping = found[0] if found else None
