@@ -12,6 +12,7 @@
 
 #include "daemon/engine_private.h"
 #include "daemon/log.h"
+#include "daemon/report.h"
 
 /* Netlink news come in bunches: a short wait makes one change of them. */
 #define DEBOUNCE_MS 50
@@ -235,14 +236,11 @@ engine_shutdown(struct engine *e, void (*done)(void *ctx), void *ctx)
 	e->stopping = true;
 	e->stopped = done;
 	e->stopped_ctx = ctx;
+	report_leaving(e->mappings);
 	/* Before anything is released: the next start wants the rest again. */
 	persist_now(e);
 	for (struct mapping *m = e->mappings; m; m = m->next) {
-		bool stays = m->context.persistence == PERSISTENCE_PERMANENT &&
-			     m->lease && !m->releasing &&
-			     m->last.expires_at != MSEC_NEVER;
-
-		if (stays)
+		if (mapping_outlives_natd(m))
 			continue;
 		if (m->lease)
 			holding_release(e, m, loop_now());

@@ -90,7 +90,7 @@ enum engine_refusal engine_request(struct engine *e,
     struct mapping **ret, struct engine_refused *ret_refused);
 
 /* No longer wanted.  The mapping is removed when its router confirmed, or after 3 s. */
-void engine_release(struct engine *e, struct mapping *m);
+void engine_release(struct engine *e, struct mapping *m, enum mapping_end why);
 /* The router refuses what the last request wants: what was held before it is wanted
  * again; nothing was: it is released. */
 void engine_withdraw(struct engine *e, struct mapping *m);

@@ -72,7 +72,7 @@ follow_conf_mapping(struct engine *e, const struct conf_mapping *c)
 	if (m && same_context(&m->context, &context))
 		return;
 	if (m)
-		engine_release(e, m);
+		engine_release(e, m, MAPPING_END_CONFIG);
 	m = engine_add_mapping(e, NULL);
 	if (!m) {
 		e->conf_dirty = e->no_memory = true;
@@ -100,7 +100,7 @@ engine_follow_conf(struct engine *e)
 	e->conf_dirty = false;
 	for (struct mapping *m = e->mappings; m; m = m->next)
 		if (m->origin == MAPPING_BY_CONFIG && !in_conf(e->conf, m->name))
-			engine_release(e, m);
+			engine_release(e, m, MAPPING_END_CONFIG);
 	for (size_t i = 0; i < e->conf->mappings_count; i++)
 		follow_conf_mapping(e, &e->conf->mappings[i]);
 	persist_now(e);

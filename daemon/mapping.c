@@ -71,6 +71,13 @@ mapping_status(const struct mapping *m, struct lease_status *ret)
 }
 
 bool
+mapping_outlives_natd(const struct mapping *m)
+{
+	return m->context.persistence == PERSISTENCE_PERMANENT && m->lease &&
+	       !m->releasing && m->last.expires_at != MSEC_NEVER;
+}
+
+bool
 mapping_left(const struct mapping *m, struct endpoint *ret)
 {
 	const struct mapping_context *c = &m->context;

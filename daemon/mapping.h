@@ -82,6 +82,14 @@ struct proof {
 	bool made_anew; /* because it was closed; not again until it was open */
 };
 
+/* Why it is not wanted any more. */
+enum mapping_end {
+	MAPPING_END_RELEASED, /* somebody said so, or took back what was refused */
+	MAPPING_END_OWNER,    /* the last connection that held it closed */
+	MAPPING_END_LIFETIME,
+	MAPPING_END_CONFIG, /* its section changed or went */
+};
+
 enum mapping_origin { MAPPING_BY_CALL, MAPPING_BY_CONFIG };
 
 struct mapping {
@@ -99,6 +107,7 @@ struct mapping {
 	msec_t wanted_until;
 	unsigned holders; /* connections that keep a connection mapping alive */
 	bool releasing;
+	enum mapping_end end; /* of one that is releasing */
 	bool waits;     /* until what its router deletes of the same port is gone */
 	bool abandoned; /* its router went away, nobody was told yet */
 	int64_t created_realtime_us,
@@ -147,6 +156,9 @@ mapping_same_place(const struct mapping_context *a, const struct mapping_context
 /* SUSPENDED without a gateway, else as the lease says; with what the carrier's server
  * holds for it, the external endpoint is the one there. */
 void mapping_status(const struct mapping *m, struct lease_status *ret);
+
+/* What it holds is left on the router while natd is away, until its lease ends. */
+bool mapping_outlives_natd(const struct mapping *m);
 
 /* Where it led to inside, of one that is released and held by nobody any more; false:
  * it is another one, or was never held. */

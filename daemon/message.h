@@ -17,6 +17,8 @@
 #define MESSAGE_MAPPING_FAILED "3209db22714e37d78fb92ae134a0a43c"
 /* a port is open, but its renewal fails */
 #define MESSAGE_MAPPING_DEGRADED "f20384cd4d3e02506822044da1c9bae6"
+/* an open port is closed, as was asked or planned */
+#define MESSAGE_MAPPING_RELEASED "5922dda630a547859de539f378a66e0f"
 /* the router offers no way to map ports */
 #define MESSAGE_NO_METHOD "304d252c208389ba81f831397d298e61"
 /* there is no router to ask */

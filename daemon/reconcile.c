@@ -277,10 +277,8 @@ follow_mapping(struct engine *e, struct mapping *m, msec_t now)
 	struct gateway *wanted;
 	struct lease_want want;
 
-	if (m->wanted_until <= now && !m->releasing && m->holders == 0) {
-		log_info("mapping %s: its lifetime ended", m->id);
-		engine_release(e, m);
-	}
+	if (m->wanted_until <= now && !m->releasing && m->holders == 0)
+		engine_release(e, m, MAPPING_END_LIFETIME);
 	/* The deletion goes on without it. */
 	if (m->wanted_until <= now && m->releasing && m->lease)
 		holding_release(e, m, now);
@@ -317,6 +315,8 @@ drop_released(struct engine *e)
 			continue;
 		permanent |= m->context.persistence == PERSISTENCE_PERMANENT;
 		persist_gone(e, m);
+		if (!e->stopping)
+			report_gone(m);
 		engine_drop_mapping(e, m);
 	}
 	/* Before anybody is told: it must not come back with the next start. */

@@ -27,6 +27,8 @@ texts_of(const struct mapping *m, const struct lease_status *st, struct texts *r
 
 	if (m->lease || m->outer)
 		internal.addr = lease_wanted(m->lease ? m->lease : m->outer)->internal;
+	else
+		(void)mapping_left(m, &internal);
 	if (st->is_held)
 		internal.port = st->held.internal_port;
 	endpoint_format(&internal, ret->internal);
@@ -136,6 +138,56 @@ report_mapping(struct mapping *m, const struct lease_status *st)
 		report_open(m, st, moved);
 	else
 		report_problem(m, st);
+}
+
+/* What a reader of the log takes for open. */
+static bool
+said_open(const struct mapping *m)
+{
+	return m->reported.any && (m->reported.state == MAPPING_ACTIVE ||
+				      m->reported.state == MAPPING_DEGRADED);
+}
+
+void
+report_gone(const struct mapping *m)
+{
+	static const char *const why[] = {
+		[MAPPING_END_RELEASED] = "",
+		[MAPPING_END_OWNER] = ", its program ended",
+		[MAPPING_END_LIFETIME] = ", its lifetime ended",
+		[MAPPING_END_CONFIG] = ", its configuration changed",
+	};
+	struct lease_status st = { .is_held = true, .held = m->last };
+	struct texts t;
+
+	if (!said_open(m)) {
+		if (m->end == MAPPING_END_LIFETIME)
+			log_info("mapping %s: its lifetime ended", m->id);
+		return;
+	}
+	st.held.external = m->reported.external.addr;
+	st.held.external_port = m->reported.external.port;
+	texts_of(m, &st, &t);
+	log_info_with(MAPPING_FIELDS(m, &st, &t, MESSAGE_MAPPING_RELEASED),
+	    "mapping %s: %s %s released%s", m->id, t.protocol, t.external, why[m->end]);
+}
+
+void
+report_leaving(const struct mapping *mappings)
+{
+	unsigned released = 0, left = 0;
+
+	for (const struct mapping *m = mappings; m; m = m->next) {
+		if (!said_open(m))
+			continue;
+		if (mapping_outlives_natd(m))
+			left++;
+		else
+			released++;
+	}
+	if (released || left)
+		log_info("%u open mapping%s released, %u left for the next start",
+		    released, released == 1 ? "" : "s", left);
 }
 
 /* ---- routers ---- */

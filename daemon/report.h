@@ -13,6 +13,12 @@
 /* Says what became of the mapping if that is another thing than what was said last. */
 void report_mapping(struct mapping *m, const struct lease_status *st);
 
+/* Says that a mapping that was said to be open is gone, and why.  Of one that never
+ * was, only that its lifetime ended: who released it knows. */
+void report_gone(const struct mapping *m);
+/* At the end of natd, for all of the list in one line. */
+void report_leaving(const struct mapping *mappings);
+
 void report_external(const struct gateway *g, const struct addr *external);
 void report_restarted(const struct gateway *g);
 void report_no_uplink(void);

@@ -567,7 +567,7 @@ release_mapping(
 			   "is configured as [Mapping %s]",
 		    m->id, m->name);
 	trace_mapping(a->hooks.trace, call, m);
-	engine_release(a->engine, m);
+	engine_release(a->engine, m, MAPPING_END_RELEASED);
 	w = waiter_new(a, call, &no_timeout);
 	if (!w) {
 		varlink_reply(call, released_reply(m));

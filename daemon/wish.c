@@ -191,11 +191,12 @@ engine_request(struct engine *e, const struct mapping_context *context, uid_t ui
 }
 
 void
-engine_release(struct engine *e, struct mapping *m)
+engine_release(struct engine *e, struct mapping *m, enum mapping_end why)
 {
 	if (m->releasing)
 		return;
 	m->releasing = true;
+	m->end = why;
 	m->wanted_until = loop_now() + RELEASE_MS;
 	if (m->lease) {
 		lease_release(m->lease, loop_now());
@@ -210,7 +211,7 @@ void
 engine_withdraw(struct engine *e, struct mapping *m)
 {
 	if (!m->before.known) {
-		engine_release(e, m);
+		engine_release(e, m, MAPPING_END_RELEASED);
 		return;
 	}
 	m->before.known = false;
@@ -263,7 +264,7 @@ engine_unhold(struct engine *e, struct mapping *m)
 	if (--m->holders > 0)
 		return;
 	if (m->context.persistence == PERSISTENCE_CONNECTION)
-		engine_release(e, m);
+		engine_release(e, m, MAPPING_END_OWNER);
 	else
 		engine_wake(e); /* its time may have passed meanwhile */
 }

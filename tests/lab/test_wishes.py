@@ -194,3 +194,32 @@ def test_what_is_removed_is_told_with_its_inside(run, port):
         removed = next(e["mapping"] for e in events if e["event"] == "mapping_removed")
     assert removed["runtime"]["internal"] == mapping["runtime"]["internal"]
     assert removed["runtime"]["internal"]["address"] == CLIENT
+
+
+def test_the_log_tells_once_when_a_port_is_closed_and_why(place, run):
+    natd = run("[Mapping web]\nProtocols=tcp\nInternalPort=41034\n")
+    wait_until(lambda: rule("tcp", 41034) in place.router.rules(), 5, "the configured mapping")
+    outside = {}
+
+    def opened(mapping):
+        outside[mapping["id"]] = "tcp %s:%d" % external(mapping)
+        return mapping["id"]
+    web = opened(natd.mappings()[0])
+    asked = opened(natd.map(["tcp"], 41030))
+    short = opened(natd.map(["tcp"], 41031, lifetimeSeconds=2))
+    with natd.connect() as c:
+        held = opened(next(c.more(INTERFACE + "RequestMapping", protocols=["tcp"],
+                                  internalPort=41032))["mapping"])
+    natd.call("ReleaseMapping", id=asked)
+    natd.configure("")
+    natd.call("Reload")
+    wait_until(lambda: not natd.mappings(), 10, "the end of all")
+    for port in (41035, 41036):
+        opened(natd.map(["tcp"], port))
+    natd.stop()
+    said = [line for line in natd.log().splitlines() if "released" in line or "ended" in line]
+    assert sorted(said[:-1]) == sorted(
+        f"mapping {ident}: {outside[ident]} released{why}" for ident, why in (
+            (web, ", its configuration changed"), (asked, ""), (short, ", its lifetime ended"),
+            (held, ", its program ended")))
+    assert said[-1] == "2 open mappings released, 0 left for the next start"
