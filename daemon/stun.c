@@ -342,7 +342,7 @@ stun_generation(const struct stun *s)
 void
 stun_listen(struct stun *s, const struct stun_listener *listener)
 {
-	s->listener = listener ? *listener : (struct stun_listener) { NULL };
+	s->listener = listener ? *listener : (struct stun_listener) { 0 };
 }
 
 void
