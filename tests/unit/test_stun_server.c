@@ -484,9 +484,9 @@ test_answers_fit(void **state)
 {
 	static const uint8_t secret[STUN_NONCE_SECRET_LEN] = { 7 };
 	static const struct stun_id id = { { 3 } };
-	const struct endpoint one = { .addr = { ADDR_IPV6, { 0x20, 1, 0xd, 0xb8 } },
+	const struct endpoint one = { .addr = { ADDR_IPV6, { 0x20, 1, 0xd, 0xb8 }, 0 },
 		.port = 3478 },
-			      two = { .addr = { ADDR_IPV6, { 0x20, 1, 0xd, 0xb9 } },
+			      two = { .addr = { ADDR_IPV6, { 0x20, 1, 0xd, 0xb9 }, 0 },
 				      .port = 3479 };
 	const struct stun_arrival arrival = { .from = one, .now = NOW };
 	uint8_t buf[WITHOUT_MTU], out[STUN_SERVER_MESSAGE_MAX];
