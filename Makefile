@@ -336,8 +336,9 @@ coverage: ## lines and branches that the unit tests reach, per file
 			{ printf "%7s%%  %s\n", $$2, f; f = "" }' | sort -n
 
 bench: all $(BENCH) ## time and memory beside upnpc, natpmpc (in the lab, root), libnice, coturn, stun-server
-	@for program in $(BENCH); do $$program || exit 1; done
-	$(as_root)$(PYTHON) -B tests/bench/bench.py
+	@failed=; for program in $(BENCH); do $$program || failed="$$failed $${program##*/}"; done; \
+	$(as_root)$(PYTHON) -B tests/bench/bench.py || failed="$$failed bench.py"; \
+	[ -z "$$failed" ] || { echo "bench: missed its target, or failed:$$failed" >&2; exit 1; }
 
 # ---- style --------------------------------------------------------------------------------------
 

@@ -5,7 +5,8 @@
  * A round is what one Binding transaction costs without the network: request written,
  * read and checked, answer with XOR-MAPPED-ADDRESS written, read, checked, matched and
  * its address taken.  Each row is the least of many short runs: on a busy machine the
- * others say more about the machine.  What a call of nothing takes is taken off.
+ * others say more about the machine.  What a call of nothing takes is taken off.  Exit
+ * code 0 only when each row meets its target.
  */
 #include <stdio.h>
 #include <string.h>
@@ -260,21 +261,21 @@ static const struct {
 int
 main(void)
 {
-	bool with_libnice = peer_libnice_setup(software) == 0;
+	bool with_libnice = peer_libnice_setup(software) == 0, missed = false;
 	double empty = least_ns(nothing);
 
 	if (!setup())
 		return 1;
 	printf("stun, ns%24s natd  target  met  libnice\n", "");
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		double ns = least_ns(rows[i].natd) - empty;
+		double ns = least_ns(rows[i].natd) - empty, target = rows[i].target_ns;
 
 		printf("%-29s %7.1f", rows[i].what, ns);
-		if (rows[i].target_ns > 0)
-			printf("  <=%4.0f  %3s", rows[i].target_ns,
-			    ns <= rows[i].target_ns ? "yes" : "NO");
+		if (target > 0)
+			printf("  <=%4.0f  %3s", target, ns <= target ? "yes" : "NO");
 		else
 			printf("  %6s  %3s", "", "");
+		missed |= target > 0 && ns > target;
 		libnice = rows[i].libnice;
 		if (libnice && with_libnice)
 			printf("  %7.1f", least_ns(libnice_round) - empty);
@@ -284,5 +285,5 @@ main(void)
 	crypto_rng_free(rng);
 	if (failures > 0)
 		fprintf(stderr, "bench_stun: %u steps failed\n", failures);
-	return failures > 0;
+	return missed || failures > 0;
 }
