@@ -1,10 +1,11 @@
 """How fast and how small natd is, beside upnpc and natpmpc, on real miniupnpd in the lab;
 and beside coturn's and Debian's clients, how fast it knows what a NAT does (bench_nat.py).
 
-    bench.py [--runs N]     a Markdown table on stdout, progress on stderr
+    bench.py [--runs N] [--alone]     a Markdown table on stdout, progress on stderr
 
 Every time is taken from outside: from the request on natd's socket, or the start of the
-other program, to its answer.  natd is started anew for each cold run.
+other program, to its answer.  natd is started anew for each cold run.  --alone: natd only.
+Exit code 0 only when each row meets its target.
 """
 
 import argparse
@@ -59,7 +60,7 @@ class Row:
         judged = f"{measure} {'≥' if relation == '>=' else '≤'} {limit:,g} {self.unit}"
         return [self.what, judged, self.show(statistics.median(self.natd)),
                 self.show(MEASURES["p95"](self.natd)), "yes" if self.met() else "**no**"] + [
-                self.show(statistics.median(self.others[k])) if k in self.others else ""
+                self.show(statistics.median(self.others[k])) if self.others.get(k) else ""
                 for k in others]
 
     def show(self, value):
@@ -103,7 +104,7 @@ def upnpc(place, port):
                                           "UDP", "600", check=False, timeout_s=60))[0]
 
 
-def first_and_second(place, name, runs):
+def first_and_second(place, name, runs, alone):
     mode, first, second = MODES[name], [], []
     place.router.start(**mode["start"])
     place.router.block(*mode["block"])
@@ -116,7 +117,9 @@ def first_and_second(place, name, runs):
                     sys.exit(f"bench: not mapped by {name}: {mapping}")
                 times.append(took)
     others = {}
-    if name == "NAT-PMP":
+    if alone:
+        pass
+    elif name == "NAT-PMP":
         others["natpmpc"] = [natpmpc(place) for _ in range(runs)]
     elif name != "PCP":
         # upnpc mostly waits: ten at a time disturb each other little.
@@ -147,19 +150,19 @@ def refused(place, **more):
         return took
 
 
-def nothing_there(place, runs):
+def nothing_there(place, runs, alone):
     """A router that is silent, then one that refuses port 5351 and has no UPnP."""
     place.router.block("pxp", "ssdp")
     with concurrent.futures.ThreadPoolExecutor(12) as pool:
-        slow = pool.submit(natpmpc, place)
-        upnp = [pool.submit(upnpc, place, 43000 + i) for i in range(3)]
+        slow = [] if alone else [pool.submit(natpmpc, place)]
+        upnp = [] if alone else [pool.submit(upnpc, place, 43000 + i) for i in range(3)]
         took = list(pool.map(lambda _: refused(place), range(runs)))
         silent = Row("nothing there: an honest no", ("p95", "<=", 3000), took,
-                     upnpc=[f.result() for f in upnp], natpmpc=[slow.result()])
+                     upnpc=[f.result() for f in upnp], natpmpc=[f.result() for f in slow])
     place.router.block()
     took = [refused(place, methods=["pcp", "nat_pmp"]) for _ in range(runs)]
     return [silent, Row("port 5351 refused by ICMP: PCP and NAT-PMP ruled out", ("p95", "<=", 50),
-                        took, natpmpc=[natpmpc(place) for _ in range(runs)])]
+                        took, natpmpc=[] if alone else [natpmpc(place) for _ in range(runs)])]
 
 
 def size_and_calls(place, runs):
@@ -223,14 +226,14 @@ def machine():
     return f"{os.cpu_count()} × {model}, Linux {platform.release()}"
 
 
-def measure(runs):
+def measure(runs, alone):
     rows = []
     with h.home() as place:
         for name in MODES:
             progress(f"first and second mapping by {name}, {runs} runs")
-            rows += first_and_second(place, name, runs)
-        progress(f"nothing there, {runs} runs (natpmpc alone takes 128 s)")
-        rows += nothing_there(place, runs)
+            rows += first_and_second(place, name, runs, alone)
+        progress(f"nothing there, {runs} runs" + ("" if alone else " (natpmpc takes 128 s)"))
+        rows += nothing_there(place, runs, alone)
         progress("memory, wake-ups, calls")
         return rows + size_and_calls(place, runs)
 
@@ -238,11 +241,14 @@ def measure(runs):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=100)
-    runs = parser.parse_args().runs
+    parser.add_argument("--alone", action="store_true")
+    options = parser.parse_args()
+    runs, alone = options.runs, options.alone
     reason = l.why_not()
     if reason:
         sys.exit(f"bench: {reason}")
-    rows, nat_rows = measure(runs), bench_nat.measure(Row, timed, progress, max(3, runs // 5))
+    rows = measure(runs, alone)
+    nat_rows = bench_nat.measure(Row, timed, progress, max(3, runs // 5), alone)
     print(f"Measured {time.strftime('%Y-%m-%d')} on {machine()}; {runs} runs; router: miniupnpd "
           "in namespaces of the same machine.\n")
     table("what", rows, "upnpc", "natpmpc")

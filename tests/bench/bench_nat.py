@@ -47,15 +47,15 @@ def verdicts(timed, place, runs):
     return times
 
 
-def measure(row, timed, progress, runs):
+def measure(row, timed, progress, runs, alone):
     """row: the Row of bench.py."""
     rows = []
     for what, network, delay_s, limit in NETWORKS:
         progress(f"verdict on a NAT: {what}, {runs} runs")
         with nats.network(network) as place, \
                 stun5780.Server(place.internet, *place.servers, delay_s=delay_s):
-            others = {"discovery": program(timed, place, min(runs, 5), *DISCOVERY),
-                      "stun": program(timed, place, min(runs, 5), "stun")}
-            rows.append(row(what, ("p95", "<=", limit), verdicts(timed, place, runs),
-                            **{k: v for k, v in others.items() if v}))
+            others = {} if alone else {
+                "discovery": program(timed, place, min(runs, 5), *DISCOVERY),
+                "stun": program(timed, place, min(runs, 5), "stun")}
+            rows.append(row(what, ("p95", "<=", limit), verdicts(timed, place, runs), **others))
     return rows
