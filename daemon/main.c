@@ -484,8 +484,8 @@ run(struct natd *n)
 	int r = load_conf(n, &n->conf, &errors);
 
 	conf_errors_done(&errors);
-	if (r < 0)
-		return EX_CONFIG;
+	if (r < 0) /* memory may be there the next time, a mistake stays */
+		return r == -ENOMEM ? EXIT_FAILURE : EX_CONFIG;
 	log_set_level(
 	    n->options.has_log_level ? n->options.log_level : n->conf->log_level);
 	if (n->options.user)
