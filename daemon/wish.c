@@ -219,7 +219,7 @@ engine_withdraw(struct engine *e, struct mapping *m)
 	m->wanted_until = m->before.wanted_until;
 	if (m->lease)
 		holding_release(e, m, loop_now());
-	log_info("mapping %s: wanted again as it was before the last request", m->id);
+	log_debug("mapping %s: wanted again as it was before the last request", m->id);
 	engine_tell(e, ENGINE_MAPPING_CHANGED, m, NULL);
 	persist_later(e);
 	engine_wake(e);
