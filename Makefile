@@ -96,7 +96,7 @@ pc_names = $(foreach row,$(1),$(firstword $(subst :, ,$(row))))
 pc_packages = $(foreach row,$(1),$(lastword $(subst :, ,$(row))))
 
 APT_BUILD = gcc libc6-dev make pkg-config $(call pc_packages,$(LIB_ROWS) $(HEADER_ROWS))
-APT_TEST = $(call pc_packages,$(UNIT_ROWS)) python3 python3-pytest python3-pytest-xdist iproute2 nftables procps \
+APT_TEST = $(call pc_packages,$(UNIT_ROWS)) python3 python3-pytest python3-pytest-xdist iproute2 iputils-ping nftables procps \
 	strace curl systemd git debootstrap miniupnpd-nftables miniupnpc natpmpc python3-prometheus-client python3-yaml \
 	stun-client zsh fish
 # Installed they would be servers of this machine; the lab starts them by itself, and of

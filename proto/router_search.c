@@ -94,13 +94,17 @@ igd_search(struct router *r, msec_t now)
 bool
 igd_moved(struct router *r, msec_t now)
 {
+	bool searching = r->igd.searching;
+
 	if (now - r->igd.found_at < MOVED_MS) {
 		if (r->igd.moved_at && now - r->igd.moved_at < MOVED_AGAIN_MS)
 			return false;
 		r->igd.moved_at = now;
+		/* The search that found it may be between two rounds. */
+		searching = false;
 	}
 	r->igd.location.path[0] = '\0';
-	if (!r->igd.searching)
+	if (!searching)
 		start_search(r, now);
 	return true;
 }
