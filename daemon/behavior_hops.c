@@ -137,12 +137,8 @@ hops_stop(struct hop_watch *w)
 {
 	if (!w)
 		return NULL;
-	for (unsigned i = 0; i < HOPS_PROBES; i++) {
-		if (w->probes[i].event)
-			event_free(w->probes[i].event);
-		if (w->probes[i].fd >= 0)
-			close(w->probes[i].fd);
-	}
+	for (unsigned i = 0; i < HOPS_PROBES; i++)
+		sock_close(&w->probes[i].fd, &w->probes[i].event);
 	timer_done(&w->timer);
 	free(w);
 	return NULL;

@@ -15,12 +15,7 @@
 void
 look_socket_close(struct look_socket *s)
 {
-	if (s->event)
-		event_free(s->event);
-	if (s->fd >= 0)
-		close(s->fd);
-	s->event = NULL;
-	s->fd = -1;
+	sock_close(&s->fd, &s->event);
 }
 
 void

@@ -41,10 +41,7 @@ struct callback {
 static void
 hang_up(struct connection *k)
 {
-	if (k->event)
-		event_free(k->event);
-	if (k->fd >= 0)
-		close(k->fd);
+	sock_close(&k->fd, &k->event);
 	timer_done(&k->timer);
 	free(k->request);
 	*k = (struct connection) { .callback = k->callback, .fd = -1 };

@@ -31,10 +31,7 @@ fetch_cancel(struct fetch *f)
 {
 	if (!f)
 		return NULL;
-	if (f->event)
-		event_free(f->event);
-	if (f->fd >= 0)
-		close(f->fd);
+	sock_close(&f->fd, &f->event);
 	timer_done(&f->timer);
 	http_response_free(f->response);
 	free(f);

@@ -65,10 +65,7 @@ gateway_addr(const struct netmon_ip *ip, int ifindex)
 static void
 channel_close(struct channel *c)
 {
-	if (c->event)
-		event_free(c->event);
-	if (c->fd >= 0)
-		close(c->fd);
+	sock_close(&c->fd, &c->event);
 	*c = (struct channel) { .fd = -1 };
 }
 

@@ -72,17 +72,6 @@ on_heard(evutil_socket_t fd, short what, void *ctx)
 	}
 }
 
-static void
-ear_close(struct ear *e)
-{
-	if (e->event)
-		event_free(e->event);
-	if (e->fd >= 0)
-		close(e->fd);
-	e->event = NULL;
-	e->fd = -1;
-}
-
 /* False: somebody else has the port, or memory and descriptors are short: it may be
  * possible later. */
 static bool
@@ -97,7 +86,7 @@ ear_open(struct hear *h, size_t i)
 		e->event = event_new(
 		    loop_base(h->loop), e->fd, EV_READ | EV_PERSIST, on_heard, e);
 		if (!e->event || event_add(e->event, NULL) < 0)
-			ear_close(e);
+			sock_close(&e->fd, &e->event);
 		h->joined_count = 0; /* the new socket joins everywhere */
 		return e->fd >= 0;
 	}
@@ -135,7 +124,7 @@ hear_free(struct hear *h)
 	if (!h)
 		return NULL;
 	for (size_t i = 0; i < ARRAY_SIZE(groups); i++)
-		ear_close(&h->ear[i]);
+		sock_close(&h->ear[i].fd, &h->ear[i].event);
 	free(h);
 	return NULL;
 }
@@ -172,7 +161,7 @@ hear_on(struct hear *h, const unsigned *ifindexes, size_t count)
 		if (count > 0)
 			complete &= ear_open(h, i);
 		else
-			ear_close(&h->ear[i]);
+			sock_close(&h->ear[i].fd, &h->ear[i].event);
 	}
 	for (size_t i = 0; count > 0 && i < h->joined_count; i++)
 		if (!contains(ifindexes, count, h->joined[i]))

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "daemon/random.h"
+#include "daemon/sock.h"
 
 #define NAMES_MS (3 * MSEC_PER_SEC)
 #define LOOK_AGAIN_MS 50
@@ -44,17 +45,6 @@ struct prove {
 /* ---- sockets ---- */
 
 static void step(struct prove *p);
-
-static void
-close_socket(struct proving_socket *s)
-{
-	if (s->event)
-		event_free(s->event);
-	if (s->fd >= 0)
-		close(s->fd);
-	s->event = NULL;
-	s->fd = -1;
-}
 
 static void
 read_socket(struct prove *p, enum stun_prove_socket which)
@@ -95,7 +85,7 @@ take_socket(struct prove *p, enum stun_prove_socket which, int fd)
 
 	if (fd < 0)
 		return fd;
-	close_socket(s);
+	sock_close(&s->fd, &s->event);
 	s->fd = fd;
 	s->event =
 	    event_new(loop_base(p->loop), fd, EV_READ | EV_PERSIST, on_readable, s);
@@ -281,7 +271,7 @@ prove_stop(struct prove *p)
 	if (!p)
 		return NULL;
 	for (unsigned i = 0; i < SOCKETS; i++)
-		close_socket(&p->sockets[i]);
+		sock_close(&p->sockets[i].fd, &p->sockets[i].event);
 	timer_done(&p->timer);
 	crypto_rng_free(p->ids);
 	free(p);

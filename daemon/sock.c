@@ -4,6 +4,7 @@
 #include "daemon/sock.h"
 
 #include <errno.h>
+#include <event2/event.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -253,4 +254,15 @@ sock_send_to(int fd, const void *buf, size_t len, const struct endpoint *to)
 	ssize_t n = sendto(fd, buf, len, MSG_NOSIGNAL, (struct sockaddr *)&ss, ss_len);
 
 	return n < 0 ? -errno : n;
+}
+
+void
+sock_close(int *fd, struct event **event)
+{
+	if (*event)
+		event_free(*event);
+	if (*fd >= 0)
+		close(*fd);
+	*event = NULL;
+	*fd = -1;
 }

@@ -13,6 +13,8 @@
 
 #include "proto/addr.h"
 
+struct event;
+
 struct sock_from {
 	struct addr local;  /* source address; ADDR_NONE: the kernel's choice */
 	const char *ifname; /* NULL: any */
@@ -41,5 +43,9 @@ int sock_membership(int fd, const struct addr *group, unsigned ifindex, bool joi
 /* One datagram with its sender and interface.  Length, -EAGAIN, or -errno. */
 ssize_t sock_receive(
     int fd, void *buf, size_t size, struct endpoint *ret_from, unsigned *ret_ifindex);
+
+/* Ends listening and closes: *event becomes NULL, *fd -1; either may be that already.
+ */
+void sock_close(int *fd, struct event **event);
 
 ssize_t sock_send_to(int fd, const void *buf, size_t len, const struct endpoint *to);
