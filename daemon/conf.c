@@ -32,8 +32,10 @@ struct place {
 	size_t index; /* in conf->uplinks or conf->mappings */
 	char *file;   /* where it was first named */
 	unsigned line;
-	uint64_t given; /* bit i: conf_keys[i] */
-	uint64_t bad;   /* the same, given with an error */
+	size_t last_file;   /* the last file that names it, */
+	unsigned last_line; /* and where that does so first */
+	uint64_t given;     /* bit i: conf_keys[i] */
+	uint64_t bad;       /* the same, given with an error */
 };
 
 struct loader {
@@ -43,6 +45,7 @@ struct loader {
 	size_t places_count;
 	size_t current;   /* of places, or one of the two above */
 	const char *file; /* borrowed */
+	size_t files;     /* how many were begun */
 	FILE *stream;
 	unsigned line;
 	bool key_expected; /* the line handed out must come back as key and value */
@@ -156,7 +159,8 @@ add_place(struct loader *l, enum conf_section section, const char *argument)
 		return -ENOMEM;
 	p = &l->places[at];
 	p->section = section;
-	p->line = l->line;
+	p->line = p->last_line = l->line;
+	p->last_file = l->files;
 	p->file = strdup(l->file);
 	if (!p->file)
 		return -ENOMEM;
@@ -198,6 +202,24 @@ argument_fits(enum conf_section section, const char *argument)
 	return argument[0] == '\0';
 }
 
+/* A drop-in adds to a section of the files before it.  Within one file a mapping's
+ * second section is another mapping that was given the same name. */
+static void
+enter_again(struct loader *l, size_t index)
+{
+	struct place *p = &l->places[index];
+
+	l->current = index;
+	if (p->last_file != l->files) {
+		p->last_file = l->files;
+		p->last_line = l->line;
+	} else if (p->section == CONF_MAPPING) {
+		complain(l, l->file, l->line,
+		    "[Mapping %s]: the name is taken, by line %u", argument_of(l, p),
+		    p->last_line);
+	}
+}
+
 static void
 enter_section(struct loader *l, enum conf_section section, const char *argument)
 {
@@ -212,7 +234,7 @@ enter_section(struct loader *l, enum conf_section section, const char *argument)
 	for (size_t i = 0; i < l->places_count; i++)
 		if (l->places[i].section == section &&
 		    strcmp(argument_of(l, &l->places[i]), argument) == 0) {
-			l->current = i;
+			enter_again(l, i);
 			return;
 		}
 	if (l->conf->uplinks_count + l->conf->mappings_count >= CONF_OBJECTS_MAX)
@@ -398,6 +420,7 @@ load_file(struct loader *l, const char *path)
 	size_t len = file ? fread(text, 1, CONF_FILE_MAX + 1, file) : 0;
 
 	l->file = path;
+	l->files++;
 	l->line = 0;
 	l->current = BEFORE_SECTIONS;
 	if (!text)

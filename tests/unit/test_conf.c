@@ -226,8 +226,10 @@ test_repeated(void **state)
 		      "Methods=igd1\nMethods=pcp direct\n"
 		      "PcpServers=10.0.0.1\nPcpServers=\nPcpServers=10.0.0.2\n"
 		      "[Mapping a]\nProtocols=tcp\nInternalPort=1\n"
+		      "Protocols=udp\nInternalPort=2\n"
+		      "[Uplink wg0]\nGateway=10.0.0.4\n"
 		      "[Daemon]\nPcpServers=10.0.0.3\nLeaseSec=1h\nLeaseSec=\n"
-		      "[Mapping a]\nProtocols=udp\nInternalPort=2\n");
+		      "[Uplink wg0]\nLeaseSec=10min\n");
 
 	(void)state;
 	assert_int_equal(c->probe_s, 30);
@@ -240,7 +242,39 @@ test_repeated(void **state)
 	assert_int_equal(c->mappings[0].internal_port, 2);
 	assert_int_equal(
 	    c->mappings[0].transports, 1u << TRANSPORT_TCP | 1u << TRANSPORT_UDP);
+	assert_int_equal(c->uplinks_count, 1);
+	assert_addr(&c->uplinks[0].gateway, "10.0.0.4");
+	assert_int_equal(c->uplinks[0].lease_s, 600);
 	conf_free(c);
+}
+
+/* Copied, and the copy not renamed: the first would be lost without a word. */
+static void
+test_name_twice(void **state)
+{
+#define MAPPING(name) "[Mapping " name "]\nProtocols=tcp\nInternalPort=1\n"
+	struct conf *c;
+
+	(void)state;
+	assert_string_equal(
+	    errors_of(MAPPING("a") MAPPING("b") MAPPING("a") MAPPING("a")),
+	    "natd.conf:7: [Mapping a]: the name is taken, by line 1\n"
+	    "natd.conf:10: [Mapping a]: the name is taken, by line 1\n");
+	/* A drop-in changes what is there, but it does so once. */
+	write_text("natd.conf", MAPPING("a"));
+	write_text("natd.conf.d/1.conf", "[Mapping a]\nInternalPort=2\n");
+	write_text("natd.conf.d/2.conf", "\n[Mapping a]\nProtocols=udp\n");
+	c = load();
+	assert_int_equal(c->mappings_count, 1);
+	assert_int_equal(c->mappings[0].internal_port, 2);
+	assert_int_equal(
+	    c->mappings[0].transports, 1u << TRANSPORT_TCP | 1u << TRANSPORT_UDP);
+	conf_free(c);
+	write_text("natd.conf.d/2.conf", "\n[Mapping a]\nProtocols=udp\n[Daemon]\n"
+					 "[Mapping a]\nInternalPort=nil\n");
+	assert_string_equal(errors_of_files(),
+	    "natd.conf.d/2.conf:5: [Mapping a]: the name is taken, by line 2\n"
+	    "natd.conf.d/2.conf:6: InternalPort=nil: " NUMBER(0, 65535) "\n");
 }
 
 static void
@@ -329,6 +363,7 @@ main(void)
 		cmocka_unit_test_setup(test_odd_lines, setup),
 		cmocka_unit_test_setup(test_names, setup),
 		cmocka_unit_test_setup(test_repeated, setup),
+		cmocka_unit_test_setup(test_name_twice, setup),
 		cmocka_unit_test_setup(test_drop_ins, setup),
 		cmocka_unit_test_setup(test_unreadable, setup),
 		cmocka_unit_test_setup(test_too_long, setup),
