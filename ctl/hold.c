@@ -388,12 +388,18 @@ finish(struct hold *h)
 static int
 watch_signals(void)
 {
+	static const int ends[] = { SIGTERM, SIGINT, SIGHUP };
+	struct sigaction before;
 	sigset_t set;
 
 	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
+	/* Under nohup, or behind a script's "&", one that was ignored stays so. */
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
+		if (sigaction(ends[i], NULL, &before) == 0 &&
+		    before.sa_handler != SIG_IGN)
+			sigaddset(&set, ends[i]);
+	/* Ignored by who started us, it would never tell of the command's end. */
+	signal(SIGCHLD, SIG_DFL);
 	sigaddset(&set, SIGCHLD);
 	/* A closed stdout must not leave a port file behind. */
 	signal(SIGPIPE, SIG_IGN);

@@ -4,6 +4,7 @@ import os
 import pathlib
 import pty
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -19,6 +20,10 @@ import fake as fakes  # noqa: E402
 TOP = pathlib.Path(__file__).resolve().parents[2]
 NATCTL = os.environ.get("NATCTL", str(TOP / "build/natctl"))
 PATIENCE_S = 10
+
+# Tests that were started under nohup, or behind a script's "&", still send these.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def wait_for(condition, what):
@@ -66,10 +71,11 @@ class Natctl:
             assert err in done.stderr
         return done.stdout
 
-    def start(self, *argv, stdin=subprocess.DEVNULL, **env):
+    def start(self, *argv, stdin=subprocess.DEVNULL, preexec_fn=None, **env):
         process = subprocess.Popen([NATCTL, *map(str, argv)], env={**self.env, **env},
                                    stdin=stdin, stdout=subprocess.PIPE,
-                                   stderr=subprocess.PIPE, text=True)
+                                   stderr=subprocess.PIPE, text=True,
+                                   preexec_fn=preexec_fn)
         self.started.append(process)
         return process
 

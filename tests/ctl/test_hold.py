@@ -126,12 +126,33 @@ def test_command_with_quiet_is_left_alone(fake, natctl):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_signals_are_for_the_command(fake, natctl, number):
     fake(RequestMapping=[UP])
-    script = f"trap 'echo caught; exit 7' {int(number)}; echo ready; while :; do read -r x; done"
+    script = f"trap 'echo caught; exit 7' {int(number)}; echo ready; while read -r x; do :; done"
     process = natctl.start(*HOLD, "--", "sh", "-c", script, stdin=-1)
     assert process.stdout.readline() == "ready\n"
     process.send_signal(number)
     ends(process, 7)
     assert process.stdout.read() == "caught\n"
+
+
+def ignoring(number):
+    return lambda: signal.signal(number, signal.SIG_IGN)
+
+
+def test_nohup_is_respected(fake, natctl):
+    """Who closes the terminal of "nohup natctl map --hold" wants to keep the mapping."""
+    natd = fake(RequestMapping=[UP])
+    process = natctl.start(*HOLD, preexec_fn=ignoring(signal.SIGHUP))
+    natd.stream()
+    process.send_signal(signal.SIGHUP)
+    natd.push(MOVED)
+    wait_for(lambda: "50443" in process.stdout.readline(), "the change on stdout")
+    process.terminate()
+    ends(process, 0)
+
+
+def test_ignored_ends_of_children_are_heard_of(fake, natctl):
+    fake(RequestMapping=[UP])
+    ends(natctl.start(*HOLD, "--", "sh", "-c", "exit 6", preexec_fn=ignoring(signal.SIGCHLD)), 6)
 
 
 def test_a_command_killed_by_a_signal(fake, natctl):
