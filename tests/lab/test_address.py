@@ -2,10 +2,10 @@
 
 import functools
 
-import home as h
 import pytest
 import scripted
 from daemon import INTERFACE, Natd
+from fixtures import shared_home
 from lab import wait_until
 
 TOLD_S = 0.1
@@ -14,12 +14,7 @@ URGENT = ["chrt", "--fifo", "10"]
 PCP, NAT_PMP = "[pcp]\non = true\n", "[nat_pmp]\non = true\n"
 UPNP = "[upnp]\non = true\n[soap]\nevents = true\n"
 EVENTS = "[Daemon]\nEvents=yes\n"
-
-
-@pytest.fixture(scope="module")
-def place():
-    with h.home() as p:
-        yield p
+place = shared_home()
 
 
 def change(gw, natd, ident, tell=False):

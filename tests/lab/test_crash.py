@@ -6,41 +6,20 @@ import random
 import signal
 import time
 
-import home as h
 import pytest
 import scripted
-from daemon import BINARY, Natd
+from daemon import BINARY
+from fixtures import shared_home
 from lab import wait_until
 from meddle import Meddle
 
 COUNT = 200
-
-
-@pytest.fixture(scope="module")
-def place():
-    with h.home() as p:
-        yield p
+place = shared_home()
 
 
 @pytest.fixture
-def gw(place):
-    gateway = scripted.Scripted(place.router, "[pcp]\non = true\n[table]\ncapacity = 5000")
-    yield gateway
-    gateway.stop()
-
-
-@pytest.fixture
-def run(place):
-    running = []
-
-    def start(config="", **options):
-        running.append(Natd(place.client, config, **options))
-        return running[-1]
-    yield start
-    for natd in running:
-        if natd.process and natd.process.running():
-            natd.kill()
-        print(natd.log()[-4000:])
+def gw(gateway):
+    return gateway("[pcp]\non = true\n[table]\ncapacity = 5000")
 
 
 def held(gw):
@@ -110,15 +89,8 @@ MODES = {
 
 
 @pytest.fixture
-def router(place):
-    started = []
-
-    def start(mode, more=""):
-        started.append(scripted.Scripted(place.router, MODES[mode] + more))
-        return started[-1]
-    yield start
-    for gateway in started:
-        gateway.stop()
+def router(gateway):
+    return lambda mode, more="": gateway(MODES[mode] + more)
 
 
 def ask(natd, persistence, port):

@@ -1,8 +1,6 @@
 """Events of UPnP routers: heard within a second, from the router only, given up cleanly."""
 
 import re
-import socket
-import threading
 import time
 
 import home as h
@@ -15,12 +13,6 @@ from lab import wait_until
 CONFIG = "[Daemon]\nEvents=yes\nProbeSec=3600\nMethods=igd2 igd1\n"
 SCRIPTED = "[upnp]\non = true\n[soap]\nevents = true\n"
 EVENT_S = 1.0
-
-
-@pytest.fixture
-def place():
-    with h.home() as p:
-        yield p
 
 
 def listeners(node):

@@ -19,25 +19,6 @@ UPNP = "[upnp]\non = true\n[pxp]\nlisten = false\n"
 NOTHING = ("NoMethodAvailable", "GatewayTimeout")
 
 
-@pytest.fixture
-def place():
-    with h.home() as p:
-        yield p
-
-
-@pytest.fixture
-def gateway(place):
-    """Starts scripted gateways on the home router."""
-    started = []
-
-    def start(personality, router=None, **options):
-        started.append(scripted.Scripted(router or place.router, personality, **options))
-        return started[-1]
-    yield start
-    for gw in started:
-        gw.stop()
-
-
 def descriptors(natd):
     return len(os.listdir(f"/proc/{natd.process.pid}/fd"))
 

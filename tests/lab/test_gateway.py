@@ -7,26 +7,10 @@ import time
 import home as h
 import pytest
 import scripted
+from fixtures import shared_home
 
 NONCE = bytes(range(12))
-
-
-@pytest.fixture(scope="module")
-def place():
-    with h.home() as p:
-        yield p
-
-
-@pytest.fixture
-def start(place):
-    running = []
-
-    def begin(personality, **options):
-        running.append(scripted.Scripted(place.router, personality, **options))
-        return running[-1]
-    yield begin
-    for gw in running:
-        gw.stop()
+place = shared_home()
 
 
 def pcp_map(place, nonce=NONCE, internal=4000, external=4000, lifetime=600, client="192.168.1.20"):
@@ -55,8 +39,8 @@ def add(place, gw, port=7000, lease=600, protocol="TCP"):
     return upnpc(place, gw, "-a", "192.168.1.20", str(port), str(port), protocol, str(lease))
 
 
-def test_pcp_renews_with_the_same_nonce_only_and_deletes(place, start):
-    gw = start("[pcp]\non = true")
+def test_pcp_renews_with_the_same_nonce_only_and_deletes(place, gateway):
+    gw = gateway("[pcp]\non = true")
     assert pcp_map(place)[:2] == (0, 600)
     assert pcp_map(place)[4] == 4000
     assert pcp_map(place, nonce=bytes(12))[0] == 2
@@ -67,14 +51,14 @@ def test_pcp_renews_with_the_same_nonce_only_and_deletes(place, start):
     assert [line["result"] for line in gw.heard("pcp.map")] == [0, 0, 2, 12, 0]
 
 
-def test_absent_protocols(place, start):
-    gw = start("a02-nat-pmp")
+def test_absent_protocols(place, gateway):
+    gw = gateway("a02-nat-pmp")
     with place.client.socket(kind=socket.SOCK_DGRAM) as s:
         s.connect(("192.168.1.1", 5351))
         s.send(bytes([2, 0]) + bytes(22))
         assert s.recv(100)[:4] == bytes([0, 128, 0, 1])
     gw.stop()
-    start("b34-port-refused")
+    gateway("b34-port-refused")
     with place.client.socket(kind=socket.SOCK_DGRAM) as s:
         s.connect(("192.168.1.1", 5351))
         s.send(bytes(2))
@@ -82,17 +66,17 @@ def test_absent_protocols(place, start):
             s.recv(100)
 
 
-def test_wrong_nonce_and_loss_by_rule(place, start):
-    gw = start("h01-wrong-nonce")
+def test_wrong_nonce_and_loss_by_rule(place, gateway):
+    gw = gateway("h01-wrong-nonce")
     assert pcp_map(place)[3] == bytes(12)
     gw.stop()
-    gw = start("f08-first-two-lost")
+    gw = gateway("f08-first-two-lost")
     assert h.nat_pmp(place.client, "192.168.1.1", 1, 80, 80, 60)
     assert [line["result"] for line in gw.heard("nat_pmp.map")] == ["dropped", "dropped", 0]
 
 
-def test_epoch_table_and_announcement_of_a_restart(place, start):
-    gw = start("a02-nat-pmp")
+def test_epoch_table_and_announcement_of_a_restart(place, gateway):
+    gw = gateway("a02-nat-pmp")
     assert h.nat_pmp(place.client, "192.168.1.1", 1, 80, 8080, 60)
     assert gw.order("table")["epoch"] >= 5000
     with place.client.socket(kind=socket.SOCK_DGRAM) as s:
@@ -106,8 +90,8 @@ def test_epoch_table_and_announcement_of_a_restart(place, start):
 
 @pytest.mark.parametrize("name", ["a03-igd1", "b15-chunked", "b15-read-to-close", "b10-ppp-is-down",
                                   "b09-absolute-control", "b09-control-without-slash"])
-def test_upnpc_maps(place, start, name):
-    gw = start(name)
+def test_upnpc_maps(place, gateway, name):
+    gw = gateway(name)
     assert "is redirected" in add(place, gw)
     assert [(e["external_port"], e["client"]) for e in gw.table()] == [(7000, "192.168.1.20")]
     upnpc(place, gw, "-d", "7000", "TCP")
@@ -118,27 +102,27 @@ def test_upnpc_maps(place, start, name):
                                              ("b24-606-denied", 600, 606),
                                              ("b20-minus-911", 600, -911),
                                              ("b23-728-table-full", 0, 728)])
-def test_upnpc_is_refused(place, start, name, lease, code):
-    gw = start(name)
+def test_upnpc_is_refused(place, gateway, name, lease, code):
+    gw = gateway(name)
     add(place, gw, lease=lease)
     assert gw.table() == []
     assert {line["result"] for line in gw.heard("soap.AddPortMapping")} == {code}
 
 
-def test_conflict_and_silent_drop(place, start):
-    gw = start("b22-718-other-host")
+def test_conflict_and_silent_drop(place, gateway):
+    gw = gateway("b22-718-other-host")
     add(place, gw, port=40000, protocol="UDP")
     assert gw.heard("soap.AddPortMapping")[0]["result"] == 718
     assert gw.heard("soap.AddPortMapping")[0]["taken"]
     gw.stop()
-    gw = start("b27-silent-33rd")
+    gw = gateway("b27-silent-33rd")
     add(place, gw)
     assert gw.heard("soap.AddPortMapping")[0]["result"] == 0
     assert gw.table() == []
 
 
-def test_lease_runs_out(place, start):
-    gw = start("[nat_pmp]\non = true\n[lease]\nmax = 1")
+def test_lease_runs_out(place, gateway):
+    gw = gateway("[nat_pmp]\non = true\n[lease]\nmax = 1")
     assert h.nat_pmp(place.client, "192.168.1.1", 1, 80, 8080, 60)
     assert len(gw.table()) == 1
     end = time.monotonic() + 3
@@ -147,8 +131,8 @@ def test_lease_runs_out(place, start):
     assert gw.table() == []
 
 
-def test_port_moves_at_a_restart(place, start):
-    gw = start("b06-port-moves")
+def test_port_moves_at_a_restart(place, gateway):
+    gw = gateway("b06-port-moves")
     before = gw.order("table")["port"]
     after = gw.order("restart")["port"]
     assert before != after
@@ -157,8 +141,8 @@ def test_port_moves_at_a_restart(place, start):
     assert "is redirected" in add(place, gw)
 
 
-def test_searches_are_logged_with_what_they_asked(place, start):
-    gw = start("a03-igd1")
+def test_searches_are_logged_with_what_they_asked(place, gateway):
+    gw = gateway("a03-igd1")
     with place.client.socket(kind=socket.SOCK_DGRAM) as s:
         s.sendto(b'M-SEARCH * HTTP/1.1\r\nHOST: 192.168.1.1:1900\r\nMAN: "ssdp:discover"\r\n'
                  b"ST: ssdp:all\r\n\r\n", ("192.168.1.1", 1900))
@@ -169,8 +153,8 @@ def test_searches_are_logged_with_what_they_asked(place, start):
     assert (heard["target"], heard["multicast"], heard["result"]) == ("ssdp:all", False, 3)
 
 
-def test_pinholes_and_subscription(place, start):
-    gw = start("[upnp]\non = true\n[description]\nversion = 2\n[soap]\nevents = true")
+def test_pinholes_and_subscription(place, gateway):
+    gw = gateway("[upnp]\non = true\n[description]\nversion = 2\n[soap]\nevents = true")
     port = gw.order("table")["port"]
 
     def http(text):

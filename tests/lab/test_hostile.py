@@ -31,10 +31,8 @@ def place():
 
 
 @pytest.fixture
-def gw(place):
-    gateway = scripted.Scripted(place.router, "a05-all")
-    yield gateway
-    gateway.stop()
+def gw(gateway):
+    return gateway("a05-all")
 
 
 class Forger:

@@ -11,12 +11,9 @@ import time
 import home as h
 import lab as l
 import pytest
+from fixtures import shared_home
 
-
-@pytest.fixture(scope="module")
-def place():
-    with h.home(ipv6=True) as p:
-        yield p
+place = shared_home(ipv6=True)
 
 
 def test_comes_up_in_less_than_a_second():

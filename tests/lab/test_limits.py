@@ -4,32 +4,17 @@ circuit breaker."""
 import re
 import threading
 
-import home as h
 import pytest
-import scripted
-from daemon import Natd
+from fixtures import shared_home
 from lab import wait_until
 
 UNDER_WAY, SOAP_PER_S = 50, 5
-
-
-@pytest.fixture(scope="module")
-def place():
-    with h.home() as p:
-        yield p
+place = shared_home()
 
 
 @pytest.fixture
-def start(place):
-    started = []
-
-    def run(text, config=""):
-        gw, natd = scripted.Scripted(place.router, text), Natd(place.client, config, level="info")
-        started.extend([natd.kill, gw.stop])
-        return gw, natd
-    yield run
-    for end in started:
-        end()
+def start(gateway, run):
+    return lambda text, config="": (gateway(text), run(config, level="info"))
 
 
 def metric(natd, name):

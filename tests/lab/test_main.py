@@ -12,6 +12,7 @@ import pytest
 import scripted
 import varlink
 from daemon import INTERFACE, Natd, external
+from fixtures import shared_home
 from lab import wait_until
 
 CLIENT, WAN = "192.168.1.20", "11.22.33.44"
@@ -21,17 +22,7 @@ MODES = {
     "igd2": dict(start=dict(pxp=False), block=[]),
     "igd1": dict(start=dict(pxp=False, igd1=True), block=[]),
 }
-
-
-@pytest.fixture(scope="module")
-def place():
-    with h.home() as p:
-        yield p
-
-
-@pytest.fixture(scope="module")
-def neighbour(place):
-    return place.neighbour("192.168.1.77")
+place = shared_home()
 
 
 @pytest.fixture
@@ -40,21 +31,6 @@ def router(place):
     place.router.stop()
     place.router.flush()
     place.router.block()
-
-
-@pytest.fixture
-def run(place):
-    """Start a natd in the client; ends with the test."""
-    running = []
-
-    def start(config="", node=None, **options):
-        running.append(Natd(node or place.client, config, **options))
-        return running[-1]
-    yield start
-    for natd in running:
-        if natd.process.running():
-            natd.kill()
-        print(natd.log())
 
 
 def only(router, mode):
@@ -324,7 +300,7 @@ def test_a_taken_port(place, router, run, neighbour):
     mapping = natd.map(port=40034)
     assert external(mapping)[1] != 40034
     assert h.forwards(place, "udp", external(mapping), 40034)
-    assert h.Rule("udp", 40034, "192.168.1.77", 40034) in router.rules()
+    assert h.Rule("udp", 40034, "192.168.1.66", 40034) in router.rules()
 
 
 def error_of(natd, method, **parameters):

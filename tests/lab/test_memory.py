@@ -25,12 +25,6 @@ IGD = "[upnp]\non = true\n[pxp]\nlisten = false\n"
 
 
 @pytest.fixture
-def place():
-    with h.home() as p:
-        yield p
-
-
-@pytest.fixture
 def meddle(tmp_path):
     return Meddle(tmp_path)
 

@@ -77,11 +77,8 @@ def left_open(expected, behavior):
 
 
 @pytest.fixture(scope="module")
-def measured(request):
-    names = [item.callspec.params["name"] for item in request.session.items
-             if item.module is request.module and "measured" in item.fixturenames]
-    with concurrent.futures.ThreadPoolExecutor(AT_A_TIME) as pool:
-        yield {name: pool.submit(look_and_name, name) for name in names}
+def measured(at_once):
+    return at_once("measured", look_and_name)
 
 
 def judge(name, found):

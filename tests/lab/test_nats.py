@@ -9,20 +9,16 @@ import stun5780
 import stun_servers
 from lab import wait_until
 
-AT_A_TIME = 14
 PROVEN = "mapping", "filtering", "hairpinning", "portPreservation"
 
 
 @pytest.fixture(scope="module")
-def proven(request):
-    """What the prober says of each row that is asked for, several networks at a time."""
+def proven(at_once):
+    """What the prober says of each row."""
     def look(name):
         with nats.network(name) as place, stun5780.Server(place.internet, *place.servers):
             return stun5780.probe(place.client, *place.servers)
-    names = [item.callspec.params["name"] for item in request.session.items
-             if "proven" in item.fixturenames and item.module is request.module]
-    with concurrent.futures.ThreadPoolExecutor(AT_A_TIME) as pool:
-        yield {name: pool.submit(look, name) for name in names}
+    return at_once("proven", look)
 
 
 @pytest.mark.parametrize("name", nats.KINDS)

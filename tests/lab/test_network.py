@@ -19,16 +19,8 @@ SOON_S = 0.6
 
 
 @pytest.fixture
-def place():
-    with h.home() as p:
-        yield p
-
-
-@pytest.fixture
-def pcp(place):
-    gw = scripted.Scripted(place.router, "a01-pcp")
-    yield gw
-    gw.stop()
+def pcp(gateway):
+    return gateway("a01-pcp")
 
 
 def clients(gw):

@@ -22,7 +22,6 @@ import time
 import daemon
 import gateway
 import home as h
-import lab as l
 import pytest
 import scripted
 import varlink

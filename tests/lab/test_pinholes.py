@@ -4,34 +4,25 @@ renewed, forbidden."""
 import home as h
 import pytest
 import scripted
-from daemon import Natd, external
+from daemon import external
+from fixtures import shared_home
 from lab import wait_until
 
 PORT, ADDRESS, NEW = 40000, "2a10:50::20", "2a10:50:0:7::20"
 LAN6 = ["fe80::1", "2a10:50::1"]
 SOON_S = 1.0
 IGD = "[upnp]\non = true\n[description]\nversion = 2\n"
-
-
-@pytest.fixture(scope="module")
-def place():
-    with h.home(ipv6=True) as p:
-        yield p
+place = shared_home(ipv6=True)
 
 
 @pytest.fixture
-def gw(place):
-    gateway = scripted.Scripted(place.router, IGD, lan6=LAN6)
-    yield gateway
-    gateway.stop()
+def gw(gateway):
+    return gateway(IGD, lan6=LAN6)
 
 
 @pytest.fixture
-def natd(place):
-    n = Natd(place.client)
-    yield n
-    print(n.log())
-    n.kill()
+def natd(run):
+    return run()
 
 
 def holes(gw):

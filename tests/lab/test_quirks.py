@@ -4,53 +4,17 @@ import contextlib
 import socket
 import time
 
-import home as h
 import pytest
 import scripted
 from daemon import INTERFACE, Natd, external
+from fixtures import shared_home
 from lab import wait_until
 from test_main import as_user
 
 CLIENT, PORT = "192.168.1.20", 40000
 SPOKEN = {"pcp": "[pcp]\non = true\n", "nat_pmp": "[nat_pmp]\non = true\n",
           "igd1": "[upnp]\non = true\n", "igd2": "[upnp]\non = true\n[description]\nversion = 2\n"}
-
-
-@pytest.fixture(scope="module")
-def place():
-    with h.home() as p:
-        yield p
-
-
-@pytest.fixture(scope="module")
-def neighbour(place):
-    return place.neighbour("192.168.1.78")
-
-
-@pytest.fixture
-def gateway(place):
-    """Starts the scripted gateway with the text of a personality."""
-    started = []
-
-    def start(text, **options):
-        started.append(scripted.Scripted(place.router, text, **options))
-        return started[-1]
-    yield start
-    for gw in started:
-        gw.stop()
-
-
-@pytest.fixture
-def run(place):
-    running = []
-
-    def start(config="", **options):
-        running.append(Natd(place.client, config, **options))
-        return running[-1]
-    yield start
-    for natd in running:
-        if natd.process.running():
-            natd.kill()
+place = shared_home()
 
 
 def test_a_bridge_of_containers_is_not_this_hosts_address(place, gateway, run):
@@ -208,9 +172,9 @@ def test_for_a_containers_address(neighbour, gateway, run, mode):
     if mode == "pcp":
         assert all(line["client"] == CLIENT or line["third_party"] for line in gw.heard("pcp.map"))
     other = Natd(neighbour)
-    assert other.map(port=PORT + 1)["runtime"]["internal"]["address"] == "192.168.1.78"
+    assert other.map(port=PORT + 1)["runtime"]["internal"]["address"] == "192.168.1.66"
     natd.call("ReleaseMapping", id=mapping["id"])
-    assert [e["client"] for e in gw.table()] == ["192.168.1.78"]
+    assert [e["client"] for e in gw.table()] == ["192.168.1.66"]
     other.stop()
 
 

@@ -1,7 +1,6 @@
 """DHCP gives this host another address on the same network: the number outside stays the
 same where the router allows, and no other host's entry is touched."""
 
-import home as h
 import pytest
 import scripted
 from daemon import Natd, external
@@ -16,12 +15,6 @@ version = {version}
 [soap]
 delete_any = {delete_any}
 """
-
-
-@pytest.fixture
-def place():
-    with h.home() as p:
-        yield p
 
 
 def renumber(place):

@@ -19,16 +19,8 @@ PCP = "[pcp]\non = true\n[table]\ncapacity = 5000\n"
 
 
 @pytest.fixture
-def place():
-    with h.home() as p:
-        yield p
-
-
-@pytest.fixture
-def pcp(place):
-    gw = scripted.Scripted(place.router, PCP)
-    yield gw
-    gw.stop()
+def pcp(gateway):
+    return gateway(PCP)
 
 
 def metric(natd, name, **labels):

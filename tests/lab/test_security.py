@@ -9,7 +9,6 @@ import contextlib
 import functools
 import re
 import select
-import socket
 import threading
 import time
 

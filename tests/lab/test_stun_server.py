@@ -12,7 +12,6 @@ import time
 
 import pytest
 
-import home as h
 from daemon import BINARY, Natd
 from lab import TOP, search_path, wait_until
 
@@ -25,12 +24,6 @@ REQUEST = struct.pack("!HHI", 1, 0, 0x2112A442) + ID
 
 def needs(program):
     return pytest.mark.skipif(not shutil.which(program, path=search_path()), reason=f"{program} is not here")
-
-
-@pytest.fixture
-def place():
-    with h.home() as place:
-        yield place
 
 
 def seen(answer):

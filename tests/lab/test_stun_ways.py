@@ -10,7 +10,6 @@ import time
 
 import pytest
 
-import home as h
 from daemon import BUILD, INTERFACE, Natd
 from lab import TOP, search_path, wait_until
 from stun_server import Resolver, StreamServer, StunServer, use_resolver
@@ -19,12 +18,6 @@ from varlink import VarlinkError
 TLS = TOP / "tests/data/tls"
 WAN, ONE, TWO = "11.22.33.44", "11.22.33.1", "11.22.33.2"
 TRUST = {"SSL_CERT_FILE": str(TLS / "authority.pem")}
-
-
-@pytest.fixture
-def place():
-    with h.home() as place:
-        yield place
 
 
 def tls(certificate):

@@ -8,16 +8,9 @@ import pytest
 import varlink
 from collector import PORT, Collector
 from daemon import Natd
-from home import home
 from lab import wait_until
 
 ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{PORT}"}
-
-
-@pytest.fixture
-def place():
-    with home() as made:
-        yield made
 
 
 def traced(place, config="", **env):

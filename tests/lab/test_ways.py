@@ -1,7 +1,6 @@
 """natctl check on each way out: the verdict and the findings that a person would give, and
 nothing asked of a router that would change it."""
 
-import concurrent.futures
 import dataclasses
 import re
 
@@ -11,7 +10,6 @@ import ways
 from daemon import BUILD, Natd
 
 NATCTL = str(BUILD / "natctl")
-AT_A_TIME = 14
 
 
 @dataclasses.dataclass
@@ -42,11 +40,8 @@ def check(name):
 
 
 @pytest.fixture(scope="module")
-def checked(request):
-    names = [item.callspec.params["name"] for item in request.session.items
-             if item.module is request.module and "checked" in item.fixturenames]
-    with concurrent.futures.ThreadPoolExecutor(AT_A_TIME) as pool:
-        yield {name: pool.submit(check, name) for name in names}
+def checked(at_once):
+    return at_once("checked", check)
 
 
 @pytest.mark.parametrize("name", ways.WAYS)

@@ -4,30 +4,21 @@ import home as h
 import pytest
 import scripted
 from daemon import INTERFACE, Natd, external
+from fixtures import shared_home
 from lab import LabError, wait_until
 from varlink import VarlinkError
 
 CLIENT = "192.168.1.20"
+place = shared_home()
 
 
-@pytest.fixture(scope="module")
-def place():
-    with h.home() as p:
-        p.router.start()
-        yield p
-
-
-@pytest.fixture
-def run(place):
-    running = []
-
-    def start(config=""):
-        running.append(Natd(place.client, config))
-        return running[-1]
-    yield start
-    for natd in running:
-        natd.stop()
-    place.router.restart()  # what is configured stays there until its lease ends
+@pytest.fixture(autouse=True)
+def router(place):
+    """One that knows of nothing."""
+    place.router.start()
+    yield
+    place.router.stop()
+    place.router.flush()
 
 
 def rule(protocol, port):
@@ -114,11 +105,6 @@ def test_numbers_left_to_the_router_are_different_ones(place, run):
     made = [natd.map(["tcp", "udp"]) for _ in range(4)]
     assert len({external(m) for m in made}) == 4
     assert all(m["runtime"]["internal"]["port"] == external(m)[1] for m in made)
-
-
-@pytest.fixture(scope="module")
-def neighbour(place):
-    return place.neighbour("192.168.1.77")
 
 
 @pytest.mark.parametrize("blocked", [["nat_pmp", "ssdp"], ["pcp", "ssdp"], ["pxp"]],
