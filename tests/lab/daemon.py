@@ -1,6 +1,7 @@
 """natd as a process of the lab, and what a test asks it."""
 
 import itertools
+import json
 import os
 import pathlib
 import re
@@ -8,7 +9,7 @@ import signal
 import subprocess
 
 import varlink
-from lab import TOP, wait_until
+from lab import HERE, TOP, wait_until
 
 INTERFACE = "org.natd.NAT."
 BINARY = os.environ.get("NATD", str(TOP / "build/natd"))
@@ -74,6 +75,23 @@ class Natd:
     def mappings(self):
         return self.call("ListMappings")["mappings"]
 
+    def metric(self, name, **labels):
+        """The sum of the samples of this name with these labels."""
+        samples = re.findall(rf"^{name}(?:{{(.*)}})? (\S+)$", self.call("GetMetrics")["text"], re.M)
+        assert samples, f"no metric {name}"
+        return sum(float(value) for has, value in samples
+                   if labels.items() <= dict(re.findall(r'(\w+)="([^"]*)"', has)).items())
+
+    def as_user(self, uid, method, **parameters):
+        """A call by another user of the node: (reply, None) or (None, error name)."""
+        script = ("import sys, json; sys.path.insert(0, sys.argv[1]); import varlink\n"
+                  "try: print(json.dumps([varlink.Connection(sys.argv[2]).call(sys.argv[3],"
+                  " **json.loads(sys.argv[4])), None]))\n"
+                  "except varlink.VarlinkError as e: print(json.dumps([None, e.name]))\n")
+        out = self.node.run("/usr/bin/python3", "-c", script, HERE, self.socket, INTERFACE + method,
+                            json.dumps(parameters), uid=uid).stdout
+        return json.loads(out)
+
     def wait_state(self, ident, state, timeout_s=5.0):
         """The mapping once it is in that state."""
         def check():
@@ -81,6 +99,14 @@ class Natd:
             return m if m["runtime"]["state"] == state else None
         return wait_until(check, timeout_s, f"mapping {ident} {state}; natd said:\n{self.log()}",
                           interval_s=0.01)
+
+    def wait_active(self, count, timeout_s=15.0):
+        """The mappings, once they are that many and all active."""
+        def check():
+            mappings = self.mappings()
+            states = [m["runtime"]["state"] for m in mappings]
+            return mappings if states.count("active") == count == len(states) else None
+        return wait_until(check, timeout_s, f"{count} active mappings", 0.05)
 
     def log(self):
         return self.process.output() if self.process else ""

@@ -26,13 +26,6 @@ def held(gw):
     return {e["internal_port"]: (e["external_port"], e["nonce"]) for e in gw.table()}
 
 
-def all_active(natd, count):
-    def check():
-        active = [m for m in natd.mappings() if m["runtime"]["state"] == "active"]
-        return active if len(active) == count else None
-    return wait_until(check, 15, f"{count} active mappings", 0.05)
-
-
 def kill_again_and_again(natd, gw, times, seed):
     """Killed during requests, renewals, writing and adopting: nothing lost, nothing left over."""
     chance = random.Random(seed)
@@ -54,7 +47,7 @@ def kill_again_and_again(natd, gw, times, seed):
         natd.kill()
     since = scripted.now()
     natd.start()
-    all_active(natd, COUNT)
+    natd.wait_active(COUNT)
     assert held(gw) == before
     asked = [line["internal_port"] for event in ("pcp.map", "nat_pmp.map")
              for line in gw.heard(event, since)]
@@ -116,7 +109,7 @@ def test_sigkill_at_the_moment_of_the_grant(router, run, mode, persistence):
         if persistence == "connection":
             wait_until(lambda: gw.table() == [], 5, "the rule deleted")
         else:
-            all_active(natd, port - 39999)
+            natd.wait_active(port - 39999)
             assert held(gw) == before
 
 
@@ -282,11 +275,11 @@ def test_stopped_for_a_while(gw, run):
 def test_hup_storm(gw, run):
     """F50: a SIGHUP storm.  Many SIGHUPs are one reload; a broken configuration keeps the old one."""
     natd = run("[Mapping web]\nProtocols=tcp\nInternalPort=8080\n")
-    all_active(natd, 1)
+    natd.wait_active(1)
     natd.configure("[Mapping web]\nProtocols=tcp\nInternalPort=99999\n")
     for _ in range(500):
         natd.process.send(signal.SIGHUP)
-    assert all_active(natd, 1)[0]["context"]["internalPort"] == 8080
+    assert natd.wait_active(1)[0]["context"]["internalPort"] == 8080
     natd.configure("[Mapping web]\nProtocols=tcp\nInternalPort=8081\n")
     natd.process.send(signal.SIGHUP)
     wait_until(lambda: [m["context"]["internalPort"] for m in natd.mappings()] == [8081], 3,

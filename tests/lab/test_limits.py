@@ -1,7 +1,6 @@
 """What a router is spared, and where it is seen: requests under way, SOAP requests a second, the
 circuit breaker."""
 
-import re
 import threading
 
 import pytest
@@ -15,12 +14,6 @@ place = shared_home()
 @pytest.fixture
 def start(gateway, run):
     return lambda text, config="": (gateway(text), run(config, level="info"))
-
-
-def metric(natd, name):
-    """The value of a metric, whatever its labels are; several: their sum."""
-    found = re.findall(rf"^{name}(?:\{{.*\}})? (\S+)$", natd.call("GetMetrics")["text"], re.M)
-    return sum(map(float, found))
 
 
 def service(natd, method):
@@ -39,18 +32,18 @@ def test_an_open_circuit_is_shown(start):
     for port in range(40000, 40004):
         natd.map(port=port)
     assert service(natd, "nat_pmp")["circuit"] == "closed"
-    assert metric(natd, "natd_gateway_circuit_open") == 0
+    assert natd.metric("natd_gateway_circuit_open") == 0
     gw.order("silent", on=True)
     natd.call("RenewMapping")
     wait_until(lambda: service(natd, "nat_pmp")["circuit"] == "open", 15, "the open circuit")
     shown = service(natd, "nat_pmp")
     assert shown["problem"]["code"] == "circuit_open"
     assert "requests in a row" in shown["problem"]["message"]
-    assert metric(natd, "natd_gateway_circuit_open") == 1
+    assert natd.metric("natd_gateway_circuit_open") == 1
     gw.order("silent", on=False)
     natd.call("RenewMapping")
     wait_until(lambda: service(natd, "nat_pmp")["circuit"] == "closed", 5, "the closed circuit")
-    assert metric(natd, "natd_gateway_circuit_open") == 0
+    assert natd.metric("natd_gateway_circuit_open") == 0
 
 
 def test_requests_under_way_are_bounded_and_shown(start):
@@ -61,7 +54,7 @@ def test_requests_under_way_are_bounded_and_shown(start):
 
     def watch():
         while not stop.is_set():
-            most[0] = max(most[0], metric(natd, "natd_gateway_requests_under_way"))
+            most[0] = max(most[0], natd.metric("natd_gateway_requests_under_way"))
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
@@ -84,4 +77,4 @@ def test_soap_requests_are_paced_and_counted(start):
     # may seem to come in less.
     assert min(spans) > 0.7
     assert (len(times) - SOAP_PER_S) / (times[-1] - times[0]) < SOAP_PER_S + 0.5
-    assert metric(natd, "natd_gateway_soap_requests_total") == len(gw.heard("soap"))
+    assert natd.metric("natd_gateway_soap_requests_total") == len(gw.heard("soap"))

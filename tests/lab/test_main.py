@@ -2,8 +2,6 @@
 internet connects, the lease is held, and the rule goes away when it should."""
 
 import concurrent.futures
-import json
-import os
 import signal
 import time
 
@@ -130,8 +128,8 @@ def test_the_same_endpoint_is_one_mapping_however_it_is_named(place, router, run
     names = [{}, {"interface": "eth0"}, {"internalAddress": CLIENT}, {"gateway": "192.168.1.1"}]
     assert len({natd.map(port=40007, **name)["id"] for name in names}) == 1
     for name in names[:2]:
-        error = as_user(natd, 4002, "RequestMapping", protocols=["udp"], internalPort=40007,
-                        **name)[1]
+        error = natd.as_user(4002, "RequestMapping", protocols=["udp"], internalPort=40007,
+                             **name)[1]
         assert error == INTERFACE + "MappingConflict"
 
 
@@ -331,41 +329,30 @@ def test_errors_name_what_is_wrong(place, router, run):
                     interface="eth77") == (INTERFACE + "NoSuchInterface", {"interface": "eth77"})
 
 
-def as_user(natd, uid, method, **parameters):
-    """Call as another user of the client: (reply, None) or (None, error name)."""
-    script = ("import sys, json; sys.path.insert(0, sys.argv[1]); import varlink\n"
-              "try: print(json.dumps([varlink.Connection(sys.argv[2]).call(sys.argv[3],"
-              " **json.loads(sys.argv[4])), None]))\n"
-              "except varlink.VarlinkError as e: print(json.dumps([None, e.name]))\n")
-    out = natd.node.run("/usr/bin/python3", "-c", script, os.path.dirname(varlink.__file__),
-                        natd.socket, INTERFACE + method, json.dumps(parameters), uid=uid).stdout
-    return json.loads(out)
-
-
 def test_users_have_their_own_mappings_and_limits(place, router, run):
     router.start()
     natd = run()
     ask = dict(protocols=["udp"], internalPort=40040)
-    reply, error = as_user(natd, 4001, "RequestMapping", **ask)
+    reply, error = natd.as_user(4001, "RequestMapping", **ask)
     assert error is None and reply["mapping"]["runtime"]["state"] == "active"
     ident = reply["mapping"]["id"]
-    assert as_user(natd, 4002, "RequestMapping", **ask)[1] == INTERFACE + "MappingConflict"
+    assert natd.as_user(4002, "RequestMapping", **ask)[1] == INTERFACE + "MappingConflict"
     denied = "org.varlink.service.PermissionDenied"
-    assert as_user(natd, 4002, "ReleaseMapping", id=ident)[1] == denied
+    assert natd.as_user(4002, "ReleaseMapping", id=ident)[1] == denied
     for extra in (dict(internalPort=80), dict(persistence="permanent"),
                   dict(internalAddress="192.168.1.77")):
-        assert as_user(natd, 4001, "RequestMapping", **dict(ask, **extra))[1] == denied
-    assert as_user(natd, 4001, "Reload")[1] == denied
-    others = as_user(natd, 4002, "ListMappings")[0]["mappings"]
+        assert natd.as_user(4001, "RequestMapping", **dict(ask, **extra))[1] == denied
+    assert natd.as_user(4001, "Reload")[1] == denied
+    others = natd.as_user(4002, "ListMappings")[0]["mappings"]
     assert all(m["runtime"].get("ownerUserId") is None for m in others)
     # Nor can it be found out by asking for whose it is.
     for uid, seen in ((4001, [ident]), (4002, [])):
-        found = as_user(natd, uid, "ListMappings", ownerUserId=4001)[0]["mappings"]
+        found = natd.as_user(uid, "ListMappings", ownerUserId=4001)[0]["mappings"]
         assert [m["id"] for m in found] == seen
-    assert as_user(natd, 4002, "RenewMapping", id=ident)[1] == denied
-    assert as_user(natd, 4002, "RenewMapping")[0]["renewed"] == 0
-    assert as_user(natd, 4001, "RenewMapping")[0]["renewed"] == 1
-    assert as_user(natd, 4001, "ReleaseMapping", id=ident)[1] is None
+    assert natd.as_user(4002, "RenewMapping", id=ident)[1] == denied
+    assert natd.as_user(4002, "RenewMapping")[0]["renewed"] == 0
+    assert natd.as_user(4001, "RenewMapping")[0]["renewed"] == 1
+    assert natd.as_user(4001, "ReleaseMapping", id=ident)[1] is None
     gone(router)
 
 
@@ -375,7 +362,7 @@ def test_quotas(place, router, run):
     natd = run("[Daemon]\nQuotaPerUser=2\nMappingsMax=6\n")
 
     def ask(uid, port):
-        return as_user(natd, uid, "RequestMapping", protocols=["udp"], internalPort=port)[1]
+        return natd.as_user(uid, "RequestMapping", protocols=["udp"], internalPort=port)[1]
     exceeded = INTERFACE + "QuotaExceeded"
     assert [ask(4001, port) for port in (41100, 41101, 41102, 41100)] == [None, None, exceeded, None]
     assert ask(4002, 41103) is None
@@ -385,7 +372,7 @@ def test_quotas(place, router, run):
     assert (name, parameters) == (exceeded, {"limit": 6, "current": 6})
     assert ask(4002, 41107) == exceeded
     assert len(router.rules()) == 6
-    assert as_user(natd, 4001, "ReleaseMapping", id=natd.mappings()[0]["id"])[1] is None
+    assert natd.as_user(4001, "ReleaseMapping", id=natd.mappings()[0]["id"])[1] is None
     wait_until(lambda: ask(4001, 41102) is None, 5, "room for another one")
 
 

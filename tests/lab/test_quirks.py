@@ -9,7 +9,6 @@ import scripted
 from daemon import INTERFACE, Natd, external
 from fixtures import shared_home
 from lab import wait_until
-from test_main import as_user
 
 CLIENT, PORT = "192.168.1.20", 40000
 SPOKEN = {"pcp": "[pcp]\non = true\n", "nat_pmp": "[nat_pmp]\non = true\n",
@@ -116,16 +115,16 @@ def test_two_programs_want_one_port_outside(gateway, run, mode):
     natd knows both."""
     gw = gateway(SPOKEN[mode] + "[table]\nown_replaced = true\n")
     natd = run(f"[Daemon]\nMethods={mode}\n")
-    made = [as_user(natd, uid, "RequestMapping", protocols=["tcp"], internalPort=internal,
-                    suggestedExternalPort=40500)[0]["mapping"]
+    made = [natd.as_user(uid, "RequestMapping", protocols=["tcp"], internalPort=internal,
+                          suggestedExternalPort=40500)[0]["mapping"]
             for uid, internal in ((4001, 40501), (4002, 40502))]
     assert [m["runtime"]["state"] for m in made] == ["active", "active"]
     first, second = (external(m)[1] for m in made)
     assert first == 40500 != second
     assert {(e["external_port"], e["internal_port"]) for e in gw.table()} == {
         (40500, 40501), (second, 40502)}
-    _, error = as_user(natd, 4003, "RequestMapping", protocols=["tcp"], internalPort=40503,
-                       suggestedExternalPort=40500, preferFailure=True)
+    _, error = natd.as_user(4003, "RequestMapping", protocols=["tcp"], internalPort=40503,
+                            suggestedExternalPort=40500, preferFailure=True)
     assert error == INTERFACE + "ExternalPortUnavailable"
     assert len(gw.table()) == 2
 

@@ -2,7 +2,6 @@
 routers that fall silent; and what it promises about its own requests."""
 
 import contextlib
-import re
 import signal
 import socket
 import threading
@@ -23,18 +22,6 @@ def pcp(gateway):
     return gateway(PCP)
 
 
-def metric(natd, name, **labels):
-    """The sum of the samples of this name with these labels."""
-    text, found = natd.call("GetMetrics")["text"], 0.0
-    for line in text.splitlines():
-        sample = re.fullmatch(r"(\w+)(?:\{(.*)\})? (\S+)", line)
-        if sample and sample[1] == name:
-            has = dict(re.findall(r'(\w+)="([^"]*)"', sample[2] or ""))
-            if all(has.get(k) == v for k, v in labels.items()):
-                found += float(sample[3])
-    return found
-
-
 def request_many(natd, count, first=20000, **parameters):
     """Many mappings at once, over one connection each hundred; their ids."""
     idents = []
@@ -44,13 +31,6 @@ def request_many(natd, count, first=20000, **parameters):
                                                   "timeoutUSec": 0, **parameters})
             idents.append(c.result()["mapping"]["id"])
     return idents
-
-
-def all_active(natd, count, timeout_s=15):
-    def check():
-        states = [m["runtime"]["state"] for m in natd.mappings()]
-        return states.count("active") == count == len(states)
-    wait_until(check, timeout_s, f"{count} active mappings", 0.05)
 
 
 # ---- readers
@@ -95,7 +75,7 @@ def test_a_monitor_that_does_not_read_is_told_what_it_missed(place, pcp):
     natd = Natd(place.client, level="info")
     slow, quick = Reader(natd), Reader(natd)
     idents = request_many(natd, 200)
-    all_active(natd, 200)
+    natd.wait_active(200)
     quick.drain()
     for n in range(6):
         pcp.order("wan", address=f"11.22.33.{100 + n}")
@@ -157,7 +137,7 @@ def test_overrun_of_the_kernels_news(place):
     two.wait_heard("pcp.map", since=since, timeout_s=3)
     mapping = natd.wait_state(ident, "active", 3)
     assert mapping["runtime"]["interface"] == "eth1"
-    assert metric(natd, "natd_netlink_overruns_total") >= 1
+    assert natd.metric("natd_netlink_overruns_total") >= 1
     gateways = {g["address"] for g in natd.call("ListGateways")["gateways"]}
     assert gateways == {"192.168.1.1", "192.168.2.1"}
     wait_until(lambda: one.table() == [], 3, "the first router's entry given back")
@@ -189,7 +169,7 @@ def test_status_stays_quick_in_a_netlink_storm(place, pcp):
         stop.set()
         thread.join()
     assert slowest < 0.25  # two cores, shared with the storm
-    assert metric(natd, "natd_netlink_events_total") > 2000
+    assert natd.metric("natd_netlink_events_total") > 2000
     assert natd.mapping(ident)["runtime"]["state"] == "active"
     assert len(pcp.heard("pcp", since)) <= 2
 
@@ -250,7 +230,7 @@ def test_waking_after_eight_hours(place, pcp, tmp_path):
     natd.start(env=meddle.env)
     idents = request_many(natd, 30, persistence="permanent", lifetimeSeconds=7200)
     natd.map(port=30000, lifetimeSeconds=3600)
-    all_active(natd, 31)
+    natd.wait_active(31)
     before = {(e["internal_port"], e["external_port"], e["nonce"]) for e in pcp.table()
               if e["internal_port"] < 30000}
     pcp.order("wipe")
@@ -295,7 +275,7 @@ def test_five_soap_requests_a_second(place):
     gw = scripted.Scripted(place.router, "[upnp]\non = true\n[pxp]\nlisten = false\n")
     natd = Natd(place.client, level="info")
     request_many(natd, 12)
-    all_active(natd, 12)
+    natd.wait_active(12)
     assert len(gw.heard("soap")) >= 12
     assert most_in_a_second(gw.heard("soap")) <= 5
     gw.stop()
@@ -310,14 +290,14 @@ def test_fifty_requests_a_second_and_fifty_under_way(place, pcp):
     request_many(natd, 130)
     most, end = 0, time.monotonic() + 2.5
     while time.monotonic() < end:
-        most = max(most, metric(natd, "natd_gateway_requests_under_way"))
+        most = max(most, natd.metric("natd_gateway_requests_under_way"))
         time.sleep(0.02)
     assert most == 50
     first = {}
     for line in pcp.heard("pcp.map", since):
         first.setdefault(line["internal_port"], line)
     assert most_in_a_second(first.values()) <= 50
-    all_active(natd, 131)
+    natd.wait_active(131)
 
 
 def circuit(natd):
@@ -335,7 +315,7 @@ def opened(place, pcp):
     pcp.order("silent", on=True)
     request_many(natd, 4, persistence="permanent")
     wait_until(lambda: circuit(natd) == "open", 8, "the circuit open", 0.05)
-    assert metric(natd, "natd_gateway_circuit_open", method="pcp") == 1
+    assert natd.metric("natd_gateway_circuit_open", method="pcp") == 1
     assert natd.mapping(held)["runtime"]["state"] == "active", "what is held stays held"
     return natd
 
@@ -361,9 +341,9 @@ def test_the_circuit_closes_after_a_probe(place, pcp):
     pcp.order("silent", on=False)
     first = pcp.wait_heard("pcp", since=since, timeout_s=70)[0]
     assert 45 < first["t"] - since < 65
-    all_active(natd, 25, 20)
+    natd.wait_active(25, 20)
     assert circuit(natd) == "closed"
-    assert metric(natd, "natd_gateway_circuit_open", method="pcp") == 0
+    assert natd.metric("natd_gateway_circuit_open", method="pcp") == 0
 
 
 # ---- releases
@@ -374,7 +354,7 @@ def test_release_is_answered_although_the_router_is_not_there(place):
     gw = scripted.Scripted(place.router, "[upnp]\non = true\n[pxp]\nlisten = false\n")
     natd = Natd(place.client)
     idents = request_many(natd, 8, persistence="permanent")
-    all_active(natd, 8)
+    natd.wait_active(8)
     gw.order("silent", on=True)
     natd.call("RenewMapping")
     asked = time.monotonic()
@@ -383,7 +363,7 @@ def test_release_is_answered_although_the_router_is_not_there(place):
     natd.kill()
     gw.order("silent", on=False)
     natd.start()
-    all_active(natd, 7)
+    natd.wait_active(7)
     assert idents[5] not in {m["id"] for m in natd.mappings()}
     wait_until(lambda: len(gw.table()) == 7, 5, "the entry that was released gone, too")
     gw.stop()

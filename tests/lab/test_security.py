@@ -132,8 +132,7 @@ def strangers(place):
 
 
 def lag_s(natd):
-    return float(re.search(r"^natd_event_loop_lag_seconds (\S+)", natd.call("GetMetrics")["text"],
-                           re.M)[1])
+    return natd.metric("natd_event_loop_lag_seconds")
 
 
 class Stalled(AssertionError):

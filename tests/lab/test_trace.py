@@ -17,17 +17,12 @@ def traced(place, config="", **env):
     return Natd(place.client, config, start=False).start(env={**ENDPOINT, **env})
 
 
-def counted(natd, name):
-    text = natd.call("GetMetrics")["text"]
-    return int(re.search(rf"^{re.escape(name)} (\d+)$", text, re.M)[1])
-
-
 def exported(natd):
-    return counted(natd, "natd_trace_spans_total")
+    return natd.metric("natd_trace_spans_total")
 
 
 def dropped(natd, reason):
-    return counted(natd, f'natd_trace_spans_dropped_total{{reason="{reason}"}}')
+    return natd.metric("natd_trace_spans_dropped_total", reason=reason)
 
 
 def test_a_request_and_each_method_tried(place):
