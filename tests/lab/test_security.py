@@ -16,8 +16,8 @@ import home as h
 import pytest
 import scripted
 from daemon import Natd, external
+from forger import ATTACKER, flood, forged
 from lab import TOP, wait_until
-from test_hostile import ATTACKER, flood, forged
 
 PORT, DOCUMENTS = 8099, TOP / "tests/data/igd-desc"
 LAG_S, GROWTH_KIB = 0.010, 1024
