@@ -48,8 +48,10 @@ ln -s /proc/self/fd $root/dev/fd
 mount -t tmpfs -o mode=755 tmpfs $root/run
 mount -t tmpfs -o mode=1777 tmpfs $root/tmp
 
-# The host's own services stay off, and what would set its kernel up.
-rm -rf $root/etc/systemd/system $root/etc/fstab $root/var/lib/systemd $root/var/log/journal
+# The host's own services stay off, and what would set its kernel up; what its own natd holds stays
+# its own.
+rm -rf $root/etc/systemd/system $root/etc/fstab $root/var/lib/systemd $root/var/log/journal \
+	$root/var/lib/natd $root/var/lib/private/natd
 mkdir -p $root/etc/systemd/system
 for unit in dbus.service dbus.socket dev-hugepages.mount getty.target kmod-static-nodes.service \
 	modprobe@.service proc-sys-fs-binfmt_misc.automount sys-fs-fuse-connections.mount \
