@@ -163,6 +163,10 @@ class Router:
         """The set of mappings in the kernel's table."""
         return self._list("prerouting_miniupnpd", parse_dnat)
 
+    def ports(self):
+        """What is open from outside: (protocol, port)."""
+        return {(rule.protocol, rule.external_port) for rule in self.rules()}
+
     def pinholes(self):
         """The set of IPv6 pinholes; external_port is the port that is open."""
         return self._list("miniupnpd", parse_pinhole)

@@ -5,16 +5,8 @@ import re
 import shutil
 
 import pytest
-from home import home
 from lab import TOP, wait_until
 from machine import Machine
-
-
-@pytest.fixture(scope="module")
-def place():
-    with home() as made:
-        made.router.start(upnp=False)
-        yield made
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +35,6 @@ def shell(machine, text, **options):
     return machine.run("sh", "-c", text, **options)
 
 
-def rules(place):
-    return {(rule.protocol, rule.external_port) for rule in place.router.rules()}
-
-
 def like(printed, shown):
     """The same but for addresses and names of mappings."""
     def form(text):
@@ -65,18 +53,18 @@ def test_a_day(machine, place):
     for command, shown in examples.items():
         if "--port-file" not in command:  # that one stays
             like(shell(machine, command).stdout, shown)
-    assert rules(place) == {("tcp", 8080), ("udp", 51820)}
+    assert place.router.ports() == {("tcp", 8080), ("udp", 51820)}
     # Ports that are always wanted.
     example = re.search(r"^\.Bd -literal.*?\n(\[Mapping wireguard\].*?)^\.Ed", page("natd.conf.5"), re.M | re.S)[1]
     example = example.replace("=443", "=8443")  # this router keeps the low ones for itself
     machine.path("/etc/natd/natd.conf").write_text(example)
     shell(machine, change)
-    wait_until(lambda: ("tcp", 8443) in rules(place), 10, "the configured port")
+    wait_until(lambda: ("tcp", 8443) in place.router.ports(), 10, "the configured port")
     # A mistake is found before it does harm.
     machine.path("/etc/natd/natd.conf").write_text(example.replace("=8443", "=https"))
     done = shell(machine, change, check=False)
     assert done.returncode == 1 and "natd.conf:7: " in done.stdout + done.stderr
-    assert ("tcp", 8443) in rules(place)
+    assert ("tcp", 8443) in place.router.ports()
     # Something fails, and the pages say where to read why.
     place.router.stop()
     done = shell(machine, "natctl map tcp 9000", check=False)
@@ -91,7 +79,7 @@ def test_a_day(machine, place):
     # Be rid of it.
     place.router.start(upnp=False)
     shell(machine, "natctl renew")
-    wait_until(lambda: "8443" in str(rules(place)), 15, "the ports, after the router's restart")
+    wait_until(lambda: "8443" in str(place.router.ports()), 15, "the ports, after the router's restart")
     said = shell(machine, "natctl unmap tcp 8443")
     assert "is configured as [Mapping web]" in said.stderr
     shell(machine, "systemctl disable --now natd.socket natd.service")

@@ -11,7 +11,6 @@ import subprocess
 import time
 
 import pytest
-from home import home
 from lab import TOP, wait_until
 from machine import NOBODY, Machine
 
@@ -22,13 +21,6 @@ SETTINGS = {"/usr/lib/systemd/system/natd.service.d/test.conf":
             "[Service]\nWatchdogSec=2s\nRestartSec=100ms\n"}
 METRICS_PORT = 9851
 TEXTFILE = "/var/lib/prometheus/node-exporter/natd.prom"
-
-
-@pytest.fixture(scope="module")
-def place():
-    with home() as made:
-        made.router.start(upnp=False)
-        yield made
 
 
 @pytest.fixture(scope="module")

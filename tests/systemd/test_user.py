@@ -4,7 +4,6 @@ import subprocess
 
 import pytest
 from daemon import BUILD
-from home import home
 from lab import TOP, wait_until
 from machine import Machine
 
@@ -12,13 +11,6 @@ RUN, HOME, UID = "/run/user/1000", "/home/joe", 1000
 ENV = {"XDG_RUNTIME_DIR": RUN, "HOME": HOME}
 SOCKET = f"{RUN}/natd/org.natd.NAT"
 JOE = {"uid": UID, "env": ENV}
-
-
-@pytest.fixture(scope="module")
-def place():
-    with home() as made:
-        made.router.start(upnp=False)
-        yield made
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +35,6 @@ def session(machine, place):
     place.router.flush()
 
 
-def rules(place):
-    return {(rule.protocol, rule.external_port) for rule in place.router.rules()}
-
-
 def shown(session, unit, name):
     return session("show", unit, f"--property={name}").stdout.strip().split("=", 1)[1]
 
@@ -60,7 +48,7 @@ def test_units_of_a_user(session, machine, place):
     assert machine.natctl("map", "-q", "tcp", "40100", "--permanent", **JOE).stdout == "11.22.33.44:40100\n"
     session("reload", "natd.service")
     session("restart", "natd.service")
-    wait_until(lambda: machine.natctl("list", "-q", **JOE).stdout and rules(place) == {("tcp", 40100)}, 10,
+    wait_until(lambda: machine.natctl("list", "-q", **JOE).stdout and place.router.ports() == {("tcp", 40100)}, 10,
                "the mapping, after a restart")
     session("stop", "natd.socket", "natd.service")
     assert shown(session, "natd.service", "Result") == "success"
@@ -101,7 +89,7 @@ def test_libnatd_finds_it(session, machine, place, tmp_path):
     machine.run("systemd-run", "--quiet", "--unit=hold", f"--uid={UID}",
                 *(f"--setenv={key}={value}" for key, value in ENV.items()), "/usr/local/bin/hold", "40101")
     try:
-        wait_until(lambda: ("tcp", 40101) in rules(place), 10, "the port of the example")
+        wait_until(lambda: ("tcp", 40101) in place.router.ports(), 10, "the port of the example")
         assert "40101" in machine.natctl("--user", "list", **JOE).stdout
     finally:
         machine.systemctl("stop", "hold.service", check=False)
