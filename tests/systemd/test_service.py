@@ -64,7 +64,7 @@ def mapped(machine, *argv, **options):
 
 def told(machine, cursor):
     """What natd itself has told the journal after that cursor."""
-    return [entry["MESSAGE"] for entry in machine.journal(cursor, _COMM="natd", SYSLOG_IDENTIFIER="natd")]
+    return [entry["MESSAGE"] for entry in machine.journal(cursor, SYSLOG_IDENTIFIER="natd")]
 
 
 def ident(name):
