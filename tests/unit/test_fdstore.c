@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,71 +22,11 @@
 
 #include "daemon/stun_listen.h"
 #include "proto/util.h"
+#include "tests/unit/manager.h"
 
 #ifndef SO_COOKIE
 #define SO_COOKIE 57
 #endif
-
-static int manager = -1, passed = -1;
-
-static int
-with_manager(void **state)
-{
-	struct sockaddr_un name = { .sun_family = AF_UNIX };
-	char variable[64];
-
-	(void)state;
-	/* Abstract: nothing to remove afterwards. */
-	snprintf(
-	    name.sun_path + 1, sizeof(name.sun_path) - 1, "natd-keep-%d", getpid());
-	snprintf(variable, sizeof(variable), "@natd-keep-%d", getpid());
-	manager = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (manager < 0 || bind(manager, (struct sockaddr *)&name,
-			       (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
-					   strlen(variable))) < 0)
-		return -1;
-	unsetenv("FDSTORE");
-	return setenv("NOTIFY_SOCKET", variable, 1);
-}
-
-static int
-without_manager(void **state)
-{
-	(void)state;
-	close(manager);
-	manager = -1;
-	if (passed >= 0)
-		close(passed);
-	passed = -1;
-	unsetenv("NOTIFY_SOCKET");
-	return 0;
-}
-
-/* The next message, "" if there is none; a descriptor with it in passed. */
-static const char *
-heard(void)
-{
-	static char text[512];
-	union {
-		struct cmsghdr header;
-		char bytes[CMSG_SPACE(16 * sizeof(int))];
-	} control;
-	struct iovec iov = { text, sizeof(text) - 1 };
-	struct msghdr m = { .msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control) };
-	ssize_t n = recvmsg(manager, &m, MSG_CMSG_CLOEXEC);
-
-	text[MAX(n, 0)] = '\0';
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); n > 0 && c; c = CMSG_NXTHDR(&m, c))
-		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
-			if (passed >= 0)
-				close(passed);
-			memcpy(&passed, CMSG_DATA(c), sizeof(passed));
-		}
-	return text;
-}
 
 static uint64_t
 cookie(int fd)

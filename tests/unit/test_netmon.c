@@ -1,7 +1,5 @@
 /*
  * test_netmon.c - netmon against the kernel, in a network namespace of this process.
- *
- * Needs the right to make one (root, or a user namespace); skipped with a message else.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -24,9 +22,9 @@
 #include <cmocka.h>
 
 #include "netmon/dump.h"
-#include "netmon/netmon.h"
 #include "netmon/open.h"
 #include "netmon/parse.h"
+#include "tests/unit/namespace.h"
 
 #define PATIENCE_MS 10000
 
@@ -63,23 +61,6 @@ until(struct netmon *n, bool (*done)(struct netmon *n))
 			fail_msg("nothing happened; changes %x", changed);
 		poll(&p, 1, 1000);
 		r = netmon_dispatch(n);
-		assert_return_code(r, -r);
-		changed |= r;
-	}
-	return changed;
-}
-
-/* Everything the kernel has queued until now; it is told in order, so that a change
- * made last and seen shows that all before were seen. */
-static int
-settle(struct netmon *n)
-{
-	struct pollfd p = { .fd = netmon_fd(n), .events = POLLIN };
-	int changed = 0;
-
-	while (poll(&p, 1, 0) == 1) {
-		int r = netmon_dispatch(n);
-
 		assert_return_code(r, -r);
 		changed |= r;
 	}
@@ -182,8 +163,6 @@ BECOMES(mac_is_1, mac_of_default(n) == 1)
 BECOMES(mac_is_2, mac_of_default(n) == 2)
 BECOMES(mac_is_unknown, mac_of_default(n) == -1)
 
-static struct netmon *netmon;
-
 /* Each test in a namespace of its own: two pairs, va-vb and vc-vd, and a monitor. */
 static int
 setup(void **state)
@@ -209,14 +188,6 @@ setup_routed(void **state)
 	    "ip addr add 10.1.0.2/24 dev vc; ip route add default via 10.0.0.1 dev va;"
 	    "ip route add default via 10.1.0.1 dev vc metric 500");
 	until(netmon, out_by_va);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	netmon = netmon_free(netmon);
 	return 0;
 }
 
@@ -533,15 +504,6 @@ test_too_many(void **state)
 	assert_int_equal(netmon_overruns(netmon), 0);
 }
 
-/* Stands for all the others where they cannot run. */
-static void
-test_without_namespace(void **state)
-{
-	(void)state;
-	print_message("skipped: no network namespace: %s\n", strerror(errno));
-	skip();
-}
-
 int
 main(void)
 {
@@ -561,11 +523,8 @@ main(void)
 		WITH(test_overrun_twice, setup_routed),
 		WITH(test_too_many, setup_routed),
 	};
-	const struct CMUnitTest skipped[] = {
-		cmocka_unit_test(test_without_namespace),
-	};
 
 	if (unshare(CLONE_NEWNET) < 0)
-		return cmocka_run_group_tests(skipped, NULL, NULL);
+		return run_without_namespace();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

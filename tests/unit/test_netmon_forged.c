@@ -1,42 +1,22 @@
 /*
  * test_netmon_forged.c - netmon and messages that are not of the kernel, or are too
- * long, in a network namespace of this process.  Skipped where none can be made.
+ * long, in a network namespace of this process.
  */
 #include <arpa/inet.h>
 #include <linux/rtnetlink.h>
-#include <poll.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#include "netmon/netmon.h"
+#include "tests/unit/namespace.h"
 
 #define TOO_LONG 40000
-
-static struct netmon *netmon;
-
-/* All that is queued; nothing else happens in this namespace. */
-static int
-settle(void)
-{
-	struct pollfd p = { .fd = netmon_fd(netmon), .events = POLLIN };
-	int changed = 0;
-
-	while (poll(&p, 1, 0) == 1) {
-		int r = netmon_dispatch(netmon);
-
-		assert_return_code(r, -r);
-		changed |= r;
-	}
-	return changed;
-}
 
 /* The socket that listens is the one with groups. */
 static struct sockaddr_nl
@@ -90,7 +70,7 @@ test_not_from_the_kernel(void **state)
 
 	(void)state;
 	send_forged(0);
-	assert_int_equal(settle(), 0);
+	assert_int_equal(settle(netmon), 0);
 	assert_int_equal(netmon_events(netmon), 0);
 	netmon_addrs(netmon, &count);
 	assert_int_equal(count, 0);
@@ -102,7 +82,7 @@ test_cut_short(void **state)
 {
 	(void)state;
 	send_forged(TOO_LONG);
-	assert_true(settle() & NETMON_RESYNCED);
+	assert_true(settle(netmon) & NETMON_RESYNCED);
 	assert_int_equal(netmon_overruns(netmon), 1);
 }
 
@@ -113,22 +93,6 @@ setup(void **state)
 	return unshare(CLONE_NEWNET) < 0 ? -1 : netmon_open(&netmon);
 }
 
-static int
-teardown(void **state)
-{
-	(void)state;
-	netmon = netmon_free(netmon);
-	return 0;
-}
-
-static void
-test_without_namespace(void **state)
-{
-	(void)state;
-	print_message("skipped: no network namespace\n");
-	skip();
-}
-
 int
 main(void)
 {
@@ -137,11 +101,8 @@ main(void)
 		    test_not_from_the_kernel, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cut_short, setup, teardown),
 	};
-	const struct CMUnitTest skipped[] = {
-		cmocka_unit_test(test_without_namespace),
-	};
 
 	if (unshare(CLONE_NEWNET) < 0)
-		return cmocka_run_group_tests(skipped, NULL, NULL);
+		return run_without_namespace();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
