@@ -16,6 +16,8 @@
 
 #include <cmocka.h>
 
+#include "proto/util.h"
+
 /* The whole of folder/name, to be freed; fails the test if it cannot be read. */
 static inline char *
 recorded_read(const char *folder, const char *name, size_t *ret_len)
@@ -41,23 +43,32 @@ recorded_read(const char *folder, const char *name, size_t *ret_len)
 	return bytes;
 }
 
-/* Every file of the folder whose name ends so has a row.  That every row has its file
- * recorded_read() sees. */
+/* Every file of the folder whose name ends so has a row: `files` is the first row's,
+ * the others' are `stride` bytes apart.  That every row has its file recorded_read()
+ * sees. */
 static inline void
-recorded_check(
-    const char *folder, const char *ending, bool (*has_row)(const char *name))
+recorded_check_files(const char *folder, const char *ending, const char *const *files,
+    size_t stride, size_t rows)
 {
 	DIR *dir = opendir(folder);
 
 	if (!dir)
 		fail_msg("cannot open %s", folder);
 	for (struct dirent *e; (e = readdir(dir));) {
-		size_t len = strlen(e->d_name), n = strlen(ending);
+		size_t len = strlen(e->d_name), n = strlen(ending), i = 0;
 
 		if (len < n || strcmp(e->d_name + len - n, ending) != 0)
 			continue;
-		if (!has_row(e->d_name))
+		while (i < rows &&
+		       strcmp(*(const char *const *)((const char *)files + i * stride),
+			   e->d_name) != 0)
+			i++;
+		if (i == rows)
 			fail_msg("%s/%s has no row", folder, e->d_name);
 	}
 	closedir(dir);
 }
+
+#define recorded_check(folder, ending, rows) \
+	recorded_check_files(                \
+	    folder, ending, &(rows)[0].file, sizeof((rows)[0]), ARRAY_SIZE(rows))

@@ -232,20 +232,11 @@ check_row(const struct row *row)
 		    m.has_bootid, m.bootid);
 }
 
-static bool
-has_row(const char *name)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		if (strcmp(rows[i].file, name) == 0)
-			return true;
-	return false;
-}
-
 static void
 every_file_is_decoded(void **state)
 {
 	(void)state;
-	recorded_check(SSDP, ".txt", has_row);
+	recorded_check(SSDP, ".txt", rows);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		check_row(&rows[i]);
 }
