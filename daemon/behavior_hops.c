@@ -127,9 +127,8 @@ probe_open(struct hop_watch *w, enum hops_probe number, const struct sock_from *
 	if (setsockopt(p->fd, IPPROTO_IP, IP_TTL, &ttl, sizeof(ttl)) < 0 ||
 	    setsockopt(p->fd, IPPROTO_IP, IP_RECVERR, &on, sizeof(on)) < 0)
 		return -errno;
-	p->event = event_new(
-	    loop_base(w->look->all->loop), p->fd, EV_READ | EV_PERSIST, on_readable, p);
-	return p->event && event_add(p->event, NULL) == 0 ? 0 : -ENOMEM;
+	return loop_watch(
+	    w->look->all->loop, p->fd, EV_READ, on_readable, p, &p->event);
 }
 
 struct hop_watch *

@@ -53,16 +53,13 @@ look_socket_open(struct look_socket *s, struct endpoint *ret_local)
 		(unsigned)l->uplink.ifindex };
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof(ss);
-	int r = 0;
+	int r;
 
 	s->fd = sock_open(SOCK_DGRAM, &from);
 	if (s->fd < 0)
 		return s->fd;
-	s->event = event_new(
-	    loop_base(l->all->loop), s->fd, EV_READ | EV_PERSIST, on_readable, s);
-	if (!s->event || event_add(s->event, NULL) < 0)
-		r = -ENOMEM;
-	else if (getsockname(s->fd, (struct sockaddr *)&ss, &len) < 0)
+	r = loop_watch(l->all->loop, s->fd, EV_READ, on_readable, s, &s->event);
+	if (r == 0 && getsockname(s->fd, (struct sockaddr *)&ss, &len) < 0)
 		r = -errno;
 	if (r < 0)
 		look_socket_close(s);

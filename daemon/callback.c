@@ -103,9 +103,8 @@ pick_up(struct callback *c, int fd)
 	}
 	k->fd = fd;
 	k->request = malloc(GENA_HEAD_MAX + GENA_BODY_MAX);
-	k->event =
-	    event_new(loop_base(c->loop), fd, EV_READ | EV_PERSIST, on_readable, k);
-	if (!k->request || !k->event || event_add(k->event, NULL) < 0 ||
+	if (!k->request ||
+	    loop_watch(c->loop, fd, EV_READ, on_readable, k, &k->event) < 0 ||
 	    timer_init(&k->timer, c->loop, on_timeout, k) < 0) {
 		hang_up(k);
 		return;
@@ -172,9 +171,7 @@ start(struct callback *c, const struct sock_from *from)
 	    getsockname(c->fd, (struct sockaddr *)&ss, &len) < 0)
 		return -errno;
 	c->port = sock_endpoint(&ss).port;
-	c->event = event_new(
-	    loop_base(c->loop), c->fd, EV_READ | EV_PERSIST, on_connection, c);
-	return c->event && event_add(c->event, NULL) == 0 ? 0 : -ENOMEM;
+	return loop_watch(c->loop, c->fd, EV_READ, on_connection, c, &c->event);
 }
 
 int
@@ -210,10 +207,7 @@ callback_close(struct callback *c)
 		return NULL;
 	for (size_t i = 0; i < CALLBACK_CONNECTIONS_MAX; i++)
 		hang_up(&c->connection[i]);
-	if (c->event)
-		event_free(c->event);
-	if (c->fd >= 0)
-		close(c->fd);
+	sock_close(&c->fd, &c->event);
 	free(c);
 	return NULL;
 }

@@ -294,11 +294,8 @@ engine_new(struct loop *loop, const struct conf *conf, struct netmon *net,
 	r = start_timers(e);
 	if (r == 0)
 		r = reconcile_listen(e);
-	if (r == 0) {
-		e->net_event = event_new(
-		    loop_base(loop), netmon_fd(net), EV_READ | EV_PERSIST, on_net, e);
-		r = e->net_event && event_add(e->net_event, NULL) == 0 ? 0 : -ENOMEM;
-	}
+	if (r == 0)
+		r = loop_watch(loop, netmon_fd(net), EV_READ, on_net, e, &e->net_event);
 	if (r < 0) {
 		engine_free(e);
 		return r;

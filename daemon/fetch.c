@@ -15,6 +15,7 @@
 #define READS_PER_TURN 8 /* a fast endless answer must not hold up the loop */
 
 struct fetch {
+	struct loop *loop;
 	int fd;
 	struct event *event;
 	struct timer timer;
@@ -60,12 +61,9 @@ on_timeout(void *ctx)
 static void on_ready(evutil_socket_t fd, short what, void *ctx);
 
 static int
-wait_for(struct fetch *f, struct event_base *base, short what)
+wait_for(struct fetch *f, short what)
 {
-	if (f->event)
-		event_free(f->event);
-	f->event = event_new(base, f->fd, what | EV_PERSIST, on_ready, f);
-	return f->event && event_add(f->event, NULL) == 0 ? 0 : -ENOMEM;
+	return loop_watch(f->loop, f->fd, what, on_ready, f, &f->event);
 }
 
 /* 1: all is written; 0: more to write; -errno. */
@@ -131,7 +129,7 @@ on_ready(evutil_socket_t fd, short what, void *ctx)
 	if (what & EV_WRITE && f->sent < f->len) {
 		r = write_request(f);
 		if (r == 1)
-			r = wait_for(f, event_get_base(f->event), EV_READ);
+			r = wait_for(f, EV_READ);
 	} else {
 		r = read_response(f);
 	}
@@ -148,6 +146,7 @@ fetch_new(struct loop *loop, const void *request, size_t len, size_t body_max)
 
 	if (!f)
 		return NULL;
+	f->loop = loop;
 	f->fd = -1;
 	if (timer_init(&f->timer, loop, on_timeout, f) < 0) {
 		free(f);
@@ -180,7 +179,7 @@ fetch_start(struct loop *loop, const struct sock_from *from, const struct endpoi
 	    errno != EINPROGRESS)
 		r = -errno;
 	if (r >= 0)
-		r = wait_for(f, loop_base(loop), EV_WRITE);
+		r = wait_for(f, EV_WRITE);
 	if (r < 0) {
 		fetch_cancel(f);
 		return r;

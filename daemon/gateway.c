@@ -73,14 +73,15 @@ channel_close(struct channel *c)
 static int
 channel_open(struct gateway *g, struct channel *c, int fd, event_callback_fn ready)
 {
+	int r;
+
 	if (fd < 0)
 		return fd;
 	c->fd = fd;
-	c->event = event_new(loop_base(g->loop), fd, EV_READ | EV_PERSIST, ready, g);
-	if (c->event && event_add(c->event, NULL) == 0)
-		return 0;
-	channel_close(c);
-	return -ENOMEM;
+	r = loop_watch(g->loop, fd, EV_READ, ready, g, &c->event);
+	if (r < 0)
+		channel_close(c);
+	return r;
 }
 
 /* ---- in ---- */

@@ -83,9 +83,7 @@ ear_open(struct hear *h, size_t i)
 		return true;
 	e->fd = sock_listen_multicast(groups[i].family, groups[i].port);
 	if (e->fd >= 0) {
-		e->event = event_new(
-		    loop_base(h->loop), e->fd, EV_READ | EV_PERSIST, on_heard, e);
-		if (!e->event || event_add(e->event, NULL) < 0)
+		if (loop_watch(h->loop, e->fd, EV_READ, on_heard, e, &e->event) < 0)
 			sock_close(&e->fd, &e->event);
 		h->joined_count = 0; /* the new socket joins everywhere */
 		return e->fd >= 0;

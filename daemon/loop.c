@@ -282,6 +282,21 @@ base_new(void)
 	return base;
 }
 
+int
+loop_watch(struct loop *l, int fd, short what,
+    void (*ready)(int fd, short what, void *ctx), void *ctx, struct event **event)
+{
+	if (*event)
+		event_free(*event);
+	*event = event_new(l->base, fd, (short)(what | EV_PERSIST), ready, ctx);
+	if (*event && event_add(*event, NULL) == 0)
+		return 0;
+	if (*event)
+		event_free(*event);
+	*event = NULL;
+	return -ENOMEM;
+}
+
 static void
 loop_freep(struct loop **l)
 {
@@ -292,6 +307,7 @@ int
 loop_new(struct loop **ret)
 {
 	_cleanup_(loop_freep) struct loop *l = calloc(1, sizeof(*l));
+	int r;
 
 	if (l == NULL)
 		return -ENOMEM;
@@ -302,10 +318,9 @@ loop_new(struct loop **ret)
 	l->base = base_new();
 	if (l->base == NULL)
 		return -ENOMEM;
-	l->timer_event =
-	    event_new(l->base, l->timer_fd, EV_READ | EV_PERSIST, on_timer_fd, l);
-	if (l->timer_event == NULL || event_add(l->timer_event, NULL) < 0)
-		return -ENOMEM;
+	r = loop_watch(l, l->timer_fd, EV_READ, on_timer_fd, l, &l->timer_event);
+	if (r < 0)
+		return r;
 	*ret = TAKE_PTR(l);
 	return 0;
 }

@@ -11,6 +11,7 @@
 
 #include "proto/util.h"
 
+struct event;
 struct event_base;
 struct loop; /* opaque */
 
@@ -30,7 +31,12 @@ int loop_new(struct loop **ret);
 /* All timers are done and all events freed before. */
 struct loop *loop_free(struct loop *l);
 
-/* For event_new(), bufferevent_socket_new(), evconnlistener_new(). */
+/* Calls ready in each turn in which fd is `what`, EV_READ or EV_WRITE; *event, in place
+ * of the one there was, is for event_free() or sock_close().  0, or -ENOMEM and *event
+ * is NULL. */
+int loop_watch(struct loop *l, int fd, short what,
+    void (*ready)(int fd, short what, void *ctx), void *ctx, struct event **event);
+/* For signals, and what is ready once. */
 struct event_base *loop_base(struct loop *l);
 
 /* Runs until loop_stop(), also one that came before; may be run again.  0 or -errno. */

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/sock.h"
 #include "proto/scrape.h"
 
 #define PAUSE_MS MSEC_PER_SEC
@@ -43,10 +44,8 @@ hang_up(struct connection *k)
 {
 	if (k->fd < 0)
 		return;
-	if (k->event)
-		event_free(k->event);
+	sock_close(&k->fd, &k->event);
 	timer_done(&k->timer);
-	close(k->fd);
 	free(k->answer);
 	*k = (struct connection) { .server = k->server, .fd = -1 };
 	/* There is a place again. */
@@ -65,11 +64,7 @@ static void on_ready(evutil_socket_t fd, short what, void *ctx);
 static bool
 wait_for(struct connection *k, short what)
 {
-	if (k->event)
-		event_free(k->event);
-	k->event = event_new(
-	    loop_base(k->server->loop), k->fd, what | EV_PERSIST, on_ready, k);
-	return k->event && event_add(k->event, NULL) == 0;
+	return loop_watch(k->server->loop, k->fd, what, on_ready, k, &k->event) == 0;
 }
 
 static bool
@@ -242,10 +237,8 @@ metrics_http_new(struct loop *loop, int fd, char *(*text)(void *ctx), void *ctx,
 		h->connection[i].server = h;
 		h->connection[i].fd = -1;
 	}
-	h->event =
-	    event_new(loop_base(loop), fd, EV_READ | EV_PERSIST, on_connection, h);
-	if (timer_init(&h->pause, loop, on_pause_over, h) < 0 || !h->event ||
-	    event_add(h->event, NULL) < 0) {
+	if (timer_init(&h->pause, loop, on_pause_over, h) < 0 ||
+	    loop_watch(loop, fd, EV_READ, on_connection, h, &h->event) < 0) {
 		metrics_http_free(h);
 		return -ENOMEM;
 	}
@@ -261,11 +254,8 @@ metrics_http_free(struct metrics_http *h)
 		return NULL;
 	for (size_t i = 0; i < ARRAY_SIZE(h->connection); i++)
 		hang_up(&h->connection[i]);
-	if (h->event)
-		event_free(h->event);
+	sock_close(&h->fd, &h->event);
 	timer_done(&h->pause);
-	if (h->fd >= 0)
-		close(h->fd);
 	free(h);
 	return NULL;
 }

@@ -87,9 +87,7 @@ take_socket(struct prove *p, enum stun_prove_socket which, int fd)
 		return fd;
 	sock_close(&s->fd, &s->event);
 	s->fd = fd;
-	s->event =
-	    event_new(loop_base(p->loop), fd, EV_READ | EV_PERSIST, on_readable, s);
-	return s->event && event_add(s->event, NULL) == 0 ? 0 : -ENOMEM;
+	return loop_watch(p->loop, fd, EV_READ, on_readable, s, &s->event);
 }
 
 /* The socket at which the answers should arrive. */

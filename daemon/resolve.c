@@ -131,11 +131,7 @@ on_socket_state(void *ctx, ares_socket_t fd, int readable, int writable)
 		return; /* its query times out */
 	s->r = r;
 	s->fd = fd;
-	s->event =
-	    event_new(loop_base(r->loop), fd, (short)(what | EV_PERSIST), on_ready, s);
-	if (!s->event || event_add(s->event, NULL) < 0) {
-		if (s->event)
-			event_free(s->event);
+	if (loop_watch(r->loop, fd, what, on_ready, s, &s->event) < 0) {
 		free(s);
 		return;
 	}

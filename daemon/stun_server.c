@@ -145,27 +145,23 @@ on_pause_over(void *ctx)
 /* ---- sockets ---- */
 
 static int
-watch(struct door *d, int fd, event_callback_fn handle, struct event **ret)
-{
-	*ret = event_new(
-	    loop_base(d->group->server->loop), fd, EV_READ | EV_PERSIST, handle, d);
-	return *ret && event_add(*ret, NULL) == 0 ? 0 : -ENOMEM;
-}
-
-static int
 open_door(struct door *d)
 {
 	const struct endpoint *at = &d->group->responder.local[d->socket];
 	struct stun_listen *listen = d->group->server->listen;
 	char text[ENDPOINT_TEXT_MAX];
+	struct loop *loop = d->group->server->loop;
 	int r;
 
 	d->udp = stun_listen_open(listen, SOCK_DGRAM, at);
-	r = d->udp < 0 ? d->udp : watch(d, d->udp, on_datagrams, &d->udp_event);
+	r = d->udp < 0
+		? d->udp
+		: loop_watch(loop, d->udp, EV_READ, on_datagrams, d, &d->udp_event);
 	if (r == 0) {
 		d->tcp = stun_listen_open(listen, SOCK_STREAM, at);
 		r = d->tcp < 0 ? d->tcp
-			       : watch(d, d->tcp, on_connections, &d->tcp_event);
+			       : loop_watch(loop, d->tcp, EV_READ, on_connections, d,
+				     &d->tcp_event);
 	}
 	if (r < 0)
 		log_error("no STUN server at %s: %s", endpoint_format(at, text),

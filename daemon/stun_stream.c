@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "daemon/sock.h"
 
@@ -35,12 +34,8 @@ hang_up(struct stream *k)
 {
 	if (k->fd < 0)
 		return;
-	if (k->event)
-		event_free(k->event);
-	k->event = NULL;
+	sock_close(&k->fd, &k->event);
 	timer_done(&k->timer);
-	close(k->fd);
-	k->fd = -1;
 	k->len = 0;
 }
 
@@ -122,10 +117,8 @@ start(struct stun_streams *s, int fd, const struct endpoint *from, void *listene
 	k->from = *from;
 	k->fd = fd;
 	k->heard_at = loop_now();
-	k->event =
-	    event_new(loop_base(s->loop), fd, EV_READ | EV_PERSIST, on_readable, k);
-	if (timer_init(&k->timer, s->loop, on_idle, k) < 0 || !k->event ||
-	    event_add(k->event, NULL) < 0) {
+	if (timer_init(&k->timer, s->loop, on_idle, k) < 0 ||
+	    loop_watch(s->loop, fd, EV_READ, on_readable, k, &k->event) < 0) {
 		hang_up(k);
 		return -ENOMEM;
 	}

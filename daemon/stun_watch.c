@@ -23,13 +23,8 @@ static void pump(struct stun_watch *w);
 static void
 close_slot(struct stun_slot *slot)
 {
-	if (slot->event)
-		event_free(slot->event);
 	stun_keep_drop(slot);
-	if (slot->fd >= 0)
-		close(slot->fd);
-	slot->event = NULL;
-	slot->fd = -1;
+	sock_close(&slot->fd, &slot->event);
 }
 
 static bool
@@ -131,13 +126,10 @@ begin_slot(
 	int r;
 
 	slot->family = (uint8_t)stun_row(to->addr.family);
-	slot->event = event_new(
-	    loop_base(s->loop), slot->fd, EV_READ | EV_PERSIST, on_readable, slot);
-	if (slot->event && event_add(slot->event, NULL) == 0)
+	r = loop_watch(s->loop, slot->fd, EV_READ, on_readable, slot, &slot->event);
+	if (r == 0)
 		r = stun_binding_opened(
 		    &w->binding, &s->chance, at, server, to, rtt, loop_now());
-	else
-		r = -ENOMEM;
 	if (r < 0)
 		close_slot(slot);
 	return r;

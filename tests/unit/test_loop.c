@@ -469,6 +469,51 @@ done_timer_gives_its_place_back_and_zeroed_one_is_ignored(void **state)
 	timer_done(&t);
 }
 
+struct watched {
+	int fd;
+	short what;
+	unsigned calls;
+};
+
+static void
+on_watched(int fd, short what, void *ctx)
+{
+	struct watched *w = ctx;
+
+	*w = (struct watched) { fd, what, w->calls + 1 };
+	loop_stop(loop);
+}
+
+/* Each turn, for as long as nobody reads; then another descriptor in its place. */
+static void
+a_descriptor_is_watched(void **state)
+{
+	struct watched first = { 0 }, second = { 0 };
+	struct event *event = NULL;
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(write(fds[1], "x", 1), 1);
+	assert_int_equal(
+	    loop_watch(loop, fds[0], EV_READ, on_watched, &first, &event), 0);
+	for (unsigned i = 1; i <= 2; i++) {
+		assert_int_equal(loop_run(loop), 0);
+		assert_int_equal(first.calls, i);
+		assert_int_equal(first.fd, fds[0]);
+		assert_int_equal(first.what, EV_READ);
+	}
+	assert_int_equal(
+	    loop_watch(loop, fds[1], EV_WRITE, on_watched, &second, &event), 0);
+	assert_int_equal(loop_run(loop), 0);
+	assert_int_equal(first.calls, 2);
+	assert_int_equal(second.fd, fds[1]);
+	assert_int_equal(second.what, EV_WRITE);
+	event_free(event);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 int
 main(void)
 {
@@ -491,6 +536,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    lag_counts_computing_and_blocking_and_not_waiting, setup, teardown),
 		cmocka_unit_test_setup_teardown(clocks_run_and_agree, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_descriptor_is_watched, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    deadlines_at_the_ends_of_time_are_taken, setup, teardown),
 		cmocka_unit_test_setup_teardown(
