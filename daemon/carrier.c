@@ -198,7 +198,8 @@ find_left_behind(struct engine *e)
 					&e->conf->pcp_servers.list[k]) &&
 				    strcmp(h->on.ifname, gateway_uplink(g)->name) ==
 					0 &&
-				    (addr_equal(&h->on.local, external) ||
+				    (external->family == ADDR_NONE ||
+					addr_equal(&h->on.local, external) ||
 					addr_equal(&h->on.local, gateway_local(g))))
 					get_carrier(e, g, &h->on.gateway, &h->on.local);
 		}
@@ -285,8 +286,10 @@ hold(struct engine *e, struct mapping *m, struct gateway *g,
 	h->want = *want;
 	identity_of(g, &h->on);
 	before = find_tombstone(e, h);
-	h->lease =
-	    lease_new(gateway_router(g), want, before ? &before->held : NULL, h, now);
+	if (before)
+		h->held = before->held;
+	h->lease = lease_new(gateway_router(g), want,
+	    before && !before->held.guess ? &before->held : NULL, h, now);
 	if (!h->lease) {
 		holding_free(h);
 		return -ENOMEM;

@@ -1,8 +1,8 @@
 /*
  * engine_private.h - structs shared by engine.c (life, wishes, observers), reconcile.c
- * (wanted against held), holding.c (leases and tombstones), carrier.c (PCP servers
- * behind the uplink's own router) and persist.c (the state file).  Nobody else includes
- * this.
+ * (wanted against held), holding.c (leases), tombstone.c (what may be left), carrier.c
+ * (PCP servers behind the uplink's own router) and persist.c (the state file).  Nobody
+ * else includes this.
  */
 #pragma once
 
@@ -33,10 +33,9 @@ struct holding {
 	struct lease *lease;
 	struct gateway_identity on;
 	struct lease_want want; /* tombstone: to delete with the same nonce */
-	struct lease_held held;
+	struct lease_held held; /* granted last; a guess: asked for, no answer yet */
 	bool outer;  /* of the mapping's outer lease, at the carrier's server */
 	bool buried; /* the router did not confirm: not tried again while it stays up */
-	bool guess;  /* asked for before a crash, perhaps never granted */
 };
 
 /*
@@ -149,6 +148,9 @@ bool holding_busy(
 bool holding_any_releasing(const struct engine *e);
 /* Whether something with this nonce may still be on a router. */
 bool holding_is_left(const struct engine *e, const uint8_t *nonce);
+/* The router has answered what was asked with this nonce. */
+void holding_forget_guesses(
+    struct engine *e, const uint8_t *nonce, const struct gateway_identity *on);
 void holding_free_all(struct engine *e);
 struct holding *
 holding_add_tombstone(struct engine *e, const struct gateway_identity *on,
@@ -179,8 +181,8 @@ void persist_now(struct engine *e);
 /* Note this turn's mappings that are unnoted: not lost by a SIGKILL, and written soon
  * like all else. */
 void persist_notes(struct engine *e);
-/* Note what the carrier's server granted. */
-void persist_outer(struct engine *e, const struct holding *h);
+/* Note what is about to be asked for, or what the carrier's server granted. */
+void persist_holding(struct engine *e, const struct holding *h);
 /* It is not wanted any more, and not to come back after a SIGKILL. */
 void persist_gone(struct engine *e, const struct mapping *m);
 struct router_habits

@@ -230,6 +230,8 @@ start_fetch(struct gateway *g, const struct router_action *a)
 static void
 act(struct gateway *g, const struct router_action *a)
 {
+	if (a->asks)
+		g->hooks.lease_asks(a->owner, g->hooks.ctx);
 	switch (a->kind) {
 	case ROUTER_SEND:
 		send_pxp(g, a);

@@ -17,6 +17,8 @@ struct gateway; /* opaque */
 /* Called from the loop, never from inside a gateway_*() call of the owner; the owner
  * may make and release leases in them, but not free the gateway. */
 struct gateway_hooks {
+	/* What it asks the router for is about to be sent. */
+	void (*lease_asks)(void *owner, void *ctx);
 	void (*lease_changed)(void *owner, void *ctx);
 	void (*lease_gone)(void *owner, bool confirmed, void *ctx);
 	void (*services_changed)(struct gateway *g, void *ctx);

@@ -189,13 +189,14 @@ holding_take(struct engine *e, struct mapping *m, struct gateway *g, msec_t now)
 	h->gateway = g;
 	m->asked_at = now;
 	identity_of(g, &h->on);
-	m->asked_on = h->on;
 	want_of(e, m, g, &h->want);
 	if (m->was_held && identity_matches(&m->last_on, &h->on) &&
 	    m->last.expires_at > now)
 		adopt = &m->last;
 	else if (m->was_held)
 		want_again(m, h);
+	if (adopt)
+		h->held = *adopt;
 	h->lease = lease_new(gateway_router(g), &h->want, adopt, h, now);
 	if (!h->lease) {
 		holding_free(h);
@@ -203,10 +204,6 @@ holding_take(struct engine *e, struct mapping *m, struct gateway *g, msec_t now)
 	}
 	m->gateway = g;
 	m->lease = h->lease;
-	m->asked = !adopt;
-	/* What is adopted is known since it was granted, and what is wanted for good is
-	 * asked for again, with its nonce. */
-	m->unnoted |= m->asked && m->context.persistence != PERSISTENCE_PERMANENT;
 	m->proof.reachability = REACHABILITY_UNKNOWN;
 	gateway_kick(g);
 	return 0;
@@ -233,7 +230,8 @@ entomb(struct holding *h, const struct lease_status *st)
 	h->mapping = NULL;
 	h->gateway = NULL;
 	h->lease = NULL;
-	h->held = st->held;
+	if (st->is_held)
+		h->held = st->held;
 }
 
 /* Without a word to the router: what it holds becomes a tombstone. */
@@ -254,7 +252,7 @@ abandon(struct holding *h)
 	}
 	/* A mapping that is still wanted remembers what it held by itself, until it is
 	 * taken elsewhere. */
-	if (st.is_held && st.held.method != METHOD_DIRECT)
+	if (st.is_held ? st.held.method != METHOD_DIRECT : h->held.guess)
 		entomb(h, &st);
 	else
 		holding_free(h);
@@ -297,126 +295,11 @@ holding_retire(struct engine *e, struct gateway *g, msec_t now)
 	}
 }
 
-struct holding *
-holding_add_tombstone(struct engine *e, const struct gateway_identity *on,
-    const struct lease_want *want, const struct lease_held *held)
-{
-	struct holding *h;
-
-	for (h = e->holdings; h; h = h->next)
-		if (!h->gateway && h->held.external_port == held->external_port &&
-		    memcmp(h->want.nonce, want->nonce, PCP_NONCE_LEN) == 0 &&
-		    identity_matches(&h->on, on))
-			return h;
-	h = holding_new(e);
-	if (!h)
-		return NULL;
-	h->on = *on;
-	h->want = *want;
-	h->held = *held;
-	return h;
-}
-
-/* A mapping that is about to adopt what the tombstone stands for. */
-static bool
-still_wanted(struct engine *e, const struct holding *h, const struct gateway *g)
-{
-	for (const struct mapping *m = e->mappings; m; m = m->next)
-		if (!m->releasing &&
-		    memcmp(m->nonce, h->want.nonce, PCP_NONCE_LEN) == 0 &&
-		    m->was_held && identity_matches(&m->last_on, &h->on) &&
-		    m->last.external_port == h->held.external_port &&
-		    (m->gateway == g || reconcile_choose(e, m) == g))
-			return true;
-	return false;
-}
-
-/* Its mapping may need it once more as soon as its router has answered. */
-static bool
-outer_wanted(const struct engine *e, const struct holding *h)
-{
-	for (const struct mapping *m = e->mappings; m; m = m->next)
-		if (!m->releasing && !m->outer &&
-		    memcmp(m->nonce, h->want.nonce, PCP_NONCE_LEN) == 0)
-			return true;
-	return false;
-}
-
-void
-holding_clean(struct engine *e, struct gateway *g, bool outer, msec_t now)
-{
-	struct gateway_identity on;
-
-	identity_of(g, &on);
-	for (struct holding *h = e->holdings, *next; h; h = next) {
-		next = h->next;
-		if (h->gateway || h->buried || !identity_matches(&h->on, &on))
-			continue;
-		if (outer && outer_wanted(e, h))
-			continue;
-		if (!outer && still_wanted(e, h, g)) {
-			holding_free(h);
-			continue;
-		}
-		h->gateway = g;
-		h->lease = lease_new(gateway_router(g), &h->want, &h->held, h, now);
-		if (!h->lease) {
-			h->gateway = NULL;
-			e->no_memory = true;
-			continue;
-		}
-		lease_release(h->lease, now);
-		gateway_kick(g);
-	}
-}
-
-msec_t
-holding_expire(struct engine *e, msec_t now)
-{
-	msec_t end = MSEC_NEVER;
-
-	for (struct holding *h = e->holdings, *next; h; h = next) {
-		next = h->next;
-		if (h->gateway)
-			continue;
-		if (h->held.expires_at <= now)
-			holding_free(h);
-		else
-			end = MIN(end, h->held.expires_at);
-	}
-	return end;
-}
-
-bool
-holding_busy(
-    const struct engine *e, const struct lease_want *want, const struct gateway *g)
-{
-	for (const struct holding *h = e->holdings; h; h = h->next) {
-		bool leaving = !h->mapping || h->mapping->releasing;
-
-		if (leaving && h->gateway == g && h->lease &&
-		    h->want.transports & want->transports &&
-		    h->want.internal_port == want->internal_port &&
-		    addr_equal(&h->want.internal, &want->internal))
-			return true;
-	}
-	return false;
-}
-
 bool
 holding_any_releasing(const struct engine *e)
 {
 	for (const struct holding *h = e->holdings; h; h = h->next)
 		if (h->lease && (!h->mapping || h->mapping->releasing))
-			return true;
-	return false;
-}
-
-bool
-holding_is_left(const struct engine *e, const uint8_t *nonce)
-{
-	for (const struct holding *h = e->holdings; h; h = h->next)
-		if (memcmp(h->want.nonce, nonce, PCP_NONCE_LEN) == 0)
 			return true;
 	return false;
 }
@@ -461,19 +344,20 @@ holding_tell(struct engine *e, struct mapping *m)
 static void
 remember(struct holding *h, struct mapping *m, const struct lease_held *held)
 {
-	bool news = m->asked || m->last.method != held->method ||
+	bool answer = h->held.guess;
+	bool outer_news = answer || h->held.external_port != held->external_port;
+	bool news = answer || m->last.method != held->method ||
 		    m->last.external_port != held->external_port;
 
-	bool outer_news = h->held.external_port != held->external_port;
-
+	if (answer)
+		holding_forget_guesses(h->engine, h->want.nonce, &h->on);
 	h->held = *held;
 	if (h->outer) {
 		m->outer_port = held->external_port;
 		if (outer_news)
-			persist_outer(h->engine, h);
+			persist_holding(h->engine, h);
 	} else {
 		m->was_held = true;
-		m->asked = false;
 		m->before.known = false;
 		m->last = *held;
 		identity_of(h->gateway, &m->last_on);
@@ -487,6 +371,24 @@ remember(struct holding *h, struct mapping *m, const struct lease_held *held)
 	persist_later(h->engine);
 }
 
+/* Noted before it is sent: from then on the router may have it. */
+static void
+lease_asks(void *owner, void *ctx)
+{
+	struct holding *h = owner;
+	struct lease_held ask;
+
+	if (!h->mapping)
+		return;
+	lease_asking(h->lease, loop_now(), &ask);
+	if (h->held.method == ask.method &&
+	    h->held.internal_port == ask.internal_port &&
+	    h->held.external_port == ask.external_port)
+		return;
+	h->held = ask;
+	persist_holding(ctx, h);
+}
+
 static void
 lease_changed(void *owner, void *ctx)
 {
@@ -495,8 +397,10 @@ lease_changed(void *owner, void *ctx)
 	struct mapping *m = h->mapping;
 	struct lease_status st;
 
-	if (!m)
+	if (!m) {
+		engine_wake(e); /* who waits for it may do so no longer */
 		return;
+	}
 	lease_status(h->lease, &st);
 	if (st.is_held)
 		remember(h, m, &st.held);
@@ -529,7 +433,7 @@ lease_gone(void *owner, bool confirmed, void *ctx)
 	h->lease = NULL;
 	h->gateway = NULL;
 	/* Unconfirmed: tried again when the router comes back, or natd does. */
-	if (confirmed || h->guess || h->held.method == METHOD_DIRECT ||
+	if (confirmed || h->held.guess || h->held.method == METHOD_DIRECT ||
 	    h->held.external_port == 0)
 		holding_free(h);
 	else
@@ -575,6 +479,7 @@ events_ended(struct gateway *g, void *ctx)
 }
 
 const struct gateway_hooks holding_hooks = {
+	.lease_asks = lease_asks,
 	.lease_changed = lease_changed,
 	.lease_gone = lease_gone,
 	.services_changed = services_changed,

@@ -131,10 +131,6 @@ struct mapping {
 	struct lease_held
 	    last; /* held, or held last: asked again with the same number */
 	struct gateway_identity last_on;
-	/* Asked there without an answer yet: perhaps held, and to be deleted if natd is
-	 * killed now. */
-	bool asked;
-	struct gateway_identity asked_on;
 	bool unnoted; /* what a crash must not lose is not in the state file yet */
 
 	struct proof proof;

@@ -7,11 +7,16 @@
  * is believed only as far as the lease was long.
  *
  * The file is written whole a tenth of a second after something changed.  What a router
- * is asked in between, and what it grants, is added to the file as a note, so that a
- * SIGKILL at any instant leaves no rule that nobody knows of.  Few are left: a number
- * that the router or the carrier's server was to choose, and a pinhole whose id was not
- * yet answered, cannot be named; and notes are not waited for by the disk, so that a
- * power cut takes those of the last moments with it.  Such a rule ends with its lease.
+ * or the carrier's server is asked in between, and what it grants, is added to the file
+ * as a note: the question before it is sent, the answer before anybody is told.  So a
+ * SIGKILL at any instant leaves no rule that nobody knows of.  A question without an
+ * answer is a guess; the next start asks it again where that gives the same rule, or
+ * has the router delete what became of it (proto/router_left.c).
+ *
+ * Three rules can't be named and end with their lease: on an IGD that gave another
+ * number than the one asked and refuses to read out its table; a pinhole of a router
+ * that gives each AddPinhole an id of its own, against WANIPv6FirewallControl:1; and
+ * after a power cut that of the last moments, as notes do not wait for the disk.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -43,8 +48,6 @@ mapping_json(const struct mapping *m)
 		json_add_item(o, "on", record_identity_json(&m->last_on));
 		json_add_item(o, "held", record_held_json(&m->last));
 	}
-	if (m->asked)
-		json_add_item(o, "asked", record_identity_json(&m->asked_on));
 	return o;
 }
 
@@ -58,6 +61,8 @@ tombstone_json(const struct holding *h)
 	record_add_hex(o, "nonce", h->want.nonce, sizeof(h->want.nonce));
 	json_add_item(o, "on", record_identity_json(&h->on));
 	json_add_item(o, "held", record_held_json(&h->held));
+	if (h->held.guess)
+		json_add_string(o, "description", h->want.description);
 	return o;
 }
 
@@ -106,10 +111,12 @@ fill_records(struct engine *e, struct state_record *records)
 		if (!m->releasing)
 			records[n++] =
 			    (struct state_record) { "mapping", mapping_json(m) };
-	/* What is not anybody's any more and not known to be deleted; what is held at
-	 * the carrier's server is found again by its nonce. */
+	/* What is not anybody's any more and not known to be deleted; what was asked
+	 * for without an answer; what is held at the carrier's server is found again by
+	 * its nonce. */
 	for (const struct holding *h = e->holdings; h; h = h->next)
-		if ((!h->mapping || h->mapping->releasing || h->outer) &&
+		if ((!h->mapping || h->mapping->releasing || h->outer ||
+			h->held.guess) &&
 		    h->held.external_port && h->held.method != METHOD_DIRECT)
 			records[n++] =
 			    (struct state_record) { "tombstone", tombstone_json(h) };
@@ -207,10 +214,11 @@ persist_notes(struct engine *e)
 }
 
 void
-persist_outer(struct engine *e, const struct holding *h)
+persist_holding(struct engine *e, const struct holding *h)
 {
 	if (e->state && !e->save_failed)
 		note(e, "tombstone", tombstone_json(h));
+	persist_later(e);
 }
 
 void
@@ -253,6 +261,7 @@ want_left(const struct mapping_context *c, const uint8_t *nonce,
 	};
 
 	memcpy(ret->nonce, nonce, sizeof(ret->nonce));
+	snprintf(ret->description, sizeof(ret->description), "%.63s", c->description);
 }
 
 /* A mapping that is on the router, whether it is still wanted or not. */
@@ -262,54 +271,13 @@ bury(struct loading *l, const struct mapping_context *c, const uint8_t *nonce,
 {
 	struct lease_want want;
 
+	if (held->expires_at <= l->now)
+		return;
+	if (!held->guess)
+		holding_forget_guesses(l->engine, nonce, on);
 	want_left(c, nonce, on, held, &want);
 	if (!holding_add_tombstone(l->engine, on, &want, held))
 		l->no_memory = true;
-}
-
-/* Asked for, and no answer was noted: deleted wherever it may be held.  PCP's nonce and
- * NAT-PMP's internal port name what is ours; an IGD is asked who owns the number first.
- */
-static void
-guess(struct loading *l, const struct mapping_context *c, const uint8_t *nonce,
-    const struct gateway_identity *on)
-{
-	static const enum method methods[] = { METHOD_PCP, METHOD_NAT_PMP,
-		METHOD_IGD1 };
-	uint32_t lifetime_s = c->lifetime_s ? c->lifetime_s : l->engine->conf->lease_s;
-	size_t count = on->gateway.family == ADDR_IPV4 ? ARRAY_SIZE(methods) : 1;
-
-	for (size_t i = 0; i < count && !c->router_chooses; i++) {
-		const struct lease_held held = {
-			.method = methods[i],
-			.internal_port = c->internal_port,
-			.external_port =
-			    c->external_port ? c->external_port : c->internal_port,
-			.lifetime_s = lifetime_s,
-			.expires_at = l->now + lifetime_s * MSEC_PER_SEC,
-		};
-		struct holding *h = holding_new(l->engine);
-
-		if (!h) {
-			l->no_memory = true;
-			return;
-		}
-		h->guess = true;
-		h->on = *on;
-		h->held = held;
-		want_left(c, nonce, on, &held, &h->want);
-	}
-}
-
-static void
-forget_guesses(struct engine *e, const uint8_t *nonce, bool all)
-{
-	for (struct holding *h = e->holdings, *next; h; h = next) {
-		next = h->next;
-		if ((h->guess || all) &&
-		    memcmp(h->want.nonce, nonce, PCP_NONCE_LEN) == 0)
-			holding_free(h);
-	}
 }
 
 static void
@@ -352,10 +320,9 @@ static bool
 load_mapping(struct loading *l, const cJSON *o)
 {
 	struct mapping_context c;
-	struct gateway_identity on, asked;
+	struct gateway_identity on;
 	struct lease_held held;
 	uint8_t nonce[PCP_NONCE_LEN];
-	bool wanted;
 	msec_t until = record_get_deadline(
 	    o, "wantedUntil", INT64_C(366) * 86400 * MSEC_PER_SEC, l->now);
 	bool is_held = json_get(o, "held") &&
@@ -365,17 +332,23 @@ load_mapping(struct loading *l, const cJSON *o)
 	if (record_context_read(json_get(o, "context"), &c) < 0 ||
 	    record_get_hex(o, "nonce", nonce, sizeof(nonce)) != PCP_NONCE_LEN)
 		return true; /* damaged: dropped */
-	forget_guesses(l->engine, nonce, false);
 	/* What is wanted no more, by the configuration or by the time its uplink is
 	 * there, is deleted; until then a mapping that takes it needs no tombstone. */
-	if (is_held && held.expires_at > l->now)
+	if (is_held)
 		bury(l, &c, nonce, &on, &held);
-	wanted = c.persistence != PERSISTENCE_CONNECTION && until > l->now;
-	if (wanted)
+	if (c.persistence != PERSISTENCE_CONNECTION && until > l->now)
 		restore(l, o, &c, nonce, &on, is_held ? &held : NULL, until);
-	else if (record_identity_read(json_get(o, "asked"), &asked) == 0)
-		guess(l, &c, nonce, &asked);
 	return true;
+}
+
+static void
+forget(struct engine *e, const uint8_t *nonce)
+{
+	for (struct holding *h = e->holdings, *next; h; h = next) {
+		next = h->next;
+		if (memcmp(h->want.nonce, nonce, PCP_NONCE_LEN) == 0)
+			holding_free(h);
+	}
 }
 
 /* The end of a mapping that a record before this one, or a note, may tell of. */
@@ -392,7 +365,8 @@ load_gone(struct loading *l, const cJSON *o)
 	(void)json_get_bool(o, "confirmed", &confirmed);
 	if (m && memcmp(m->nonce, nonce, sizeof(nonce)) == 0)
 		engine_drop_mapping(l->engine, m);
-	forget_guesses(l->engine, nonce, confirmed);
+	if (confirmed)
+		forget(l->engine, nonce);
 	return true;
 }
 
@@ -402,15 +376,17 @@ load_tombstone(struct loading *l, const cJSON *o)
 	struct mapping_context c = {
 		.transports = record_transports_read(json_get(o, "protocols")),
 	};
+	const char *description = json_get_string(o, "description");
 	struct gateway_identity on;
 	struct lease_held held;
 	uint8_t nonce[PCP_NONCE_LEN];
 
+	snprintf(
+	    c.description, sizeof(c.description), "%s", description ? description : "");
 	if (c.transports && record_get_addr(o, "internalAddress", &c.internal) &&
 	    record_get_hex(o, "nonce", nonce, sizeof(nonce)) == PCP_NONCE_LEN &&
 	    record_identity_read(json_get(o, "on"), &on) == 0 &&
-	    record_held_read(json_get(o, "held"), l->now, &held) == 0 &&
-	    held.expires_at > l->now)
+	    record_held_read(json_get(o, "held"), l->now, &held) == 0)
 		bury(l, &c, nonce, &on, &held);
 	return true;
 }

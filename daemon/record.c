@@ -183,6 +183,8 @@ record_held_json(const struct lease_held *held)
 	json_add_int(o, "internalPort", held->internal_port);
 	json_add_int(o, "lifetimeSeconds", held->lifetime_s);
 	record_add_deadline(o, "expires", held->expires_at);
+	if (held->guess)
+		json_add_bool(o, "guess", true);
 	if (held->method == METHOD_IGD_PINHOLE)
 		for (enum transport t = 0; t < TRANSPORT_MAX; t++)
 			json_add_int(o, pinhole_keys[t], held->pinhole_id[t]);
@@ -209,6 +211,7 @@ record_held_read(const cJSON *o, msec_t now, struct lease_held *ret)
 	held.expires_at =
 	    lifetime ? record_get_deadline(o, "expires", lifetime * MSEC_PER_SEC, now)
 		     : MSEC_NEVER;
+	(void)json_get_bool(o, "guess", &held.guess);
 	for (enum transport t = 0; t < TRANSPORT_MAX; t++)
 		if (record_get_uint(o, pinhole_keys[t], UINT32_MAX, &id))
 			held.pinhole_id[t] = (uint32_t)id;

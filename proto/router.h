@@ -95,6 +95,8 @@ struct lease_held {
 	uint32_t lifetime_s; /* granted; 0: until deleted */
 	msec_t expires_at;   /* MSEC_NEVER if lifetime_s is 0 */
 	uint32_t pinhole_id[TRANSPORT_MAX];
+	bool guess; /* asked for, no answer known: the ports are those asked, there are
+		       no ids */
 };
 
 /* Why a lease is not active, or active in name only. */
@@ -175,8 +177,19 @@ void router_discover(struct router *r, msec_t now);
 struct lease *lease_new(struct router *r, const struct lease_want *want,
     const struct lease_held *adopt, void *owner, msec_t now);
 
-/* Delete it on the router; ROUTER_LEASE_GONE follows, at the latest after the burst. */
+/*
+ * Delete it on the router; ROUTER_LEASE_GONE follows, at the latest after the burst. Of
+ * one adopted as a guess it is found out first what the router made of it: PCP and
+ * NAT-PMP delete by what was asked; an IGD is asked who has that number, and its table
+ * is searched if that is not this host; a pinhole is asked for again, which tells its
+ * id.
+ */
 void lease_release(struct lease *l, msec_t now);
+/* The router's table is being searched for it, which may take a while; what asks for
+ * another number meanwhile is left alone. */
+bool lease_searches(const struct lease *l);
+/* What the request that is under way asks for, as a guess. */
+void lease_asking(const struct lease *l, msec_t now, struct lease_held *ret);
 /* Free it without a word to the router. */
 void lease_forget(struct lease *l);
 /* Renew now. */
@@ -251,7 +264,8 @@ struct router_action {
 	uint16_t port; /* HTTP */
 	unsigned id;   /* HTTP */
 	struct lease *lease;
-	void *owner;    /* of the lease */
+	void *owner; /* of the lease */
+	bool asks;   /* SEND, HTTP: this may make a rule, the one of lease_asking() */
 	bool confirmed; /* GONE: the router said that it deleted it, or held nothing */
 };
 

@@ -290,7 +290,9 @@ lease_no_answer(struct lease *l, const char *name, msec_t now)
 	case OP_ASK:
 		if (l->phase == LEASE_RELEASING) {
 			lease_maybe_held(l);
-			l->leg[l->leg_now].held = true;
+			/* Without its id a pinhole cannot be deleted. */
+			l->leg[l->leg_now].held = !l->leg[l->leg_now].nameless;
+			l->confirmed &= l->leg[l->leg_now].held;
 			lease_advance(l, now);
 		} else {
 			ask_unanswered(l, name, now);
@@ -301,6 +303,7 @@ lease_no_answer(struct lease *l, const char *name, msec_t now)
 		lease_deleted(l, now);
 		break;
 	case OP_OWNER:
+	case OP_SEARCH:
 		l->confirmed = false;
 		lease_not_owned(l, true, now);
 		break;

@@ -454,10 +454,16 @@ in_line(const struct router *r, const struct lease *l)
 }
 
 static bool
+is_look(enum lease_op op)
+{
+	return op == OP_VERIFY || op == OP_SEARCH;
+}
+
+static bool
 next_lease(struct router *r, bool looks, msec_t now, struct router_action *ret)
 {
 	for (struct lease *l = r->leases; l; l = l->next) {
-		if (!in_line(r, l) || (l->op == OP_VERIFY) != looks)
+		if (!in_line(r, l) || is_look(l->op) != looks)
 			continue;
 		if (soap_next(r, l, now, ret))
 			return true;

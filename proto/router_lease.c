@@ -31,27 +31,6 @@ link_lease(struct router *r, struct lease *l)
 	r->lease_count++;
 }
 
-/* What an earlier life held becomes the legs' state, renewed at once. */
-static void
-adopt_held(struct lease *l, const struct lease_held *held, msec_t now)
-{
-	l->held = *held;
-	l->is_held = true;
-	l->phase = LEASE_HELD;
-	l->service = method_service(held->method);
-	for (enum transport t = 0; t < TRANSPORT_MAX; t++)
-		if (l->want.transports & 1u << t)
-			l->leg[t] = (struct leg) {
-				.held = true,
-				.unsure = true,
-				.internal_port = held->internal_port,
-				.external_port = held->external_port,
-				.lifetime_s = held->lifetime_s,
-				.granted_at = now,
-				.pinhole_id = held->pinhole_id[t],
-			};
-}
-
 struct lease *
 lease_new(struct router *r, const struct lease_want *want,
     const struct lease_held *adopt, void *owner, msec_t now)
@@ -66,7 +45,7 @@ lease_new(struct router *r, const struct lease_want *want,
 	l->verify_at = MSEC_NEVER;
 	link_lease(r, l);
 	if (adopt && adopt->method != METHOD_DIRECT)
-		adopt_held(l, adopt, now);
+		lease_adopt(l, adopt, now);
 	router_discover(r, now);
 	return l;
 }
@@ -166,10 +145,7 @@ lease_advance(struct lease *l, msec_t now)
 		l->drop = lease_held_legs(l);
 	l->drop = (l->drop | misnumbered_legs(l)) & lease_held_legs(l);
 	if (l->drop) {
-		enum transport t = first_transport(l->drop);
-		bool ask_first = l->leg[t].unsure && l->service == ROUTER_IGD;
-
-		lease_begin(l, ask_first ? OP_OWNER : OP_DELETE, t);
+		lease_begin_drop(l, first_transport(l->drop));
 	} else if (l->phase == LEASE_RELEASING) {
 		l->phase = LEASE_GONE;
 	} else if (l->todo) {
@@ -201,6 +177,7 @@ lease_maybe_held(struct lease *l)
 
 	if (!leg->held)
 		*leg = (struct leg) { .unsure = true,
+			.nameless = l->service == ROUTER_PINHOLE,
 			.internal_port = l->internal_port,
 			.external_port = l->external_port };
 }

@@ -4,6 +4,7 @@
  *   router.c        construction, services, actions, deadlines
  *   router_lease.c  the life of a lease: wished, asked in rounds, held, renewed, gone
  *   router_answer.c what the answers mean for it: granted, refused, silent, lost
+ *   router_left.c   what an earlier life asked for and held: adopted, found, let go
  *   router_choose.c what a lease asks next: of which service, which numbers, when
  *   router_pxp.c    PCP and NAT-PMP: probes and leases as datagrams
  *   router_search.c UPnP: the search and what is announced
@@ -73,13 +74,15 @@ enum lease_op {
 	OP_VERIFY, /* read back what the leg holds */
 	OP_OWNER,  /* is the entry at the leg's number ours? */
 	OP_SAME,   /* is ours at the internal number, whatever was asked? */
+	OP_SEARCH, /* is the next entry of the table ours? */
 };
 
 /* What one transport holds on the router. */
 struct leg {
 	bool held;
-	bool unsure; /* perhaps not ours, perhaps not there: an IGD is asked who owns
-			it before anything is deleted */
+	bool unsure;   /* perhaps not ours, perhaps not there: an IGD is asked who owns
+			  it before anything is deleted */
+	bool nameless; /* perhaps a pinhole, whose id no answer told */
 	uint16_t internal_port, external_port;
 	uint32_t lifetime_s;
 	uint32_t pinhole_id;
@@ -115,6 +118,7 @@ struct lease {
 	unsigned attempt; /* rounds and renewals that failed, for back-off */
 	unsigned renewals;
 	unsigned sends;
+	unsigned index; /* of the table's entry, SEARCH */
 	uint16_t internal_port, external_port;
 	uint8_t rungs; /* of the lease ladder tried in this round */
 
@@ -312,6 +316,18 @@ msec_t lease_renewal_at(struct lease *l, msec_t now);
 /* A service was found or came back: leases that wait for it go on. */
 void lease_service_news(struct lease *l, enum router_service s, bool found, msec_t now);
 
+/* router_left.c */
+/* What an earlier life held, or asked for, becomes the legs' state. */
+void lease_adopt(struct lease *l, const struct lease_held *held, msec_t now);
+/* Ask what it takes to delete the leg, or delete it. */
+void lease_begin_drop(struct lease *l, enum transport t);
+/* IGD: the entry at the number that was guessed is not ours.  False: that is all that
+ * can be known. */
+bool lease_begin_search(struct lease *l);
+/* IGD: an entry that leads to us, at that number / another one / there are no more. */
+void lease_found(struct lease *l, uint16_t external_port, msec_t now);
+void lease_not_found(struct lease *l, msec_t now);
+
 /* router_answer.c: the exchange under way brought this; all of them may begin the next
  * one */
 void lease_granted(struct lease *l, uint16_t internal_port, uint16_t external_port,
@@ -381,6 +397,8 @@ void igd_poll(struct router *r);
 void igd_free(struct router *r);
 
 /* router_soap.c */
+/* What the lease asks for, or would. */
+uint32_t soap_lifetime(const struct lease *l);
 /* The request for what the lease has next in line. */
 bool
 soap_next(struct router *r, struct lease *l, msec_t now, struct router_action *ret);

@@ -218,6 +218,9 @@ send_lease(struct router *r, struct lease *l, msec_t now, struct router_action *
 		.kind = ROUTER_SEND,
 		.buf = r->out.datagram,
 		.len = (size_t)len,
+		.lease = l,
+		.owner = l->owner,
+		.asks = l->op == OP_ASK && l->sends == 1,
 	};
 	return len > 0;
 }

@@ -8,11 +8,14 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "proto/router_private.h"
 
 #define RUNGS 4
 #define PINHOLE_LIFETIME_MAX_S 86400
+/* Of one that is asked for only to be deleted. */
+#define PINHOLE_LIFETIME_SHORT_S 120
 /* Rounding of the router, and the way of its answer. */
 #define FORMER_SLACK_MS (2 * MSEC_PER_SEC)
 
@@ -30,7 +33,17 @@ rung_lifetime(const struct lease *l, unsigned rung)
 static uint32_t
 pinhole_lifetime(const struct lease *l)
 {
-	return MIN(l->want.lifetime_s, PINHOLE_LIFETIME_MAX_S);
+	return MIN(l->want.lifetime_s, l->phase == LEASE_RELEASING
+					   ? PINHOLE_LIFETIME_SHORT_S
+					   : PINHOLE_LIFETIME_MAX_S);
+}
+
+uint32_t
+soap_lifetime(const struct lease *l)
+{
+	return l->service == ROUTER_PINHOLE
+		   ? pinhole_lifetime(l)
+		   : rung_lifetime(l, l->router->habits.lease_rung);
 }
 
 /* ---- exchanges ---- */
@@ -85,7 +98,7 @@ soap_read(const struct router *r, int error, const struct http_response *respons
 /* Text of the arguments, alive until the request is encoded. */
 struct texts {
 	char external_port[8], internal_port[8], lifetime[16], client[ADDR_TEXT_MAX],
-	    protocol[8], id[16];
+	    protocol[8], id[16], index[16];
 };
 
 static void
@@ -98,14 +111,13 @@ fill_args(const struct lease *l, struct texts *t, struct igd_args *args)
 						    : leg->external_port;
 	bool pinhole = l->service == ROUTER_PINHOLE;
 	struct addr client = l->want.internal;
-	uint32_t lifetime_s = pinhole ? pinhole_lifetime(l)
-				      : rung_lifetime(l, l->router->habits.lease_rung);
 
 	client.scope = 0;
 	snprintf(t->external_port, sizeof(t->external_port), "%u", external_port);
 	snprintf(t->internal_port, sizeof(t->internal_port), "%u",
 	    asking ? l->internal_port : leg->internal_port);
-	snprintf(t->lifetime, sizeof(t->lifetime), "%" PRIu32, lifetime_s);
+	snprintf(t->lifetime, sizeof(t->lifetime), "%" PRIu32, soap_lifetime(l));
+	snprintf(t->index, sizeof(t->index), "%u", l->index);
 	snprintf(t->id, sizeof(t->id), "%" PRIu32, leg->pinhole_id);
 	snprintf(t->protocol, sizeof(t->protocol), "%u", transport_number(l->leg_now));
 	addr_format(&client, t->client);
@@ -125,6 +137,7 @@ fill_args(const struct lease *l, struct texts *t, struct igd_args *args)
 					[IGD_ARG_LEASE_DURATION] = t->lifetime,
 					[IGD_ARG_LEASE_TIME] = t->lifetime,
 					[IGD_ARG_UNIQUE_ID] = t->id,
+					[IGD_ARG_INDEX] = t->index,
 				    } };
 }
 
@@ -164,6 +177,8 @@ lease_action(const struct router *r, const struct lease *l)
 	case OP_SAME:
 		return pinhole ? IGD_CHECK_PINHOLE_WORKING
 			       : IGD_GET_SPECIFIC_PORT_MAPPING_ENTRY;
+	case OP_SEARCH:
+		return IGD_GET_GENERIC_PORT_MAPPING_ENTRY;
 	}
 	return IGD_GET_STATUS_INFO;
 }
@@ -179,6 +194,9 @@ soap_next(struct router *r, struct lease *l, msec_t now, struct router_action *r
 	if (soap_send(r, JOB_LEASE, service, lease_action(r, l), &args, now, ret)) {
 		l->started = true;
 		r->igd.job_lease = l;
+		ret->lease = l;
+		ret->owner = l->owner;
+		ret->asks = l->op == OP_ASK;
 		step_sent(r, l->service, l, igd_action_name(r->igd.job_action), 1);
 		return true;
 	}
@@ -356,8 +374,31 @@ owner_answered(struct lease *l, const struct igd_answer *ans, msec_t now)
 		return;
 	}
 	note_holder(l, ans);
+	if ((ans->error == 0 || says_gone(ans)) && lease_begin_search(l))
+		return;
 	l->confirmed &= ans->error == 0 || says_gone(ans);
 	lease_not_owned(l, says_gone(ans), now);
+}
+
+/* Of the same client and port inside there may be an entry of another program. */
+static void
+search_answered(struct lease *l, const struct igd_answer *ans, msec_t now)
+{
+	const char *protocol = l->leg_now == TRANSPORT_TCP ? "TCP" : "UDP";
+	uint64_t port;
+
+	if (ans->error) {
+		l->confirmed &= says_gone(ans);
+		lease_not_owned(l, true, now);
+	} else if (entry_is_ours(l, ans) &&
+		   strcasecmp(ans->value[IGD_ARG_PROTOCOL], protocol) == 0 &&
+		   strcmp(ans->value[IGD_ARG_DESCRIPTION], l->want.description) == 0 &&
+		   igd_answer_uint(ans, IGD_ARG_EXTERNAL_PORT, UINT16_MAX, &port) ==
+		       0) {
+		lease_found(l, (uint16_t)port, now);
+	} else {
+		lease_not_found(l, now);
+	}
 }
 
 /* Not implemented, or not for us; anything else may be another answer next time. */
@@ -477,6 +518,9 @@ soap_answer(struct router *r, struct lease *l, int error,
 		break;
 	case OP_SAME:
 		same_answered(l, &ans, now);
+		break;
+	case OP_SEARCH:
+		search_answered(l, &ans, now);
 		break;
 	}
 	service_alive(r, l->service, now);

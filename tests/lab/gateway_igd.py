@@ -388,7 +388,10 @@ class Igd:
         g = self.gateway
         protocol = {"6": "tcp", "17": "udp"}[a["Protocol"]]
         key, lease, port = g.next_id, int(a["LeaseTime"]), int(a["InternalPort"])
-        g.next_id += 1
+        for e in g.pinholes.values():  # the same one again keeps its id
+            if (e.protocol, e.client, e.internal_port) == (protocol, a["InternalClient"], port):
+                key = e.unique_id
+        g.next_id += key == g.next_id
         g.pinholes[key] = Entry(protocol, port, a["InternalClient"], port, lease,
                                 g.now() + lease, via="upnp", unique_id=key)
         return {"UniqueID": key}

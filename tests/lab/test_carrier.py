@@ -205,6 +205,23 @@ def test_after_a_crash_it_is_found_again_or_deleted(places):
     gw.stop()
 
 
+def test_killed_before_the_carrier_has_answered(places):
+    """What it was asked is deleted, although nobody knows the home router's address any more."""
+    place, carrier = places
+    gw = scripted.Scripted(place.router, HOME)
+    far = scripted.Scripted(carrier, HOME + '[[rule]]\non = "pcp.map"\ndo = { delay_ms = 700 }\n',
+                            name="far")
+    natd = Natd(place.client)
+    with natd.connect() as c:
+        c.send("org.natd.NAT.RequestMapping", {"protocols": ["udp"], "internalPort": 9090}, more=True)
+        wait_until(far.table, 5, "the carrier's rule")
+        natd.kill()
+    natd.start()
+    wait_until(lambda: not far.table() and not gw.table(), 8, "nothing left behind")
+    far.stop()
+    gw.stop()
+
+
 def test_nothing_stays_when_natd_ends(places):
     place, carrier = places
     carrier.start(upnp=False)

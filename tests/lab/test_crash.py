@@ -114,18 +114,82 @@ def test_sigkill_at_the_moment_of_the_grant(router, run, mode, persistence):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_sigkill_between_the_request_and_the_answer(router, run, mode):
+@pytest.mark.parametrize("port", [40000, None], ids=["a port", "of the router's choice"])
+def test_sigkill_between_the_request_and_the_answer(router, run, mode, port):
     """F48: the router has granted it, and nobody is there to hear that."""
     event = f"{mode}.map" if "igd" not in mode else "soap"
     gw = router(mode, f'[[rule]]\non = ["{event}"]\ndo = {{ delay_ms = 400 }}\n')
     natd = run()
-    with ask(natd, "connection", 40000):
+    with ask(natd, "connection", port):
         wait_until(lambda: gw.table(), 5, "the rule")
         natd.kill()
     gw.order("change", **{"with": {"rule": []}})
     natd.start()
     wait_until(lambda: gw.table() == [], 8, "the rule deleted")
     assert natd.mappings() == []
+
+
+ANOTHER = ('[[rule]]\non = "soap.AddAnyPortMapping"\nnth = 1\n'
+           'do = { grant_port = "+7", delay_ms = 400 }\n')
+
+
+def killed_when_another_number_was_given(router, run, persistence):
+    """(router, natd), killed when the router has given 40007 for 40000 and not said so yet.
+    There are entries of others, one for the same port of this host among them."""
+    gw, natd = router("igd2", ANOTHER), run()
+    for number in range(6):
+        gw.order("insert", entry={"protocol": "udp", "external_port": 30000 + number,
+                                  "client": f"192.168.1.2{number}", "internal_port": 40000,
+                                  "description": "somebody" if number == 0 else "natd"})
+    with ask(natd, persistence, 40000):
+        wait_until(lambda: len(gw.table()) == 7, 5, "the rule")
+        natd.kill()
+    assert ours(gw) == {40007}
+    return gw, natd
+
+
+def ours(gw):
+    return {e["external_port"] for e in gw.table()
+            if (e["client"], e["description"]) == ("192.168.1.20", "natd")}
+
+
+def test_a_number_that_nobody_was_told_is_found_in_the_table(router, run):
+    """F48: AddAnyPortMapping gives what it likes; the entry says whose it is, and of what."""
+    gw, natd = killed_when_another_number_was_given(router, run, "connection")
+    natd.start()
+    wait_until(lambda: ours(gw) == set(), 8, "the rule deleted")
+    assert len(gw.table()) == 6
+    assert len(gw.heard("soap.GetGenericPortMappingEntry")) == 7
+
+
+def test_who_asks_again_does_not_wait_for_the_search(router, run):
+    """F48: meanwhile the same port is asked for once more, and gets one rule."""
+    gw, natd = killed_when_another_number_was_given(router, run, "lease")
+    natd.start()
+    wait_until(lambda: ours(gw) >= {40000}, 3, "the wish again")
+    assert natd.map(port=40000)["runtime"]["external"]["port"] == 40000
+    wait_until(lambda: ours(gw) == {40000}, 8, "the rule left over deleted")
+    assert len(gw.table()) == 7
+
+
+def test_a_pinhole_whose_id_nobody_was_told_is_closed():
+    """F48: asked for again, it is the same one, and says its id."""
+    with h.home(ipv6=True) as place:
+        gw = scripted.Scripted(place.router, MODES["igd2"] +
+                               '[[rule]]\non = "soap.AddPinhole"\nnth = 1\ndo = { delay_ms = 400 }\n',
+                               lan6=["fe80::1", "2a10:50::1"])
+        natd = Natd(place.client)
+        with natd.connect() as c:
+            c.send("org.natd.NAT.RequestMapping", {"protocols": ["udp"], "internalPort": 40000,
+                                                   "family": "ipv6"}, more=True)
+            wait_until(lambda: gw.order("table")["pinholes"], 5, "the pinhole")
+            natd.kill()
+        natd.start()
+        wait_until(lambda: not gw.order("table")["pinholes"], 8, "the pinhole closed")
+        assert natd.map(port=40001, family="ipv6")["runtime"]["method"] == "igd_pinhole"
+        assert [e["internal_port"] for e in gw.order("table")["pinholes"]] == [40001]
+        lease = [line["arguments"]["LeaseTime"] for line in gw.heard("soap.AddPinhole")]
+        assert lease == ["7200", "120", "7200"]
 
 
 def test_an_entry_of_somebody_else_is_not_deleted_on_a_guess(router, run):

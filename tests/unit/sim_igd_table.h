@@ -38,7 +38,7 @@ struct sim_mapping {
 	bool used, by_hand, stolen;
 	unsigned protocol; /* 6, 17 */
 	uint16_t external, internal;
-	char client[ADDR_TEXT_MAX];
+	char client[ADDR_TEXT_MAX], description[64];
 	uint32_t lease_s, id;
 	msec_t expires; /* MSEC_NEVER: permanent */
 };
@@ -76,6 +76,7 @@ struct sim_igd {
 	uint32_t week;         /* what a lease of 0 becomes; 0: permanent */
 	unsigned room;         /* entries it keeps; more are dropped silently */
 	uint16_t closed_port;  /* 728 for it, whoever asks; 0: none */
+	bool endless;          /* its table has no end */
 	uint16_t any_port;     /* AddAny gives this one and counts up; 0: as asked */
 
 	struct sim_mapping entry[SIM_IGD_ENTRIES];
@@ -235,9 +236,46 @@ sim_igd_add(struct sim_igd *g, const char *req, bool any, uint16_t *ret_port)
 	    (strcmp(m->client, client) != 0 || m->internal != internal ||
 		g->own_conflict))
 		return 718;
-	sim_igd_put(g, number, external, internal, client, lease);
+	m = sim_igd_put(g, number, external, internal, client, lease);
+	if (m)
+		sim_igd_arg(req, "NewPortMappingDescription", m->description,
+		    sizeof(m->description));
 	*ret_port = external;
 	return 0;
+}
+
+static inline void
+sim_igd_entry(
+    const struct sim_igd *g, const struct sim_mapping *m, struct text_out *out)
+{
+	text_printf(out,
+	    "<NewInternalPort>%u</NewInternalPort><NewInternalClient>%s"
+	    "</NewInternalClient><NewEnabled>1</NewEnabled>"
+	    "<NewPortMappingDescription>%s</NewPortMappingDescription>"
+	    "<NewLeaseDuration>%u</NewLeaseDuration>",
+	    m->internal, m->client, m->description,
+	    m->expires == MSEC_NEVER || g->zero_lease_shown
+		? 0
+		: (unsigned)((m->expires - g->s->now) / 1000));
+}
+
+/* The entry of that index: the free ones are not counted. */
+static inline int
+sim_igd_generic(struct sim_igd *g, unsigned index, struct text_out *out)
+{
+	for (unsigned i = 0; i < SIM_IGD_ENTRIES; i++) {
+		const struct sim_mapping *m = &g->entry[i];
+
+		if (!sim_mapping_live(g, m) || (index-- > 0 && !g->endless))
+			continue;
+		text_printf(out,
+		    "<NewExternalPort>%u</NewExternalPort><NewProtocol>%s"
+		    "</NewProtocol>",
+		    m->external, m->protocol == 17 ? "UDP" : "TCP");
+		sim_igd_entry(g, m, out);
+		return 0;
+	}
+	return 713;
 }
 
 static inline int
@@ -285,16 +323,10 @@ sim_igd_connection(
 	case IGD_GET_SPECIFIC_PORT_MAPPING_ENTRY:
 		if (!m)
 			return 714;
-		text_printf(out,
-		    "<NewInternalPort>%u</NewInternalPort><NewInternalClient>%s"
-		    "</NewInternalClient><NewEnabled>1</NewEnabled>"
-		    "<NewPortMappingDescription>x</NewPortMappingDescription>"
-		    "<NewLeaseDuration>%u</NewLeaseDuration>",
-		    m->internal, m->client,
-		    m->expires == MSEC_NEVER || g->zero_lease_shown
-			? 0
-			: (unsigned)((m->expires - g->s->now) / 1000));
+		sim_igd_entry(g, m, out);
 		return 0;
+	case IGD_GET_GENERIC_PORT_MAPPING_ENTRY:
+		return sim_igd_generic(g, sim_igd_num(req, "NewPortMappingIndex"), out);
 	default:
 		return 401;
 	}
@@ -305,6 +337,7 @@ sim_igd_firewall(
     struct sim_igd *g, enum igd_action a, const char *req, struct text_out *out)
 {
 	struct sim_mapping *m = sim_igd_find_id(g, sim_igd_num(req, "UniqueID"));
+	uint32_t lease_s = sim_igd_num(req, "LeaseTime"), id;
 	uint16_t port = (uint16_t)sim_igd_num(req, "InternalPort");
 	char client[ADDR_TEXT_MAX];
 
@@ -321,10 +354,14 @@ sim_igd_firewall(
 		return 0;
 	case IGD_ADD_PINHOLE:
 		sim_igd_arg(req, "InternalClient", client, sizeof(client));
-		m = sim_igd_put(g, sim_igd_num(req, "Protocol"), port, port, client,
-		    sim_igd_num(req, "LeaseTime"));
+		/* The same one again keeps its id. */
+		m = sim_igd_find(g, sim_igd_num(req, "Protocol"), port);
+		id = m ? m->id : 0;
+		m = sim_igd_put(
+		    g, sim_igd_num(req, "Protocol"), port, port, client, lease_s);
 		if (!m)
 			return 701;
+		m->id = id ? id : m->id;
 		text_printf(out, "<UniqueID>%u</UniqueID>", m->id);
 		return 0;
 	case IGD_UPDATE_PINHOLE:

@@ -1,0 +1,154 @@
+/*
+ * tombstone.c - what may still be on routers and is nobody's lease: found again by the
+ * next start or when its router is back, deleted there, forgotten at its end.
+ */
+#include <string.h>
+
+#include "daemon/engine_private.h"
+
+struct holding *
+holding_add_tombstone(struct engine *e, const struct gateway_identity *on,
+    const struct lease_want *want, const struct lease_held *held)
+{
+	struct holding *h;
+
+	for (h = e->holdings; h; h = h->next)
+		if (!h->gateway && h->held.external_port == held->external_port &&
+		    h->held.internal_port == held->internal_port &&
+		    h->held.method == held->method &&
+		    memcmp(h->want.nonce, want->nonce, PCP_NONCE_LEN) == 0 &&
+		    identity_matches(&h->on, on))
+			return h;
+	h = holding_new(e);
+	if (!h)
+		return NULL;
+	h->on = *on;
+	h->want = *want;
+	h->held = *held;
+	return h;
+}
+
+/* Asked for once more, it becomes what that brings: there is one for that port inside,
+ * and one number on an IGD that gives none but the one asked. */
+static bool
+asks_the_same(const struct mapping *m, const struct holding *h)
+{
+	return !m->context.router_chooses &&
+	       m->context.internal_port == h->held.internal_port &&
+	       h->held.method != METHOD_IGD2;
+}
+
+/* A mapping that is about to adopt what the tombstone stands for. */
+static bool
+still_wanted(struct engine *e, const struct holding *h, const struct gateway *g)
+{
+	for (const struct mapping *m = e->mappings; m; m = m->next) {
+		bool same = h->held.guess
+				? asks_the_same(m, h)
+				: m->was_held &&
+				      identity_matches(&m->last_on, &h->on) &&
+				      m->last.external_port == h->held.external_port;
+
+		if (same && !m->releasing &&
+		    memcmp(m->nonce, h->want.nonce, PCP_NONCE_LEN) == 0 &&
+		    (m->gateway == g || reconcile_choose(e, m) == g))
+			return true;
+	}
+	return false;
+}
+
+/* Its mapping may need it once more as soon as its router has answered. */
+static bool
+outer_wanted(const struct engine *e, const struct holding *h)
+{
+	for (const struct mapping *m = e->mappings; m; m = m->next)
+		if (!m->releasing && !m->outer &&
+		    memcmp(m->nonce, h->want.nonce, PCP_NONCE_LEN) == 0)
+			return true;
+	return false;
+}
+
+void
+holding_clean(struct engine *e, struct gateway *g, bool outer, msec_t now)
+{
+	struct gateway_identity on;
+
+	identity_of(g, &on);
+	for (struct holding *h = e->holdings, *next; h; h = next) {
+		next = h->next;
+		if (h->gateway || h->buried || !identity_matches(&h->on, &on))
+			continue;
+		if (outer && outer_wanted(e, h))
+			continue;
+		if (!outer && still_wanted(e, h, g)) {
+			/* A guess is one until it is answered. */
+			if (!h->held.guess)
+				holding_free(h);
+			continue;
+		}
+		h->gateway = g;
+		h->lease = lease_new(gateway_router(g), &h->want, &h->held, h, now);
+		if (!h->lease) {
+			h->gateway = NULL;
+			e->no_memory = true;
+			continue;
+		}
+		lease_release(h->lease, now);
+		gateway_kick(g);
+	}
+}
+
+msec_t
+holding_expire(struct engine *e, msec_t now)
+{
+	msec_t end = MSEC_NEVER;
+
+	for (struct holding *h = e->holdings, *next; h; h = next) {
+		next = h->next;
+		if (h->gateway)
+			continue;
+		if (h->held.expires_at <= now)
+			holding_free(h);
+		else
+			end = MIN(end, h->held.expires_at);
+	}
+	return end;
+}
+
+bool
+holding_busy(
+    const struct engine *e, const struct lease_want *want, const struct gateway *g)
+{
+	for (const struct holding *h = e->holdings; h; h = h->next) {
+		bool leaving = !h->mapping || h->mapping->releasing;
+
+		if (leaving && h->gateway == g && h->lease &&
+		    !lease_searches(h->lease) &&
+		    h->want.transports & want->transports &&
+		    h->want.internal_port == want->internal_port &&
+		    addr_equal(&h->want.internal, &want->internal))
+			return true;
+	}
+	return false;
+}
+
+bool
+holding_is_left(const struct engine *e, const uint8_t *nonce)
+{
+	for (const struct holding *h = e->holdings; h; h = h->next)
+		if (memcmp(h->want.nonce, nonce, PCP_NONCE_LEN) == 0)
+			return true;
+	return false;
+}
+
+void
+holding_forget_guesses(
+    struct engine *e, const uint8_t *nonce, const struct gateway_identity *on)
+{
+	for (struct holding *h = e->holdings, *next; h; h = next) {
+		next = h->next;
+		if (!h->gateway && h->held.guess && identity_matches(&h->on, on) &&
+		    memcmp(h->want.nonce, nonce, PCP_NONCE_LEN) == 0)
+			holding_free(h);
+	}
+}

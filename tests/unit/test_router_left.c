@@ -1,0 +1,315 @@
+/*
+ * test_router_left.c - what was asked of a router before a crash, and never answered: a
+ * guess, let go of without knowing what became of it.
+ */
+#include "tests/unit/igd_cases.h"
+
+static struct lease_held
+guessed(enum method method, uint16_t port)
+{
+	return (struct lease_held) {
+		.method = method,
+		.internal_port = port,
+		.external_port = port,
+		.lifetime_s = 7200,
+		.expires_at = MSEC_NEVER,
+		.guess = true,
+	};
+}
+
+/* Adopted and released: true, the router confirmed that nothing is left. */
+static bool
+let_go(struct sim *s, enum method method, uint16_t port, unsigned transports)
+{
+	struct lease_want w = sim_want(port, transports);
+	const struct lease_held held = guessed(method, port);
+	unsigned unconfirmed = s->unconfirmed;
+	struct lease *l = lease_new(s->router, &w, &held, s, s->now);
+
+	assert_non_null(l);
+	lease_release(l, s->now);
+	sim_pass(s, 90000);
+	assert_int_equal(router_leases(s->router), 0);
+	assert_true(router_deadline(s->router) == MSEC_NEVER);
+	return s->unconfirmed == unconfirmed;
+}
+
+static struct sim_mapping *
+put_ours(struct sim_igd *g, unsigned protocol, uint16_t external, uint16_t internal,
+    const char *description)
+{
+	struct sim_mapping *m =
+	    sim_igd_put(g, protocol, external, internal, g->client, 7200);
+
+	snprintf(m->description, sizeof(m->description), "%s", description);
+	return m;
+}
+
+/* What was asked is told as it goes out, before anybody can have granted it, and what
+ * is asked only to be deleted with it. */
+static struct lease_held asked;
+static unsigned asks;
+static const struct sim_peer *peer;
+
+static void
+listen_in(struct sim *s, const struct router_action *a)
+{
+	if (a->asks) {
+		assert_ptr_equal(a->owner, s);
+		lease_asking(a->lease, s->now, &asked);
+		asks++;
+	}
+	peer->action(s, a);
+}
+
+static void
+test_what_is_asked_is_told_before(void **state)
+{
+	static const struct {
+		unsigned version;
+		enum method method;
+	} igds[] = { { 1, METHOD_IGD1 }, { 2, METHOD_IGD2 },
+		{ 6, METHOD_IGD_PINHOLE } };
+	struct sim s;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(igds); i++) {
+		struct sim_igd *g = sim_igd_init(&s, igds[i].version, 60 + i);
+		struct sim_peer spy = *s.peer;
+		struct lease *l;
+
+		peer = s.peer;
+		spy.action = listen_in;
+		s.peer = &spy;
+		asks = 0;
+		g->any_port = igds[i].version == 2 ? 40000 : 0;
+		l = want(&s, 8080, UDP);
+		sim_pass(&s, 2000);
+		assert_state(l, MAPPING_ACTIVE);
+		assert_int_equal(asks, 1);
+		assert_true(asked.guess);
+		assert_int_equal(asked.method, igds[i].method);
+		assert_int_equal(asked.internal_port, 8080);
+		assert_int_equal(asked.external_port, 8080);
+		assert_int_equal(asked.lifetime_s, 7200);
+		sim_done(&s);
+	}
+}
+
+/* PCP and NAT-PMP: the port inside is the name of it. */
+static void
+test_pxp(void **state)
+{
+	static const enum method methods[] = { METHOD_PCP, METHOD_NAT_PMP };
+	struct sim s;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++) {
+		struct lease_want w = sim_want(8080, UDP);
+		struct lease *l;
+
+		sim_init(&s, 70 + i);
+		s.pcp = methods[i] == METHOD_PCP;
+		s.natpmp = !s.pcp;
+		s.chosen_port = 40000;
+		l = lease_new(s.router, &w, NULL, &s, s.now);
+		sim_turn(&s);
+		assert_port(l, 40000);
+		lease_forget(l); /* a crash */
+		assert_true(let_go(&s, methods[i], 8080, UDP));
+		assert_int_equal(sim_entries(&s), 0);
+		sim_done(&s);
+	}
+}
+
+static void
+test_igd(void **state)
+{
+	static const struct {
+		uint16_t udp, tcp; /* where the router has it; 0: nowhere */
+		unsigned transports, searches;
+	} cases[] = {
+		{ 8080, 0, UDP, 0 },
+		{ 40001, 0, UDP, 4 },
+		{ 0, 0, UDP, 4 },
+		{ 40001, 40002, UDP | TCP, 8 },
+		{ 8080, 40002, UDP | TCP, 4 },
+	};
+	struct sim s;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct sim_igd *g = sim_igd_init(&s, 2, 80 + i);
+
+		/* Another host's, another port's, another program's. */
+		sim_igd_foreign(g, 17, 443);
+		put_ours(g, 17, 444, 9090, "test");
+		put_ours(g, 17, 445, 8080, "somebody else");
+		if (cases[i].udp)
+			put_ours(g, 17, cases[i].udp, 8080, "test");
+		if (cases[i].tcp)
+			put_ours(g, 6, cases[i].tcp, 8080, "test");
+		assert_true(let_go(&s, METHOD_IGD2, 8080, cases[i].transports));
+		assert_int_equal(sim_igd_entries(g), 3);
+		assert_in_range(g->count[IGD_GET_GENERIC_PORT_MAPPING_ENTRY],
+		    cases[i].searches, cases[i].searches + 1);
+		sim_done(&s);
+	}
+}
+
+/* It answers no questions, or is gone: what can't be known is not confirmed. */
+static void
+test_igd_does_not_tell(void **state)
+{
+	static const struct {
+		enum igd_action action;
+		enum sim_how how;
+		int code;
+	} cases[] = {
+		{ IGD_GET_SPECIFIC_PORT_MAPPING_ENTRY, SIM_CODE, 401 },
+		{ IGD_GET_GENERIC_PORT_MAPPING_ENTRY, SIM_CODE, 401 },
+		{ IGD_GET_GENERIC_PORT_MAPPING_ENTRY, SIM_TIMEOUT, 0 },
+		{ SIM_ANY_ACTION, SIM_REFUSED, 0 },
+	};
+	struct sim s;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct sim_igd *g = sim_igd_init(&s, 2, 90 + i);
+
+		put_ours(g, 17, 40001, 8080, "test");
+		g->fault[0] = (struct sim_fault) { .action = cases[i].action,
+			.how = cases[i].how,
+			.code = cases[i].code };
+		assert_false(let_go(&s, METHOD_IGD2, 8080, UDP));
+		assert_int_equal(sim_igd_entries(g), 1);
+		sim_done(&s);
+	}
+}
+
+/* The same port inside is wanted again before the search is over: what that got stays,
+ * and its request was not kept waiting. */
+static void
+test_igd_wanted_meanwhile(void **state)
+{
+	static const uint16_t given[] = { 8080, 40001 }; /* the latter is left there */
+	struct lease_want w = sim_want(8080, UDP);
+	const struct lease_held held = guessed(METHOD_IGD2, 8080);
+	struct sim s;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(given); i++) {
+		struct sim_igd *g = sim_igd_init(&s, 2, 99);
+		struct lease *left, *l;
+
+		for (unsigned k = 0; k < 40; k++)
+			sim_igd_foreign(g, 17, (uint16_t)(1000 + k));
+		put_ours(g, 17, 40001, 8080, "test");
+		g->any_port = given[i];
+		left = lease_new(s.router, &w, &held, &s, s.now);
+		lease_release(left, s.now);
+		assert_false(lease_searches(left));
+		sim_pass(&s, 2000);
+		assert_true(lease_searches(left));
+		l = want(&s, 8080, UDP);
+		sim_pass(&s, 600);
+		assert_state(l, MAPPING_ACTIVE);
+		assert_port(l, given[i]);
+		sim_pass(&s, 20000);
+		assert_int_equal(router_leases(s.router), 1);
+		assert_int_equal(sim_igd_entries(g), 41);
+		assert_non_null(sim_igd_find(g, 17, given[i]));
+		assert_state(l, MAPPING_ACTIVE);
+		release_all(&s, 40);
+		sim_done(&s);
+	}
+}
+
+/* However long the table, the search ends. */
+static void
+test_igd_endless(void **state)
+{
+	struct lease_want w = sim_want(8080, UDP);
+	const struct lease_held held = guessed(METHOD_IGD2, 8080);
+	struct sim s;
+	struct sim_igd *g = sim_igd_init(&s, 2, 100);
+
+	(void)state;
+	/* An entry for whatever index is asked. */
+	g->endless = true;
+	sim_igd_foreign(g, 17, 1000);
+	lease_release(lease_new(s.router, &w, &held, &s, s.now), s.now);
+	sim_pass(&s, 60000);
+	assert_int_equal(router_leases(s.router), 0);
+	assert_int_equal(g->count[IGD_GET_GENERIC_PORT_MAPPING_ENTRY], 256);
+	assert_int_equal(s.unconfirmed, 1);
+	sim_done(&s);
+}
+
+static void
+test_pinhole(void **state)
+{
+	struct sim s;
+	struct sim_igd *g = sim_igd_init(&s, 6, 101);
+
+	(void)state;
+	/* One is there, the other was never made. */
+	g->next_id = 6;
+	sim_igd_put(g, 17, 8080, 8080, g->client, 7200);
+	assert_true(let_go(&s, METHOD_IGD_PINHOLE, 8080, UDP | TCP));
+	assert_int_equal(sim_igd_entries(g), 0);
+	assert_int_equal(g->count[IGD_ADD_PINHOLE], 2);
+	assert_int_equal(g->count[IGD_DELETE_PINHOLE], 2);
+	assert_non_null(strstr(g->last[IGD_ADD_PINHOLE], "<LeaseTime>120</LeaseTime>"));
+	sim_done(&s);
+}
+
+/* No answer: there is no id to delete by, and none is made up. */
+static void
+test_pinhole_silent(void **state)
+{
+	struct sim s;
+	struct sim_igd *g = sim_igd_init(&s, 6, 102);
+
+	(void)state;
+	g->fault[0] = how(IGD_ADD_PINHOLE, SIM_DONE_TIMEOUT, 0);
+	assert_false(let_go(&s, METHOD_IGD_PINHOLE, 8080, UDP));
+	assert_int_equal(g->count[IGD_ADD_PINHOLE], 1);
+	assert_int_equal(g->count[IGD_DELETE_PINHOLE], 0);
+	sim_done(&s);
+}
+
+/* The same without a crash: released when the answer had not come. */
+static void
+test_pinhole_released_unanswered(void **state)
+{
+	struct sim s;
+	struct sim_igd *g = sim_igd_init(&s, 6, 103);
+
+	(void)state;
+	g->fault[0] = how(IGD_ADD_PINHOLE, SIM_DONE_TIMEOUT, 1);
+	want(&s, 8080, UDP);
+	sim_pass(&s, 5500);
+	assert_int_equal(sim_igd_entries(g), 1);
+	release_all(&s, 0);
+	assert_int_equal(g->count[IGD_ADD_PINHOLE], 2);
+	sim_done(&s);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_what_is_asked_is_told_before),
+		cmocka_unit_test(test_pxp),
+		cmocka_unit_test(test_igd),
+		cmocka_unit_test(test_igd_does_not_tell),
+		cmocka_unit_test(test_igd_wanted_meanwhile),
+		cmocka_unit_test(test_igd_endless),
+		cmocka_unit_test(test_pinhole),
+		cmocka_unit_test(test_pinhole_silent),
+		cmocka_unit_test(test_pinhole_released_unanswered),
+	};
+
+	return cmocka_run_group_tests_name("router_left", tests, NULL, NULL);
+}
