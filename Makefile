@@ -102,7 +102,7 @@ APT_TEST = $(call pc_packages,$(UNIT_ROWS)) python3 python3-pytest python3-pytes
 # Installed they would be servers of this machine; the lab starts them by itself, and of
 # prometheus only promtool.
 UNPACKED = coturn prometheus:usr/bin/promtool
-APT_LINT = clang clang-format clang-tidy libclang-rt-dev mandoc autoconf
+APT_LINT = clang clang-format clang-tidy libclang-rt-dev mandoc autoconf shellcheck
 
 deps: ## apt-get install everything: to build, to test, to check style (root or sudo)
 	@sh tests/tools/install_packages.sh $(sort $(APT_BUILD) $(APT_TEST) $(APT_LINT))

@@ -2,8 +2,8 @@
  * url.h - http URLs of routers, and references relative to them.
  *
  * Strict and small: scheme http only, no user information, port 1-65535, path and query
- * without control characters or spaces.  The host is kept for people; natd never
- * connects to it (DESIGN.md decision 10).
+ * without control characters or spaces.  The host is kept for people: a description
+ * could name any host, natd connects only to the address that it asked.
  */
 #pragma once
 
