@@ -53,3 +53,18 @@ def test_python_example_is_ten_lines_of_python(top):
     (example,) = blocks(top, "python")
     ast.parse(example)
     assert len(example.strip().splitlines()) <= 12
+
+
+def test_every_package_that_is_installed_earns_its_line(top):
+    makefile = (top / "Makefile").read_text().replace("\\\n", " ")
+    wanted = set(re.search(r"^APT_TEST = .*?\)\)(.*)$", makefile, re.M)[1].split())
+    wanted |= set(re.search(r"^APT_LINT = (.*)$", makefile, re.M)[1].split())
+    wanted |= {word.split(":")[0] for word in
+               re.search(r"^UNPACKED = (.*)$", makefile, re.M)[1].split()}
+    text = (top / "README.md").read_text().split("## What it stands on")[1].split("\n## ")[0]
+    rows = "\n".join(line.split("|")[1] for line in text.splitlines() if line.startswith("|"))
+
+    def named(package):
+        short = re.sub(r"^python3-(pytest-)?|^libclang-rt-dev$|-nftables$", "", package)
+        return re.search(rf"\b{re.escape(short)}\b", rows)
+    assert [package for package in sorted(wanted) if package != "python3" and not named(package)] == []
