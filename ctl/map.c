@@ -216,6 +216,9 @@ map_once(struct ctl *ctl, const char *parameters)
 	enum exit_code code = ctl_call_within(
 	    ctl, "RequestMapping", parameters, false, map_patience(ctl), &reply);
 
+	if (code == CTL_NO_GATEWAY)
+		complain("natd keeps nothing of this request. With --hold or "
+			 "--permanent it goes on trying");
 	if (code == CTL_DONE)
 		code = map_read(&reply, &m);
 	if (code != CTL_DONE)

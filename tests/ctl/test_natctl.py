@@ -242,6 +242,12 @@ def test_map_that_failed_has_the_exit_code_of_its_problem(fake, natctl, problem,
     natctl("map", "tcp", "8080", code=code, err="the mapping failed: so it is; do this. natd goes on")
 
 
+def test_map_that_found_no_gateway_says_that_nothing_is_kept(fake, natctl):
+    fake(RequestMapping=Error("NoMethodAvailable", tried=[]))
+    natctl("map", "tcp", "8080", code=5, err="natctl: natd keeps nothing of this request. "
+           "With --hold or --permanent it goes on trying\n")
+
+
 @pytest.mark.parametrize("state", ["renewing", "degraded"])
 def test_map_that_is_still_held_is_good(fake, natctl, state):
     fake(RequestMapping={"mapping": r.mapping(state=state)})

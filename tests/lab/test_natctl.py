@@ -53,6 +53,11 @@ def test_what_is_refused(place):
     assert "permission denied" in natctl("reload", uid=12345, code=4)
     assert "no interface nope0" in natctl("map", "tcp", "9000", "-i", "nope0", code=1)
     assert "no gateway found" in natctl("map", "tcp", "9000", "--gateway", "192.168.1.9", code=5)
+    # A single request that failed is over, one that is to stay is not.
+    assert natctl("list") == "No mappings.\n"
+    error = natctl("map", "tcp", "9000", "--gateway", "192.168.1.9", "--permanent", code=5)
+    assert "natd asks again" in error or "natd goes on trying" in error
+    assert natctl("list", "--porcelain").split("\t")[1] == "tcp"
     assert "no mapping m99" in natctl("unmap", "m99", code=1)
 
 
