@@ -30,6 +30,7 @@ static struct peer
 peer_decode(struct fields f)
 {
 	struct peer p = { 0 };
+	char zone[ADDR_ZONE_MAX];
 	struct addr address;
 
 	if (!f.object)
@@ -37,7 +38,7 @@ peer_decode(struct fields f)
 	p.address = field_string(&f, "address");
 	p.port = (unsigned)field_int(&f, "port", 0, PORT_MAX);
 	/* It goes into other programs' environment. */
-	if (addr_parse(p.address, &address) < 0 && !*f.ret_bad)
+	if (addr_parse_zone(p.address, &address, zone) < 0 && !*f.ret_bad)
 		*f.ret_bad = "address";
 	return p;
 }

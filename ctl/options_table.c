@@ -246,26 +246,28 @@ set_name(struct options *o, const char *value)
 }
 
 static int
-check_address(const char *value, const char **ret)
+set_internal_address(struct options *o, const char *value)
 {
 	struct addr address;
 
 	if (addr_parse(value, &address) < 0 || address.scope != 0)
 		return -EINVAL;
-	*ret = value;
+	o->internal_address = value;
 	return 0;
 }
 
-static int
-set_internal_address(struct options *o, const char *value)
-{
-	return check_address(value, &o->internal_address);
-}
-
+/* As "gateways" shows them: a link-local one with its interface, which natd looks up.
+ */
 static int
 set_gateway(struct options *o, const char *value)
 {
-	return check_address(value, &o->gateway);
+	char zone[ADDR_ZONE_MAX];
+	struct addr address;
+
+	if (addr_parse_zone(value, &address, zone) < 0)
+		return -EINVAL;
+	o->gateway = value;
+	return 0;
 }
 
 static int

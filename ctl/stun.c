@@ -2,6 +2,7 @@
  * stun.c - "natctl stun SERVER": how this host looks from one server, without natd.
  */
 #include <errno.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,13 +16,29 @@
 #define PATIENCE_MS (10 * MSEC_PER_SEC)
 #define JSON_MAX 2048
 
-static void
-add_endpoint(cJSON *o, const char *name, const struct endpoint *e)
+/* NULL: it has none. */
+static const char *
+zone_of(const struct addr *a, char name[static IF_NAMESIZE])
 {
-	cJSON *endpoint = json_add_object(o, name);
-	char text[ADDR_TEXT_MAX];
+	return a->scope ? if_indextoname(a->scope, name) : NULL;
+}
 
-	json_add_string(endpoint, "address", addr_format(&e->addr, text));
+static const char *
+endpoint_text(const struct endpoint *e, char ret[static ENDPOINT_TEXT_MAX])
+{
+	char name[IF_NAMESIZE];
+
+	return endpoint_format_zone(e, zone_of(&e->addr, name), ret);
+}
+
+static void
+add_endpoint(cJSON *o, const char *key, const struct endpoint *e)
+{
+	cJSON *endpoint = json_add_object(o, key);
+	char text[ADDR_TEXT_MAX], name[IF_NAMESIZE];
+
+	json_add_string(endpoint, "address",
+	    addr_format_zone(&e->addr, zone_of(&e->addr, name), text));
 	json_add_int(endpoint, "port", e->port);
 }
 
@@ -66,17 +83,17 @@ print_text(
 	if (!page_open(&page))
 		return CTL_FAILED;
 	if (ctl->opt.quiet) {
-		fprintf(page.out, "%s\n", endpoint_format(&found->reflexive, text));
+		fprintf(page.out, "%s\n", endpoint_text(&found->reflexive, text));
 		return page_show(ctl, &page);
 	}
 	block_key(page.out, "Reflexive");
-	fprintf(page.out, "%s%s\n", endpoint_format(&found->reflexive, text),
+	fprintf(page.out, "%s%s\n", endpoint_text(&found->reflexive, text),
 	    endpoint_equal(&found->reflexive, &found->local) ? ", no NAT on the way"
 							     : "");
 	block_key(page.out, "Local");
-	fprintf(page.out, "%s\n", endpoint_format(&found->local, text));
+	fprintf(page.out, "%s\n", endpoint_text(&found->local, text));
 	block_key(page.out, "Server");
-	fprintf(page.out, "%s by %s\n", endpoint_format(&found->server, text),
+	fprintf(page.out, "%s by %s\n", endpoint_text(&found->server, text),
 	    stun_transport_name(q->transport));
 	if (found->round_trip_ms >= 0) {
 		block_key(page.out, "Round trip");
@@ -85,7 +102,7 @@ print_text(
 	}
 	if (found->other.addr.family != ADDR_NONE) {
 		block_key(page.out, "Also at");
-		fprintf(page.out, "%s\n", endpoint_format(&found->other, text));
+		fprintf(page.out, "%s\n", endpoint_text(&found->other, text));
 	}
 	if (found->software[0]) {
 		block_key(page.out, "Software");

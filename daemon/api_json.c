@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/sock.h"
 #include "daemon/tried.h"
 #include "proto/json.h"
 
@@ -38,11 +39,11 @@ add_addr(cJSON *o, const char *key, const struct addr *a)
 	char text[ADDR_TEXT_MAX];
 
 	if (a->family != ADDR_NONE)
-		json_add_string(o, key, addr_format(a, text));
+		json_add_string(o, key, sock_addr_format(a, text));
 }
 
-static void
-add_endpoint(cJSON *o, const char *key, const struct addr *a, uint16_t port)
+void
+api_add_endpoint(cJSON *o, const char *key, const struct addr *a, uint16_t port)
 {
 	cJSON *e;
 
@@ -275,12 +276,13 @@ runtime_json(const struct mapping *m, const struct api_viewer *viewer)
 			internal = gateway_addr(&u->source, u->ifindex);
 	}
 	if (mapping_left(m, &left))
-		add_endpoint(o, "internal", &left.addr, left.port);
+		api_add_endpoint(o, "internal", &left.addr, left.port);
 	else if (st.is_held || !m->context.router_chooses)
-		add_endpoint(o, "internal", &internal,
+		api_add_endpoint(o, "internal", &internal,
 		    st.is_held ? st.held.internal_port : m->context.internal_port);
 	if (st.is_held) {
-		add_endpoint(o, "external", &st.held.external, st.held.external_port);
+		api_add_endpoint(
+		    o, "external", &st.held.external, st.held.external_port);
 		if (st.held.external.family != ADDR_NONE)
 			json_add_bool(
 			    o, "externalIsGlobal", addr_is_global(&st.held.external));
@@ -340,10 +342,9 @@ service_json(const struct gateway *g, enum router_service s)
 	if (st.version[0])
 		json_add_string(o, "version", st.version);
 	if (st.control[0]) {
-		gateway.scope = 0;
 		snprintf(text, sizeof(text),
 		    gateway.family == ADDR_IPV6 ? "http://[%s]%s" : "http://%s%s",
-		    addr_format(&gateway, address), st.control);
+		    addr_format_zone(&gateway, "", address), st.control);
 		json_add_string(o, "controlAddress", text);
 	}
 	if (st.has_epoch)
@@ -366,9 +367,8 @@ api_gateway(const struct gateway *g)
 	const struct router *r = gateway_router(g);
 	struct addr gateway = gateway_addr(&u->gateway, u->ifindex);
 	cJSON *o = cJSON_CreateObject(), *services;
-	char text[ADDR_TEXT_MAX];
 
-	json_add_string(o, "address", addr_format(&gateway, text));
+	add_addr(o, "address", &gateway);
 	json_add_string(o, "interface", u->name);
 	json_add_int(o, "interfaceIndex", u->ifindex);
 	json_add_string(o, "family", u->family == AF_INET6 ? "ipv6" : "ipv4");
@@ -461,8 +461,8 @@ api_nat_behavior(const struct behavior_status *st)
 
 	json_add_string(o, "family", st->family == ADDR_IPV6 ? "ipv6" : "ipv4");
 	json_add_string(o, "interface", st->ifname);
-	add_endpoint(o, "server", &r->server.addr, r->server.port);
-	add_endpoint(o, "reflexive", &r->reflexive.addr, r->reflexive.port);
+	api_add_endpoint(o, "server", &r->server.addr, r->server.port);
+	api_add_endpoint(o, "reflexive", &r->reflexive.addr, r->reflexive.port);
 	json_add_string(o, "mapping", behavior_name(r->mapping));
 	json_add_string(o, "filtering", behavior_name(r->filtering));
 	if (r->hairpinning >= 0)
@@ -485,7 +485,7 @@ api_stun_server(const struct stun_server_status *st)
 	cJSON *o = cJSON_CreateObject();
 
 	json_add_string(o, "name", st->name);
-	add_endpoint(o, "endpoint", &st->endpoint.addr, st->endpoint.port);
+	api_add_endpoint(o, "endpoint", &st->endpoint.addr, st->endpoint.port);
 	if (st->round_trip_us >= 0)
 		json_add_int(o, "roundTripUSec", st->round_trip_us);
 	if (st->success_rate >= 0)

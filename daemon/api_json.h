@@ -29,6 +29,8 @@ cJSON *api_external_by_stun(
     struct engine *e, const struct stun *stun, enum addr_family family);
 cJSON *api_nat_behavior(const struct behavior_status *st);
 cJSON *api_stun_server(const struct stun_server_status *st);
+/* Adds an Endpoint to o, unless there is no address. */
+void api_add_endpoint(cJSON *o, const char *key, const struct addr *a, uint16_t port);
 cJSON *api_timestamp(int64_t realtime_us, int64_t boottime_us);
 cJSON *api_finding(
     const char *severity, const char *code, const char *message, const char *hint);

@@ -394,8 +394,8 @@ gateway_new(struct loop *loop, const struct netmon_uplink *uplink,
 					   &uplink->source, uplink->ifindex),
 		.ifname = g->uplink.name,
 		.ifindex = (unsigned)uplink->ifindex };
-	snprintf(g->name, sizeof(g->name), "%s on %s", addr_format(&g->address, text),
-	    uplink->name);
+	snprintf(g->name, sizeof(g->name), "%s on %s",
+	    addr_format_zone(&g->address, "", text), uplink->name);
 	r = timer_init(&g->timer, loop, on_timer, g);
 	if (r < 0) {
 		free(g);

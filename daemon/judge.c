@@ -103,10 +103,7 @@ family_text(enum addr_family family)
 static const char *
 text_of(const struct addr *a, char ret[static ADDR_TEXT_MAX])
 {
-	struct addr plain = *a;
-
-	plain.scope = 0;
-	return addr_format(&plain, ret);
+	return addr_format_zone(a, "", ret);
 }
 
 /* ---- steps ---- */

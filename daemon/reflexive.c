@@ -38,24 +38,14 @@ const struct varlink_param reflexive_params[] = {
 
 /* ---- answers ---- */
 
-static void
-add_endpoint(cJSON *o, const char *name, const struct endpoint *e)
-{
-	cJSON *endpoint = json_add_object(o, name);
-	char text[ADDR_TEXT_MAX];
-
-	json_add_string(endpoint, "address", addr_format(&e->addr, text));
-	json_add_int(endpoint, "port", e->port);
-}
-
 static cJSON *
 report_json(const struct stun_report *r, bool kept)
 {
 	cJSON *o = cJSON_CreateObject();
 
-	add_endpoint(o, "local", &r->local);
-	add_endpoint(o, "reflexive", &r->reflexive);
-	add_endpoint(o, "server", &r->server);
+	api_add_endpoint(o, "local", &r->local.addr, r->local.port);
+	api_add_endpoint(o, "reflexive", &r->reflexive.addr, r->reflexive.port);
+	api_add_endpoint(o, "server", &r->server.addr, r->server.port);
 	if (kept)
 		json_add_int(o, "keepAliveUSec", r->keepalive_ms * 1000);
 	return o;

@@ -9,6 +9,7 @@
 
 #include "daemon/log.h"
 #include "daemon/message.h"
+#include "daemon/sock.h"
 #include "daemon/tried.h"
 
 /* ---- mappings ---- */
@@ -31,7 +32,7 @@ texts_of(const struct mapping *m, const struct lease_status *st, struct texts *r
 		(void)mapping_left(m, &internal);
 	if (st->is_held)
 		internal.port = st->held.internal_port;
-	endpoint_format(&internal, ret->internal);
+	sock_endpoint_format(&internal, ret->internal);
 	if (st->is_held)
 		endpoint_format(&external, ret->external);
 	else
@@ -80,7 +81,7 @@ write_tried(const struct mapping *m, char ret[static TRIED_TEXT_MAX])
 		char at[ADDR_TEXT_MAX] = "";
 
 		if (other)
-			addr_format(&tried[i].gateway, at);
+			sock_addr_format(&tried[i].gateway, at);
 		n += (size_t)snprintf(ret + n, TRIED_TEXT_MAX - n, "; %s%s%s: %s",
 		    method_title(tried[i].method), other ? " at " : "", at,
 		    tried[i].reason);

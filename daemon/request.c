@@ -11,6 +11,7 @@
 
 #include "daemon/api_private.h"
 #include "daemon/log.h"
+#include "daemon/sock.h"
 #include "proto/json.h"
 
 #define TIMEOUT_DEFAULT_US INT64_C(3000000)
@@ -151,7 +152,7 @@ add_gateway_and_method(cJSON *o, const struct mapping *m, const struct lease_pro
 	struct addr gateway = gateway_addr(&u->gateway, u->ifindex);
 	char text[ADDR_TEXT_MAX];
 
-	json_add_string(o, "gateway", addr_format(&gateway, text));
+	json_add_string(o, "gateway", sock_addr_format(&gateway, text));
 	json_add_string(o, "method", method_name(p->method));
 }
 
@@ -326,7 +327,7 @@ static int
 read_addr(struct varlink_call *call, const struct varlink_value *v, const char *name,
     bool (*is_usable)(const struct addr *a), struct addr *ret)
 {
-	if (!v->present || (addr_parse(v->s, ret) == 0 && is_usable(ret)))
+	if (!v->present || (sock_addr_parse(v->s, ret) == 0 && is_usable(ret)))
 		return 0;
 	varlink_error_invalid_parameter(call, name);
 	return -EINVAL;

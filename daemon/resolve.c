@@ -13,7 +13,6 @@
 #include <arpa/nameser.h>
 #include <errno.h>
 #include <event2/event.h>
-#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,32 +60,6 @@ struct resolve {
 	unsigned ranks[RESOLVE_MAX];
 	char host[NAME_MAX_LEN];
 };
-
-int
-resolve_literal(const char *text, struct addr *ret)
-{
-	char bare[ADDR_TEXT_MAX];
-	const char *zone = strchr(text, '%');
-	uint64_t index;
-	struct addr a;
-
-	if (!zone)
-		return addr_parse(text, ret);
-	if ((size_t)(zone - text) >= sizeof(bare))
-		return -EINVAL;
-	memcpy(bare, text, (size_t)(zone - text));
-	bare[zone - text] = '\0';
-	if (addr_parse(bare, &a) < 0 || addr_classify(&a) != ADDR_CLASS_LINK_LOCAL)
-		return -EINVAL;
-	zone++;
-	if (text_to_uint(zone, strlen(zone), INT32_MAX, &index) < 0)
-		index = if_nametoindex(zone);
-	if (index == 0)
-		return -EINVAL;
-	a.scope = (uint32_t)index;
-	*ret = a;
-	return 0;
-}
 
 /* ---- sockets and time ---- */
 
@@ -423,7 +396,7 @@ resolve_start(struct loop *loop, const struct resolve_question *q, resolve_done 
 		free(r);
 		return err;
 	}
-	if (resolve_literal(q->host, &e.addr) == 0) {
+	if (sock_addr_parse(q->host, &e.addr) == 0) {
 		add_endpoint(r, &e, 0);
 		r->error = -ENOENT;
 		timer_set(&r->timer, loop_now());

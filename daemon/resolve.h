@@ -45,7 +45,3 @@ int resolve_start(struct loop *loop, const struct resolve_question *q,
 
 /* Ends it without calling done.  NULL is fine; returns NULL. */
 struct resolve *resolve_cancel(struct resolve *r);
-
-/* A literal with the zone as a name or number.  0 or -EINVAL: it is none, or there is
- * no such interface. */
-int resolve_literal(const char *text, struct addr *ret);

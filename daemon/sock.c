@@ -73,6 +73,46 @@ sock_endpoint(const struct sockaddr_storage *ss)
 	return e;
 }
 
+int
+sock_addr_parse(const char *text, struct addr *ret)
+{
+	char zone[ADDR_ZONE_MAX];
+	struct addr a;
+	int r = addr_parse_zone(text, &a, zone);
+
+	if (r < 0)
+		return r;
+	if (zone[0])
+		a.scope = if_nametoindex(zone);
+	if (zone[0] && a.scope == 0)
+		return -EINVAL;
+	*ret = a;
+	return 0;
+}
+
+/* NULL: it has none. */
+static const char *
+zone_of(const struct addr *a, char name[static IF_NAMESIZE])
+{
+	return a->scope ? if_indextoname(a->scope, name) : NULL;
+}
+
+const char *
+sock_addr_format(const struct addr *a, char buf[static ADDR_TEXT_MAX])
+{
+	char name[IF_NAMESIZE];
+
+	return addr_format_zone(a, zone_of(a, name), buf);
+}
+
+const char *
+sock_endpoint_format(const struct endpoint *e, char buf[static ENDPOINT_TEXT_MAX])
+{
+	char name[IF_NAMESIZE];
+
+	return endpoint_format_zone(e, zone_of(&e->addr, name), buf);
+}
+
 static int
 af_of(enum addr_family family)
 {

@@ -25,6 +25,15 @@ struct sock_from {
 socklen_t sock_addr(const struct endpoint *e, struct sockaddr_storage *ret);
 struct endpoint sock_endpoint(const struct sockaddr_storage *ss);
 
+/* A literal with the zone as a name or number.  0 or -EINVAL: it is none, or there is
+ * no such interface. */
+int sock_addr_parse(const char *text, struct addr *ret);
+/* As addr_format() and endpoint_format(), with the name of the interface for its index
+ * as long as there is one. */
+const char *sock_addr_format(const struct addr *a, char buf[static ADDR_TEXT_MAX]);
+const char *
+sock_endpoint_format(const struct endpoint *e, char buf[static ENDPOINT_TEXT_MAX]);
+
 /* A descriptor, or -errno.  type: SOCK_DGRAM or SOCK_STREAM. */
 int sock_open(int type, const struct sock_from *from);
 

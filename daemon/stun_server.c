@@ -164,10 +164,10 @@ open_door(struct door *d)
 				     &d->tcp_event);
 	}
 	if (r < 0)
-		log_error("no STUN server at %s: %s", endpoint_format(at, text),
+		log_error("no STUN server at %s: %s", sock_endpoint_format(at, text),
 		    strerror(-r));
 	else
-		log_info("STUN server at %s", endpoint_format(at, text));
+		log_info("STUN server at %s", sock_endpoint_format(at, text));
 	return r;
 }
 

@@ -117,7 +117,7 @@ add_open(const struct verification *v, cJSON *findings)
 
 	snprintf(port, sizeof(port), "%u", v->external.port);
 	finding_add(findings, FINDING_PROVEN_OPEN,
-	    addr_format(&v->result.place.addr, server), port, NULL);
+	    sock_addr_format(&v->result.place.addr, server), port, NULL);
 	if (!is_udp(v->mapping)) {
 		mapping_status(v->mapping, &st);
 		snprintf(port, sizeof(port), "%u", st.held.external_port);
@@ -141,7 +141,7 @@ add_closed(const struct verification *v, cJSON *findings)
 
 	snprintf(port, sizeof(port), "%u", v->external.port);
 	finding_add(findings, FINDING_NOTHING_ARRIVED,
-	    addr_format(&v->result.place.addr, server), port, NULL);
+	    sock_addr_format(&v->result.place.addr, server), port, NULL);
 	addr_format(&v->result.seen, seen);
 	addr_format(router, said);
 	snprintf(also, sizeof(also), "; the Internet sees %s", seen);
@@ -260,7 +260,7 @@ on_asking(const struct endpoint *server, void *ctx)
 	o = reply_of(REACHABILITY_UNKNOWN, &findings);
 	snprintf(port, sizeof(port), "%u", v->external.port);
 	finding_add(
-	    findings, FINDING_ASKING, endpoint_format(server, text), port, NULL);
+	    findings, FINDING_ASKING, sock_endpoint_format(server, text), port, NULL);
 	/* Only how far it is: who does not read it misses nothing. */
 	(void)varlink_reply_continues(v->call, o);
 }

@@ -184,10 +184,38 @@ addr_is_mappable(const struct addr *a)
 	       (a->family != ADDR_IPV6 || addr_classify(a) != ADDR_CLASS_LINK_LOCAL);
 }
 
+/* An interface's name of unreserved characters (RFC 6874 section 2): others may get
+ * into a shell. */
+static bool
+is_zone_name(const char *text)
+{
+	static const char digits[] = "0123456789",
+			  unreserved[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+					 "abcdefghijklmnopqrstuvwxyz0123456789-._~";
+	size_t len = strlen(text);
+
+	return len > 0 && len < ADDR_ZONE_MAX && strspn(text, unreserved) == len &&
+	       strspn(text, digits) < len;
+}
+
 int
 addr_parse(const char *text, struct addr *ret)
 {
+	char zone[ADDR_ZONE_MAX];
+	struct addr a;
+	int r = addr_parse_zone(text, &a, zone);
+
+	if (r < 0 || zone[0])
+		return -EINVAL;
+	*ret = a;
+	return 0;
+}
+
+int
+addr_parse_zone(const char *text, struct addr *ret, char ret_zone[static ADDR_ZONE_MAX])
+{
 	struct addr a = { .family = ADDR_IPV4 };
+	const char *name = "";
 	char literal[INET6_ADDRSTRLEN];
 	const char *percent = strchr(text, '%');
 	size_t len = percent ? (size_t)(percent - text) : strlen(text);
@@ -199,24 +227,35 @@ addr_parse(const char *text, struct addr *ret)
 	literal[len] = '\0';
 	if (!percent && inet_pton(AF_INET, literal, a.bytes) == 1) {
 		*ret = a;
+		ret_zone[0] = '\0';
 		return 0;
 	}
 	a.family = ADDR_IPV6;
 	if (inet_pton(AF_INET6, literal, a.bytes) != 1)
 		return -EINVAL;
 	if (percent) {
-		if (addr_classify(&a) != ADDR_CLASS_LINK_LOCAL ||
-		    text_to_uint(percent + 1, strlen(percent + 1), UINT32_MAX, &scope) <
-			0)
+		if (addr_classify(&a) != ADDR_CLASS_LINK_LOCAL)
+			return -EINVAL;
+		if (is_zone_name(percent + 1))
+			name = percent + 1;
+		else if (text_to_uint(
+			     percent + 1, strlen(percent + 1), UINT32_MAX, &scope) < 0)
 			return -EINVAL;
 		a.scope = (uint32_t)scope;
 	}
 	*ret = a;
+	strcpy(ret_zone, name);
 	return 0;
 }
 
 const char *
 addr_format(const struct addr *a, char buf[static ADDR_TEXT_MAX])
+{
+	return addr_format_zone(a, NULL, buf);
+}
+
+const char *
+addr_format_zone(const struct addr *a, const char *zone, char buf[static ADDR_TEXT_MAX])
 {
 	size_t len;
 
@@ -225,7 +264,9 @@ addr_format(const struct addr *a, char buf[static ADDR_TEXT_MAX])
 	inet_ntop(
 	    a->family == ADDR_IPV4 ? AF_INET : AF_INET6, a->bytes, buf, ADDR_TEXT_MAX);
 	len = strlen(buf);
-	if (a->scope)
+	if (a->scope && zone && is_zone_name(zone))
+		snprintf(buf + len, ADDR_TEXT_MAX - len, "%%%s", zone);
+	else if (a->scope && !(zone && zone[0] == '\0'))
 		snprintf(buf + len, ADDR_TEXT_MAX - len, "%%%" PRIu32, a->scope);
 	return buf;
 }
@@ -233,11 +274,18 @@ addr_format(const struct addr *a, char buf[static ADDR_TEXT_MAX])
 const char *
 endpoint_format(const struct endpoint *e, char buf[static ENDPOINT_TEXT_MAX])
 {
+	return endpoint_format_zone(e, NULL, buf);
+}
+
+const char *
+endpoint_format_zone(
+    const struct endpoint *e, const char *zone, char buf[static ENDPOINT_TEXT_MAX])
+{
 	char text[ADDR_TEXT_MAX];
 
 	snprintf(buf, ENDPOINT_TEXT_MAX,
 	    e->addr.family == ADDR_IPV6 ? "[%s]:%u" : "%s:%u",
-	    addr_format(&e->addr, text), e->port);
+	    addr_format_zone(&e->addr, zone, text), e->port);
 	return buf;
 }
 

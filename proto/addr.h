@@ -36,8 +36,9 @@ enum addr_class {
 	ADDR_CLASS_GLOBAL,
 };
 
-#define ADDR_TEXT_MAX 64     /* with %scope and NUL */
-#define ENDPOINT_TEXT_MAX 72 /* [address%scope]:port and NUL */
+#define ADDR_ZONE_MAX 16     /* an interface's name and NUL, as IFNAMSIZ */
+#define ADDR_TEXT_MAX 64     /* with %zone and NUL */
+#define ENDPOINT_TEXT_MAX 72 /* [address%zone]:port and NUL */
 
 struct addr addr_ipv4(uint8_t a, uint8_t b, uint8_t c, uint8_t d);
 
@@ -70,12 +71,25 @@ bool addr_is_mappable(const struct addr *a);
  * Returns 0 or -EINVAL. */
 int addr_parse(const char *text, struct addr *ret);
 
+/* The same, and behind "%" also what may be an interface's name (RFC 4007 section 11,
+ * of the characters of RFC 6874): it is in ret_zone, "" if there is none, and scope is
+ * 0; whose it is the caller looks up. */
+int addr_parse_zone(
+    const char *text, struct addr *ret, char ret_zone[static ADDR_ZONE_MAX]);
+
 /* Writes the canonical text (RFC 5952) into buf and returns buf; "-" for ADDR_NONE. */
 const char *addr_format(const struct addr *a, char buf[static ADDR_TEXT_MAX]);
 
 /* "192.0.2.1:80", "[2001:db8::1]:80". */
 const char *
 endpoint_format(const struct endpoint *e, char buf[static ENDPOINT_TEXT_MAX]);
+
+/* The same with zone, an interface's name, for the index, if it can be read again.
+ * NULL: the index; "": neither. */
+const char *addr_format_zone(
+    const struct addr *a, const char *zone, char buf[static ADDR_TEXT_MAX]);
+const char *endpoint_format_zone(
+    const struct endpoint *e, const char *zone, char buf[static ENDPOINT_TEXT_MAX]);
 
 /* The 16-byte form of RFC 6887 section 5: IPv4 as ::ffff:a.b.c.d. */
 void addr_to_ipv6_bytes(const struct addr *a, uint8_t ret[static 16]);

@@ -204,6 +204,7 @@ def test_map_quiet_of_ipv6_has_brackets(fake, natctl):
     (["--permanent"], {"persistence": "permanent"}),
     (["--name", "a \"quoted\" näme"], {"description": "a \"quoted\" näme"}),
     (["--internal-address", "192.168.1.30"], {"internalAddress": "192.168.1.30"}),
+    (["--gateway", "fe80::1%eth0"], {"gateway": "fe80::1%eth0"}),
     (["-i", "eth0", "--gateway", "192.168.1.1"],
      {"interface": "eth0", "gateway": "192.168.1.1"}),
     (["--interface=eth0"], {"interface": "eth0"}),

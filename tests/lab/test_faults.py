@@ -10,7 +10,7 @@ import time
 import home as h
 import pytest
 import scripted
-from daemon import INTERFACE, Natd, external
+from daemon import BUILD, INTERFACE, Natd, external
 from lab import wait_until
 from varlink import VarlinkError
 
@@ -90,7 +90,20 @@ def test_a_lan_of_ipv6_only():
         natd = Natd(p.client, level="info")
         mapping = natd.map(["tcp"], 40000)
         assert external(mapping) == ("2a10:50::20", 40000)
-        assert mapping["runtime"]["gateway"].startswith("fe80::1")
+        assert mapping["runtime"]["gateway"] == "fe80::1%eth0"
+        with p.client.inside():
+            number = socket.if_nametoindex("eth0")
+        for gateway in ("fe80::1", "fe80::1%eth0", f"fe80::1%{number}"):
+            again = natd.map(["tcp"], 40000, gateway=gateway)
+            assert again["context"]["gateway"] == ("fe80::1" if gateway == "fe80::1" else "fe80::1%eth0")
+            assert again["id"] == mapping["id"]
+        with pytest.raises(VarlinkError) as e:
+            natd.map(["tcp"], 40001, gateway="fe80::1%eth7")
+        assert e.value.parameters == {"parameter": "gateway"}
+        natctl = [str(BUILD / "natctl"), "-H", natd.socket]
+        assert p.client.run(*natctl, "gateways", "-q").stdout == "fe80::1%eth0\n"
+        p.client.run(*natctl, "map", "tcp", "40000", "--gateway", "fe80::1%eth0", "--permanent")
+        assert "uplink fe80::1 on eth0" in natd.log()
         assert not gw.heard("nat_pmp")
         assert "annot" not in natd.log() and "error" not in natd.log()
         gw.stop()

@@ -340,5 +340,9 @@ def test_link_local_server(place):
                           server="stun:[fe80::77%eth0]:3478")
         assert found["reflexive"]["port"] == s.getsockname()[1]
         assert found["reflexive"]["address"].startswith("fe80::")
+        assert found["server"] == {"address": "fe80::77%eth0", "port": 3478}
         done = place.client.run(BUILD / "natctl", "stun", "--json=short", "[fe80::77%eth0]")
         assert json.loads(done.stdout)["reflexive"]["address"].startswith("fe80::")
+        assert json.loads(done.stdout)["server"] == found["server"]
+        done = place.client.run(BUILD / "natctl", "stun", "[fe80::77%eth0]")
+        assert "Server: [fe80::77%eth0]:3478 by udp\n" in done.stdout

@@ -375,6 +375,59 @@ test_endpoint_text(void **state)
 	}
 }
 
+/* Behind "%" an interface's name; what is written with one is read again. */
+static void
+test_zones(void **state)
+{
+	static const struct {
+		const char *text, *addr, *zone; /* zone NULL: no literal */
+	} rows[] = {
+		{ "fe80::1%eth0", "fe80::1", "eth0" },
+		{ "fe80::1%br-lan.100", "fe80::1", "br-lan.100" },
+		{ "fe80::1%6to4", "fe80::1", "6to4" },
+		{ "fe80::1%fifteen_letters", "fe80::1", "fifteen_letters" },
+		{ "fe80::1%7", "fe80::1%7", "" },
+		{ "fe80::1", "fe80::1", "" },
+		{ "192.0.2.1", "192.0.2.1", "" },
+		{ "fe80::1%sixteen__letters", "", NULL },
+		{ "fe80::1%", "", NULL },
+		{ "fe80::1%eth0%eth1", "", NULL },
+		{ "fe80::1%$(reboot)", "", NULL },
+		{ "fe80::1%a b", "", NULL },
+		{ "fe80::1%4294967296", "", NULL },
+		{ "2001:db8::1%eth0", "", NULL },
+		{ "192.0.2.1%eth0", "", NULL },
+	};
+	struct endpoint e = { parse("fe80::1%7"), 80 };
+	char text[ENDPOINT_TEXT_MAX], zone[ADDR_ZONE_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		int r = addr_parse_zone(rows[i].text, &e.addr, zone);
+
+		if ((r < 0) != !rows[i].zone)
+			fail_msg("%s: %d", rows[i].text, r);
+		if (r < 0)
+			continue;
+		assert_string_equal(addr_format(&e.addr, text), rows[i].addr);
+		assert_string_equal(zone, rows[i].zone);
+	}
+	e.addr = parse("fe80::1%7");
+	assert_string_equal(addr_format_zone(&e.addr, "eth0", text), "fe80::1%eth0");
+	assert_string_equal(
+	    endpoint_format_zone(&e, "eth0", text), "[fe80::1%eth0]:80");
+	assert_string_equal(addr_format_zone(&e.addr, NULL, text), "fe80::1%7");
+	assert_string_equal(addr_format_zone(&e.addr, "a b", text), "fe80::1%7");
+	assert_string_equal(addr_format_zone(&e.addr, "", text), "fe80::1");
+	e.addr = parse("2001:db8::1");
+	assert_string_equal(addr_format_zone(&e.addr, "eth0", text), "2001:db8::1");
+	memset(e.addr.bytes, 0xfe, sizeof(e.addr.bytes));
+	e.addr.scope = 1;
+	e.port = 65535;
+	endpoint_format_zone(&e, "fifteen_letters", text);
+	assert_string_equal(text + strlen(text) - 23, "%fifteen_letters]:65535");
+}
+
 /* 4 and 6: families; the number behind: which one of it. */
 static void
 test_endpoints_in_turn(void **state)
@@ -424,6 +477,7 @@ main(void)
 		cmocka_unit_test(test_hosts),
 		cmocka_unit_test(test_prefixes),
 		cmocka_unit_test(test_endpoint_text),
+		cmocka_unit_test(test_zones),
 		cmocka_unit_test(test_endpoints_in_turn),
 	};
 

@@ -17,6 +17,8 @@
 
 #include <cmocka.h>
 
+#include "daemon/sock.h"
+
 enum { A = 1, AAAA = 28, SRV = 33 };
 enum { NOERROR = 0, SERVFAIL = 2, NXDOMAIN = 3, SWALLOW = 100, GARBAGE };
 
@@ -489,6 +491,7 @@ test_many_addresses(void **state)
 static void
 test_literals(void **state)
 {
+	char text[ADDR_TEXT_MAX];
 	struct addr a;
 
 	(void)state;
@@ -498,11 +501,14 @@ test_literals(void **state)
 	ASK("fe80::1%lo", 9, NULL, { NULL, A, NOERROR, .count = 0 });
 	assert_int_equal(f.asked, 0);
 	assert_int_equal(f.list[0].addr.scope, 1);
-	assert_int_equal(resolve_literal("fe80::1%1", &a), 0);
+	assert_int_equal(sock_addr_parse("fe80::1%1", &a), 0);
 	assert_int_equal(a.scope, 1);
-	assert_int_equal(resolve_literal("fe80::1%nosuch0", &a), -EINVAL);
-	assert_int_equal(resolve_literal("2001:db8::1%lo", &a), -EINVAL);
-	assert_int_equal(resolve_literal("example.org", &a), -EINVAL);
+	assert_string_equal(sock_addr_format(&a, text), "fe80::1%lo");
+	a.scope = INT32_MAX;
+	assert_string_equal(sock_addr_format(&a, text), "fe80::1%2147483647");
+	assert_int_equal(sock_addr_parse("fe80::1%nosuch0", &a), -EINVAL);
+	assert_int_equal(sock_addr_parse("2001:db8::1%lo", &a), -EINVAL);
+	assert_int_equal(sock_addr_parse("example.org", &a), -EINVAL);
 }
 
 static void
