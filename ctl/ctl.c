@@ -127,7 +127,8 @@ ctl_failure(struct ctl *ctl, int error)
 	if (error == -ECONNRESET && ctl_is_remote(ctl))
 		return ssh_failure(ctl);
 	if (error == -ECONNRESET) {
-		complain("natd closed the connection. Was it stopped? Try: %s "
+		complain("natd closed the connection. Was it stopped, or has this user "
+			 "too many open (ConnectionsPerUser in natd.conf)? Try: %s "
 			 "status natd",
 		    ctl_systemctl(ctl));
 		return CTL_UNREACHABLE;

@@ -326,6 +326,13 @@ each_counter(const char *kind, const char *name, uint64_t count, void *ctx)
 }
 
 static void
+connections_refused(const char *kind, const char *name, uint64_t count, void *ctx)
+{
+	if (strcmp(kind, "connection") == 0 && strcmp(name, "refused") == 0)
+		fprintf(ctx, "natd_connections_refused_total %" PRIu64 "\n", count);
+}
+
+static void
 clients(struct api *a, FILE *f)
 {
 	struct each calls = { f, "method", "natd_client_calls_total", "method" };
@@ -333,6 +340,9 @@ clients(struct api *a, FILE *f)
 
 	family(f, "natd_clients", "gauge", "Connections to the control socket.");
 	fprintf(f, "natd_clients %u\n", varlink_server_connections(a->server));
+	family(f, "natd_connections_refused_total", "counter",
+	    "Connections to the control socket over a limit.");
+	varlink_server_counters(a->server, connections_refused, f);
 	family(f, calls.name, "counter", "Calls by method.");
 	varlink_server_counters(a->server, each_counter, &calls);
 	family(f, errors.name, "counter", "Calls answered with an error.");

@@ -18,11 +18,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/log.h"
 #include "daemon/varlink_internal.h"
 
 #define STEPS_PER_TURN 128
 #define HALF_MESSAGE_MS (300 * MSEC_PER_SEC)
 #define NO_GROUP ((gid_t)-1)
+#define REFUSED_QUIET_MS (60 * MSEC_PER_SEC)
 
 /* ---- the work list ---- */
 
@@ -110,30 +112,49 @@ peer_of(const struct varlink_server *s, int fd, struct peer *ret)
 	return 0;
 }
 
-static bool
+/* The setting that keeps this peer out, or NULL. */
+static const char *
 peer_over_limit(const struct varlink_server *s, const struct peer *peer)
 {
+	unsigned reserve = peer->privileged ? VARLINK_RESERVE : 0;
 	const struct conn *c;
 	unsigned n = 0;
 
+	if (s->n_conns >= s->settings.connections_max + reserve)
+		return "ConnectionsMax";
 	if (peer->privileged)
-		return s->n_conns >= s->settings.connections_max + VARLINK_RESERVE;
-	if (s->n_conns >= s->settings.connections_max)
-		return true;
+		return NULL;
 	TAILQ_FOREACH(c, &s->conns, link)
 	n += c->peer.uid == peer->uid;
-	return n >= s->settings.connections_per_uid_max;
+	return n >= s->settings.connections_per_uid_max ? "ConnectionsPerUser" : NULL;
+}
+
+/* Who is over a limit tries again and again: one line a minute, the rest is counted. */
+static void
+refuse_peer(struct varlink_server *s, const struct peer *peer, const char *limit)
+{
+	char uid[16];
+
+	s->refused++;
+	if (s->refused > 1 && loop_now() < s->refused_told_at + REFUSED_QUIET_MS)
+		return;
+	s->refused_told_at = loop_now();
+	(void)snprintf(uid, sizeof(uid), "%u", (unsigned)peer->uid);
+	log_notice_with(LOG_FIELDS({ LOG_OWNER_UID, uid }),
+	    "refused a connection of user %s: too many are open (%s in natd.conf)", uid,
+	    limit);
 }
 
 int
 varlink_server_serve_fd(struct varlink_server *s, int fd)
 {
+	const char *limit;
 	struct peer peer;
 	int r;
 
 	r = fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ? -errno : peer_of(s, fd, &peer);
-	if (r == 0 && peer_over_limit(s, &peer)) {
-		s->refused++;
+	if (r == 0 && (limit = peer_over_limit(s, &peer)) != NULL) {
+		refuse_peer(s, &peer, limit);
 		r = -EUSERS;
 	}
 	if (r == 0)

@@ -77,6 +77,7 @@ struct varlink_server {
 
 	size_t waiting; /* bytes of output, of all connections */
 	uint64_t accepted, refused;
+	msec_t refused_told_at; /* when the log heard of it last */
 	struct error_count errors[VARLINK_ERRORS_MAX];
 	unsigned n_errors;
 };

@@ -138,7 +138,7 @@ def test_json_is_one_reply_and_the_code_the_same(fake, natctl):
 
 def test_a_diagnosis_that_breaks_off(fake, natctl, socket_path):
     fake(Diagnose=[NETWORK, CLOSE])
-    natctl("check", code=3, err="natd closed the connection. Was it stopped?")
+    natctl("check", code=3, err="natd closed the connection. Was it stopped")
     fake(socket_path.with_name("b"), Diagnose=Error("NoSuchInterface", interface="eth7"))
     natctl("check", "-H", socket_path.with_name("b"), code=1, err="no interface eth7")
 

@@ -218,6 +218,20 @@ def test_a_request_that_failed_says_nothing_of_this_host(place):
     assert last[-2:] == ["releasing", "releasing"] and last[-3] == "active"
 
 
+def test_too_many_connections_of_one_user(place):
+    place.natd.stop()
+    place.natd.configure("[Daemon]\nConnectionsPerUser=1\n")
+    place.natd.start()
+    one = place.client.spawn(NATCTL, "monitor", uid=4003, log="one")
+    wait_until(one.output, 10, "its first event")
+    error = place.natctl("status", uid=4003, code=3)
+    assert "or has this user too many open (ConnectionsPerUser in natd.conf)? Try: " in error
+    assert place.natd.metric("natd_connections_refused_total") == 1
+    lines = [line for line in place.natd.log().splitlines() if "refused a connection" in line]
+    assert len(lines) == 1 and "of user 4003: too many are open (ConnectionsPerUser in" in lines[0]
+    one.stop()
+
+
 def test_waiting_offline(place):
     place.client.ip("link set eth0 down")
     wait_until(lambda: place.natctl("-q") == "offline\n", 5, "offline")

@@ -12,6 +12,8 @@
 #include <sys/resource.h>
 #include <sys/un.h>
 
+#include "daemon/log.h"
+
 #define NOBODY 65534
 #define NOGROUP 65534
 #define OTHER_UID 54321
@@ -359,6 +361,82 @@ admin_group_is_found_among_many(void **state)
 	expect_who(c, NOBODY, true);
 }
 
+static struct {
+	unsigned lines;
+	char last[256];
+} logged;
+
+static void
+on_log(void *ctx, const struct iovec *entries, size_t count)
+{
+	(void)ctx;
+	assert_true(count > 0);
+	logged.lines++;
+	snprintf(logged.last, sizeof(logged.last), "%.*s", (int)entries[0].iov_len,
+	    (const char *)entries[0].iov_base);
+}
+
+static void
+expect_logged(unsigned lines, unsigned uid, const char *limit)
+{
+	char line[256];
+
+	snprintf(line, sizeof(line),
+	    "MESSAGE=refused a connection of user %u: too many are open (%s in "
+	    "natd.conf)",
+	    uid, limit);
+	assert_int_equal(logged.lines, lines);
+	assert_string_equal(logged.last, line);
+}
+
+static void
+count_refused(const char *kind, const char *name, uint64_t count, void *ctx)
+{
+	if (strcmp(kind, "connection") == 0 && strcmp(name, "refused") == 0)
+		*(uint64_t *)ctx = count;
+}
+
+static void
+a_refused_connection_is_told_once_and_counted(void **state)
+{
+	struct varlink_settings settings = toy_settings();
+	struct client *c[3];
+	uint64_t refused = 0;
+
+	(void)state;
+	if (getuid() != 0)
+		skip();
+	settings.connections_max = 2;
+	settings.connections_per_uid_max = 1;
+	restart_with(&settings);
+	log_redirect(on_log, NULL, NULL);
+	c[0] = client_connect_as(NOBODY);
+	client_expect_alive(c[0]);
+	for (unsigned i = 0; i < 30; i++) {
+		c[1] = client_connect_as(NOBODY);
+		client_expect(c[1], NULL);
+		client_free(c[1]);
+	}
+	expect_logged(1, NOBODY, "ConnectionsPerUser");
+	varlink_server_counters(toy_server, count_refused, &refused);
+	assert_int_equal(refused, 30);
+	client_free(c[0]);
+	toy_turn_until_connections(0);
+	/* another server has not said it yet */
+	restart_with(&settings);
+	c[0] = client_connect_as(NOBODY);
+	client_expect_alive(c[0]);
+	c[1] = client_connect_as(OTHER_UID);
+	client_expect_alive(c[1]);
+	c[2] = client_connect_as(NOBODY);
+	client_expect(c[2], NULL);
+	for (unsigned i = 0; i < 3; i++)
+		client_free(c[i]);
+	expect_logged(2, NOBODY, "ConnectionsMax");
+	toy_turn_until_connections(0);
+	log_redirect(NULL, NULL, NULL);
+}
+
 static void
 each_user_has_a_limit_and_all_together_have_one(void **state)
 {
@@ -505,6 +583,7 @@ main(void)
 		TEST(privilege_comes_from_uid_own_uid_or_admin_group),
 		TEST(admin_group_is_found_among_many),
 		TEST(each_user_has_a_limit_and_all_together_have_one),
+		TEST(a_refused_connection_is_told_once_and_counted),
 		TEST(connecting_and_leaving_in_thousands_leaves_nothing),
 		TEST(running_out_of_descriptors_pauses_accepting_without_spinning),
 	};
