@@ -131,6 +131,14 @@ struct conf *conf_free(struct conf *c);
 void conf_freep(struct conf **c);
 void conf_errors_done(struct conf_errors *errors);
 
+/* A line of the log, with fields, for each of the first max errors, "FILE:LINE:
+ * MESSAGE", and one that counts the rest. */
+void conf_errors_log(
+    const struct conf_errors *errors, size_t max, const struct log_field *fields);
+/* The first error's message, and behind it the others, each on a line of its own with
+ * its file and line; where size is not enough, as many as fit and "and N more". */
+void conf_errors_text(const struct conf_errors *errors, char *ret, size_t size);
+
 /* As a mask of METHOD_BIT(). */
 unsigned conf_methods_mask(const struct conf_methods *methods);
 

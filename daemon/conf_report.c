@@ -1,6 +1,6 @@
 /*
  * conf_report.c - what differs between two configurations, what the defaults are; and
- * the end of a list of errors.
+ * the list of errors, told and freed.
  */
 #include "daemon/conf.h"
 
@@ -22,6 +22,54 @@ conf_errors_done(struct conf_errors *errors)
 	}
 	free(errors->list);
 	*errors = (struct conf_errors) { 0 };
+}
+
+/* "FILE:LINE: MESSAGE", or without a line; as snprintf() does. */
+static int
+write_error(const struct conf_error *e, const char *before, char *ret, size_t size)
+{
+	char line[16] = "";
+
+	if (e->line)
+		snprintf(line, sizeof(line), ":%u", e->line);
+	return snprintf(ret, size, "%s%s%s: %s", before, e->file, line, e->message);
+}
+
+void
+conf_errors_log(
+    const struct conf_errors *errors, size_t max, const struct log_field *fields)
+{
+	for (size_t i = 0; i < MIN(errors->count, max); i++) {
+		char text[LOG_LINE_MAX];
+
+		write_error(&errors->list[i], "", text, sizeof(text));
+		log_error_always(fields, "%s", text);
+	}
+	if (errors->count > max)
+		log_error_always(fields, "and %zu more", errors->count - max);
+}
+
+void
+conf_errors_text(const struct conf_errors *errors, char *ret, size_t size)
+{
+	const size_t more = sizeof("\nand 18446744073709551615 more");
+	size_t used = 0;
+
+	ret[0] = '\0';
+	for (size_t i = 0; i < errors->count; i++) {
+		const struct conf_error *e = &errors->list[i];
+		size_t left = errors->count - i;
+		size_t room = size - used - (left > 1 ? more : 0);
+		int len = i > 0 ? write_error(e, "\n", ret + used, room)
+				: snprintf(ret, room, "%s", e->message);
+
+		if ((size_t)len >= room) {
+			snprintf(ret + used, size - used, "%sand %zu more",
+			    i > 0 ? "\n" : "", left);
+			return;
+		}
+		used += (size_t)len;
+	}
 }
 
 void

@@ -278,7 +278,7 @@ log_line(struct log_place *place, enum log_level level, const struct log_field *
 	va_end(ap);
 	now = the_log.now();
 	pay_due(now);
-	if (!suppress(place, level, text, now))
+	if (!place || !suppress(place, level, text, now))
 		emit(level, fields, text);
 	errno = saved_errno;
 }

@@ -5,7 +5,8 @@
  * their fields.  On a terminal they are plain text, anywhere else they begin with <N>,
  * the syslog priority.  Every line is made printable (text of peers is quoted in them),
  * is at most LOG_LINE_MAX bytes, and each place in the code may say LOG_BURST of them
- * per second; what it was not allowed to say is counted and told in one line.
+ * per second; what it was not allowed to say is counted and told in one line.  Only the
+ * mistakes of the configuration are told without that limit.
  *
  * Logging keeps errno, never fails and never blocks for good; not for signal handlers
  * or a second thread.
@@ -82,6 +83,10 @@ struct log_field {
 		log_line(&log_place_, (level), (fields), __VA_ARGS__); \
 	} while (0)
 
+/* Without the limit: for what nobody but the administrator can make come often. */
+#define log_error_always(fields, ...) \
+	log_line(NULL, LOG_LEVEL_ERROR, (fields), __VA_ARGS__)
+
 /* What one place in the code has said lately; static, made by log_at(). */
 struct log_place {
 	struct log_place *next; /* among those that owe a line */
@@ -91,6 +96,7 @@ struct log_place {
 	char last[64]; /* the beginning of what was suppressed last */
 };
 
+/* place NULL: never suppressed. */
 _printf_(4, 5) void log_line(struct log_place *place, enum log_level level,
     const struct log_field *fields, const char *format, ...);
 

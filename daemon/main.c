@@ -52,9 +52,13 @@ struct natd {
 
 /* ---- configuration ---- */
 
-/* Reads the configuration; says everything that is wrong with it. */
+/* What a daemon says of a file that is none of its own, at most. */
+#define MISTAKES_LOGGED_MAX 1000
+
+/* Reads the configuration; says what is wrong with it, up to max mistakes. */
 static int
-load_conf(const struct natd *n, struct conf **ret, struct conf_errors *ret_errors)
+load_conf(
+    const struct natd *n, size_t max, struct conf **ret, struct conf_errors *ret_errors)
 {
 	const char *path = n->paths.config;
 	int r;
@@ -67,15 +71,7 @@ load_conf(const struct natd *n, struct conf **ret, struct conf_errors *ret_error
 		return r;
 	}
 	r = conf_load(path, ret, ret_errors);
-	for (size_t i = 0; i < ret_errors->count; i++) {
-		const struct conf_error *e = &ret_errors->list[i];
-		char line[16] = "";
-
-		if (e->line)
-			snprintf(line, sizeof(line), ":%u", e->line);
-		log_error_with(MESSAGE(MESSAGE_CONFIGURATION), "%s%s: %s", e->file,
-		    line, e->message);
-	}
+	conf_errors_log(ret_errors, max, MESSAGE(MESSAGE_CONFIGURATION));
 	if (r < 0 && ret_errors->count == 0)
 		log_error_with(MESSAGE(MESSAGE_CONFIGURATION),
 		    "cannot read the configuration: %s", strerror(-r));
@@ -90,7 +86,7 @@ check_config(const struct natd *n)
 	int r;
 
 	log_plain();
-	r = load_conf(n, &conf, &errors);
+	r = load_conf(n, SIZE_MAX, &conf, &errors);
 	conf_errors_done(&errors);
 	conf_free(conf);
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
@@ -102,21 +98,13 @@ tell_errors(const struct natd *n, const struct conf_errors *errors,
     char file[static 256], unsigned *ret_line, char message[static RELOAD_MESSAGE_MAX])
 {
 	bool any = errors->count > 0;
-	size_t used;
 
 	snprintf(file, 256, "%.255s", any ? errors->list[0].file : n->paths.config);
-	used = (size_t)snprintf(message, RELOAD_MESSAGE_MAX, "%s",
-	    any ? errors->list[0].message : "the file cannot be read");
 	*ret_line = any ? errors->list[0].line : 0;
-	for (size_t i = 1; i < errors->count && used < RELOAD_MESSAGE_MAX; i++) {
-		const struct conf_error *e = &errors->list[i];
-		char line[16] = "";
-
-		if (e->line)
-			snprintf(line, sizeof(line), ":%u", e->line);
-		used += (size_t)snprintf(message + used, RELOAD_MESSAGE_MAX - used,
-		    "\n%s%s: %s", e->file, line, e->message);
-	}
+	if (any)
+		conf_errors_text(errors, message, RELOAD_MESSAGE_MAX);
+	else
+		snprintf(message, RELOAD_MESSAGE_MAX, "the file cannot be read");
 }
 
 static void
@@ -162,7 +150,7 @@ reload(void *ctx, cJSON **ret_changed, cJSON **ret_restart, char file[static 256
 	int r;
 
 	notify_reloading();
-	r = load_conf(n, &conf, &errors);
+	r = load_conf(n, MISTAKES_LOGGED_MAX, &conf, &errors);
 	if (r == 0)
 		r = conf_diff(n->conf, conf, &changes);
 	if (r < 0) {
@@ -481,7 +469,7 @@ run(struct natd *n)
 {
 	struct conf_errors errors;
 	char status[160];
-	int r = load_conf(n, &n->conf, &errors);
+	int r = load_conf(n, MISTAKES_LOGGED_MAX, &n->conf, &errors);
 
 	conf_errors_done(&errors);
 	if (r < 0) /* memory may be there the next time, a mistake stays */

@@ -60,6 +60,14 @@ def test_a_mistake_is_shown_with_file_and_line(natd, tmp_path):
             for line in done.stdout.splitlines()] == ["2", "3"]
 
 
+@pytest.mark.parametrize("option, code", [("--check-config", 1), ("--log-level=info", 78)])
+def test_every_one_of_many_mistakes_is_shown(natd, tmp_path, option, code):
+    (tmp_path / "natd.conf").write_text("[Daemon]\n" + "Nothing=1\n" * 60)
+    done = natd(option, f"--config={tmp_path}/natd.conf", check=False)
+    assert done.returncode == code
+    assert [int(line.split(":")[1]) for line in done.stdout.splitlines()] == list(range(2, 62))
+
+
 def test_shipped_configuration_is_valid_and_all_comment(natd, top):
     assert natd("--check-config", f"--config={top}/etc/natd.conf").stdout == ""
     lines = (top / "etc/natd.conf").read_text().splitlines()

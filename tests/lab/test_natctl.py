@@ -1,5 +1,7 @@
 """natctl with the real daemon and a real router."""
 
+import signal
+
 import pytest
 
 import home as h
@@ -184,6 +186,22 @@ def test_reload_names_every_mistake(place):
     assert [line.split(": ")[0] for line in [lines[0].removeprefix("natctl: ")] + lines[1:3]] == [
         f"{place.natd.conf}:{n}" for n in (2, 3, 5)]
     assert lines[-1] == "natd keeps the configuration it has"
+
+
+def test_of_many_mistakes_a_reload_says_how_many_do_not_fit(place):
+    """Whole lines, and the count of the others; the log has them all, after a signal too."""
+    place.natd.configure("[Daemon]\n" + "Nothing=1\n" * 60)
+    lines = place.natctl("reload", code=1).removeprefix("natctl: ").splitlines()
+    mistakes = [f"{place.natd.conf}:{n}: Nothing: unknown key in [Daemon]" for n in range(2, 62)]
+    told = len(lines) - 2
+    assert 20 < told < 60 and lines[:told] == mistakes[:told]
+    assert lines[told:] == [f"and {60 - told} more", "natd keeps the configuration it has"]
+
+    def logged():
+        return [line for line in place.natd.log().splitlines() if "Nothing: unknown" in line]
+    assert [line[line.index(place.natd.conf):] for line in logged()] == mistakes
+    place.natd.process.send(signal.SIGHUP)
+    wait_until(lambda: len(logged()) == 120, 5, "the mistakes once more")
 
 
 def test_failures_are_counted_by_their_reason(place):

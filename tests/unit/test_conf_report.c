@@ -89,6 +89,73 @@ test_long_names_fit_a_change(void **state)
 	    "Mapping " X63 ".InternalAddress\n");
 }
 
+/* What of the mistakes fits into a text of so many bytes. */
+static const struct {
+	size_t size;
+	const char *text;
+} cuts[] = {
+	{ 200, "a first one\n/n:7: another\n/n: the file\n/n:9: the last" },
+	/* What is not the last leaves room for saying how many are behind it. */
+	{ 70, "a first one\n/n:7: another\n/n: the file\n/n:9: the last" },
+	{ 69, "a first one\n/n:7: another\nand 2 more" },
+	{ 57, "a first one\n/n:7: another\nand 2 more" },
+	{ 56, "a first one\nand 3 more" },
+	{ 43, "a first one\nand 3 more" },
+	{ 42, "and 4 more" },
+};
+
+static void
+test_errors_that_do_not_fit_are_counted(void **state)
+{
+	static struct conf_error list[] = { { "/n", 3, "a first one" },
+		{ "/n", 7, "another" }, { "/n", 0, "the file" },
+		{ "/n", 9, "the last" } };
+	const struct conf_errors errors = { ARRAY_SIZE(list), list };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cuts); i++) {
+		char text[256];
+
+		memset(text, 'x', sizeof(text));
+		conf_errors_text(&errors, text, cuts[i].size);
+		assert_string_equal(text, cuts[i].text);
+		assert_int_equal(text[cuts[i].size], 'x');
+	}
+}
+
+static void
+count_line(void *ctx, const struct iovec *entries, size_t count)
+{
+	unsigned *lines = ctx;
+
+	(void)count;
+	if (++*lines == 1)
+		assert_memory_equal(
+		    entries[0].iov_base, "MESSAGE=/n:5: wrong", entries[0].iov_len);
+	if (*lines == 1001)
+		assert_memory_equal(
+		    entries[0].iov_base, "MESSAGE=and 4000 more", entries[0].iov_len);
+}
+
+static void
+test_errors_are_all_logged_up_to_the_limit_given(void **state)
+{
+	static struct conf_error list[5000];
+	const struct conf_errors errors = { ARRAY_SIZE(list), list };
+	unsigned lines = 0;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(list); i++)
+		list[i] = (struct conf_error) { "/n", 5, "wrong" };
+	log_redirect(count_line, &lines, NULL);
+	conf_errors_log(&errors, 1000, NULL);
+	assert_int_equal(lines, 1001);
+	lines = 2000;
+	conf_errors_log(&errors, SIZE_MAX, NULL);
+	assert_int_equal(lines, 7000);
+	log_redirect(NULL, NULL, NULL);
+}
+
 static char *
 printed_defaults(void)
 {
@@ -153,6 +220,9 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_diff, setup),
 		cmocka_unit_test_setup(test_long_names_fit_a_change, setup),
+		cmocka_unit_test_setup(test_errors_that_do_not_fit_are_counted, setup),
+		cmocka_unit_test_setup(
+		    test_errors_are_all_logged_up_to_the_limit_given, setup),
 		cmocka_unit_test_setup(test_shipped_file, setup),
 		cmocka_unit_test_setup(test_printed_defaults_are_the_defaults, setup),
 	};

@@ -246,6 +246,19 @@ test_ten_per_second_are_never_suppressed(void **state)
 	assert_null(strstr(got.text, "suppressed"));
 }
 
+/* A mistake of the configuration, of which each is another. */
+static void
+test_lines_without_a_limit(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 6 * LOG_BURST; i++)
+		log_error_always(LOG_FIELDS({ LOG_MESSAGE_ID, "01" }), "line %d", i);
+	assert_int_equal(got.lines, 6 * LOG_BURST);
+	assert_non_null(strstr(got.text, "MESSAGE=line 59|PRIORITY=3|MESSAGE_ID=01\n"));
+	log_close();
+	assert_int_equal(got.lines, 6 * LOG_BURST);
+}
+
 /* A line below the level neither counts nor is owed. */
 static void
 test_silent_lines_do_not_count(void **state)
@@ -362,6 +375,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_rate_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_ten_per_second_are_never_suppressed, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_lines_without_a_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_silent_lines_do_not_count, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_prefixed, setup, teardown),
