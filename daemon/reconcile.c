@@ -344,13 +344,12 @@ heard_ssdp(
 {
 	struct engine *e = ctx;
 
-	for (size_t i = 0; i < e->gateways_count; i++) {
-		const struct netmon_uplink *u = gateway_uplink(e->gateways[i]);
-		struct addr gateway = gateway_addr(&u->gateway, u->ifindex);
-
-		if ((unsigned)u->ifindex == ifindex && addr_equal(&gateway, from))
+	/* Whom to believe is up to the router: it hears answers to its own searches,
+	 * too.
+	 */
+	for (size_t i = 0; i < e->gateways_count; i++)
+		if ((unsigned)gateway_uplink(e->gateways[i])->ifindex == ifindex)
 			gateway_ssdp(e->gateways[i], from, buf, len);
-	}
 }
 
 int

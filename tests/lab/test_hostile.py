@@ -9,7 +9,8 @@ import home as h
 import pytest
 import scripted
 from daemon import Natd, external
-from forger import ANNOUNCE, ATTACKER, CLIENT, EVIL, GATEWAY, PCP_ANNOUNCE, alive, flood, forged
+from forger import (ANNOUNCE, ATTACKER, CLIENT, EVIL, GATEWAY, PCP_ANNOUNCE, Forger, alive, flood,
+                    forged)
 from lab import wait_until
 
 
@@ -75,6 +76,40 @@ def test_announcements_in_the_routers_name_are_only_hints(place, gw):
     natd.wait_state(ident, "active", 3)
     wait_until(lambda: external(natd.mapping(ident)) == ("11.22.33.44", 40000), 3, "the truth")
     unharmed(natd, ident, gw)
+
+
+ANNOUNCED = {
+    5350: [(data, 5351, ("224.0.0.1", 5350)) for data in (ANNOUNCE, PCP_ANNOUNCE)],
+    # Two alive, because the first one only tells what the next one differs from.
+    1900: [(alive(boot, GATEWAY, kind), 1900, ("239.255.255.250", 1900))
+           for boot, kind in ((1, "ssdp:alive"), (2, "ssdp:alive"), (2, "ssdp:byebye"))],
+}
+
+
+@pytest.mark.parametrize("port", ANNOUNCED)
+def test_what_a_stranger_announces_costs_no_packet(place, gw, port):
+    """The same in the router's name is acted on."""
+    def is_read():
+        with place.client.inside():
+            lines = open("/proc/thread-self/net/udp").readlines()[1:]
+        return all(line.split()[4].endswith(":00000000") for line in lines)
+
+    def announce(source):
+        for data, source_port, target in ANNOUNCED[port]:
+            forger.send(data, (source, source_port), target)
+        wait_until(is_read, 5, "natd has read them")
+        natd.call("Status")
+
+    natd, forger = Natd(place.client), Forger(place.attacker)
+    natd.map(port=40000)
+    gw.wait_heard("soap")
+    wait_until(lambda: scripted.now() - max(line["t"] for line in gw.heard()) > 1, 15, "peace")
+    since = scripted.now()
+    for _ in range(5):
+        announce(ATTACKER)
+    assert not gw.heard(since=since)
+    announce(GATEWAY)
+    wait_until(lambda: gw.heard(since=since), 5, "a question to the router")
 
 
 def test_a_neighbour_that_answers_searches_is_not_believed(place):

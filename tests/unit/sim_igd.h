@@ -35,7 +35,7 @@ sim_igd_answer_search(struct sim_igd *g)
 	}
 }
 
-/* NOTIFY from the gateway. */
+/* NOTIFY from where the answers come from. */
 static inline void
 sim_igd_notify(struct sim_igd *g, bool alive)
 {
@@ -49,8 +49,7 @@ sim_igd_notify(struct sim_igd *g, bool alive)
 	    "USN: uuid:1::x\r\nNTS: ssdp:%s\r\n%s%s\r\n",
 	    alive ? "alive" : "byebye", bootid,
 	    alive ? "LOCATION: http://192.168.1.1:5000/d.xml\r\n" : "");
-	router_ssdp(g->s->router, &g->s->router->settings.gateway, text, strlen(text),
-	    g->s->now);
+	router_ssdp(g->s->router, &g->ssdp_from, text, strlen(text), g->s->now);
 }
 
 /* ---- description ---- */

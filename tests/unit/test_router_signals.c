@@ -159,11 +159,37 @@ test_signals(void **state)
 	}
 }
 
+/* Whoever is not the router costs us no packet with what it announces; the same from
+ * the router does. */
+static void
+test_stranger(void **state)
+{
+	(void)state;
+	for (unsigned alive = 0; alive < 2; alive++) {
+		struct sim s;
+		unsigned asked;
+
+		start(&s, IGD);
+		asked = s.https + s.searches;
+		igd_of(&s)->ssdp_from = addr_ipv4(192, 168, 1, 66);
+		igd_of(&s)->bootid++;
+		sim_igd_notify(igd_of(&s), alive);
+		sim_pass(&s, 100);
+		assert_int_equal(s.https + s.searches, asked);
+		igd_of(&s)->ssdp_from = s.router->settings.gateway;
+		sim_igd_notify(igd_of(&s), alive);
+		sim_pass(&s, 100);
+		assert_true(s.https + s.searches > asked);
+		sim_done(&s);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_signals),
+		cmocka_unit_test(test_stranger),
 	};
 
 	return cmocka_run_group_tests_name("router_signals", tests, NULL, NULL);
