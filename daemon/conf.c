@@ -505,24 +505,19 @@ check_required(struct loader *l, const struct place *p)
 	}
 }
 
-static bool
-families_differ(enum addr_family a, enum addr_family b)
-{
-	return a != ADDR_NONE && b != ADDR_NONE && a != b;
-}
-
 static void
 check_mapping(struct loader *l, const struct place *p)
 {
 	struct conf_mapping *m = &l->conf->mappings[p->index];
 
-	if (families_differ(m->family, m->internal.family) ||
-	    families_differ(m->family, m->gateway.family) ||
-	    families_differ(m->internal.family, m->gateway.family))
+	if (conf_settle_gateway(&m->gateway, m->ifname) < 0)
+		complain(l, p->file, p->line,
+		    "[Mapping %s]: Interface= and Gateway= name two interfaces",
+		    m->name);
+	if (!conf_one_family(m))
 		complain(l, p->file, p->line,
 		    "[Mapping %s]: Family=, InternalAddress= and Gateway= are not of "
-		    "one "
-		    "address family",
+		    "one address family",
 		    m->name);
 	if (m->prefer_failure && m->internal_port == 0 && m->external_port == 0)
 		complain(l, p->file, p->line,
@@ -530,6 +525,20 @@ check_mapping(struct loader *l, const struct place *p)
 		    m->name);
 	if (m->description[0] == '\0')
 		strcpy(m->description, m->name);
+}
+
+static void
+check_uplink(struct loader *l, const struct place *p)
+{
+	struct conf_uplink *u = &l->conf->uplinks[p->index];
+
+	if (conf_settle_gateway(&u->gateway, u->ifname) < 0)
+		complain(l, p->file, p->line,
+		    "[Uplink %s]: Gateway= is on another interface", u->ifname);
+	if (u->lease_s == 0)
+		u->lease_s = l->conf->lease_s;
+	if (u->methods.count == 0)
+		u->methods = l->conf->methods;
 }
 
 /* What one section inherits from another, and what must fit together. */
@@ -551,14 +560,8 @@ check_whole(struct loader *l)
 		check_required(l, &l->places[i]);
 		if (l->places[i].section == CONF_MAPPING)
 			check_mapping(l, &l->places[i]);
-	}
-	for (size_t i = 0; i < c->uplinks_count; i++) {
-		struct conf_uplink *u = &c->uplinks[i];
-
-		if (u->lease_s == 0)
-			u->lease_s = c->lease_s;
-		if (u->methods.count == 0)
-			u->methods = c->methods;
+		if (l->places[i].section == CONF_UPLINK)
+			check_uplink(l, &l->places[i]);
 	}
 }
 

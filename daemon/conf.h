@@ -66,24 +66,30 @@ struct conf_stun_server {
 	bool software;
 };
 
+/* Gateway=: the interface may not be there yet, so its name stays a name. */
+struct conf_gateway {
+	struct addr addr;
+	char zone[ADDR_ZONE_MAX]; /* behind "%"; "": there was none, or an index */
+};
+
 /* [Uplink IFNAME] */
 struct conf_uplink {
 	char ifname[IF_NAMESIZE];
-	struct addr gateway;         /* ADDR_NONE: found by natd */
+	struct conf_gateway gateway; /* ADDR_NONE: found by natd */
 	uint32_t lease_s;            /* [Daemon]'s unless given */
 	struct conf_methods methods; /* the same */
 };
 
 /* [Mapping NAME] */
 struct conf_mapping {
-	char name[CONF_NAME_MAX]; /* UTF-8 without control characters */
-	unsigned transports;      /* mask of 1 << enum transport */
-	uint16_t internal_port;   /* 0: the router chooses, on both sides the same */
-	uint16_t external_port;   /* 0: no wish */
-	struct addr internal;     /* ADDR_NONE: this host */
-	enum addr_family family;  /* ADDR_NONE: IPv4, and IPv6 with a pinhole */
-	char ifname[IF_NAMESIZE]; /* "": the uplink with the default route */
-	struct addr gateway;      /* ADDR_NONE: the uplink's */
+	char name[CONF_NAME_MAX];    /* UTF-8 without control characters */
+	unsigned transports;         /* mask of 1 << enum transport */
+	uint16_t internal_port;      /* 0: the router chooses, on both sides the same */
+	uint16_t external_port;      /* 0: no wish */
+	struct addr internal;        /* ADDR_NONE: this host */
+	enum addr_family family;     /* ADDR_NONE: IPv4, and IPv6 with a pinhole */
+	char ifname[IF_NAMESIZE];    /* "": the uplink with the default route */
+	struct conf_gateway gateway; /* ADDR_NONE: the uplink's */
 	bool prefer_failure;
 	uint32_t lease_s;            /* 0: the uplink's */
 	struct conf_methods methods; /* count 0: the uplink's */

@@ -150,6 +150,21 @@ parse_addr(const struct conf_key *key, const char *value, void *field,
 }
 
 static int
+parse_gateway(const struct conf_key *key, const char *value, void *field,
+    char why[static CONF_WHY_MAX])
+{
+	struct conf_gateway g;
+
+	(void)key;
+	if (addr_parse_zone(value, &g.addr, g.zone) < 0)
+		return refuse(why, "not an IPv4 or IPv6 address");
+	if (!addr_is_host(&g.addr))
+		return refuse(why, "not the address of another host or a router");
+	*(struct conf_gateway *)field = g;
+	return 0;
+}
+
+static int
 parse_internal(const struct conf_key *key, const char *value, void *field,
     char why[static CONF_WHY_MAX])
 {
@@ -397,7 +412,8 @@ static const struct conf_type level = { parse_log_level, sizeof(enum log_level),
 	false };
 static const struct conf_type family = { parse_family, sizeof(enum addr_family),
 	false };
-static const struct conf_type address = { parse_addr, sizeof(struct addr), false };
+static const struct conf_type gateway = { parse_gateway, sizeof(struct conf_gateway),
+	false };
 static const struct conf_type internal = { parse_internal, sizeof(struct addr), false };
 static const struct conf_type addresses = { parse_addrs, sizeof(struct conf_addrs),
 	true };
@@ -490,7 +506,7 @@ const struct conf_key conf_keys[] = {
 	{ STUNSERVER("Software", boolean, software), "no", 0, 0, NULL, 0,
 	    "Say in every answer that this is natd." },
 
-	{ UPLINK("Gateway", address, gateway), "", 0, 0, NULL, 0,
+	{ UPLINK("Gateway", gateway, gateway), "", 0, 0, NULL, 0,
 	    "The gateway's address. Default: the default route's, or the first address "
 	    "of the interface's network." },
 	{ UPLINK("LeaseSec", seconds, lease_s), "", UPLINK_LEASE_MIN_S, LEASE_MAX_S,
@@ -510,7 +526,7 @@ const struct conf_key conf_keys[] = {
 	    "ipv4 or ipv6. Default: what the network has." },
 	{ MAPPING("Interface", ifname, ifname), "", 1, IF_NAMESIZE - 1, NULL, 0,
 	    "The uplink. Default: the one with the default route." },
-	{ MAPPING("Gateway", address, gateway), "", 0, 0, NULL, 0,
+	{ MAPPING("Gateway", gateway, gateway), "", 0, 0, NULL, 0,
 	    "Only through this gateway." },
 	{ MAPPING("ExternalPort", port, external_port), "", 1, 65535, NULL, 0,
 	    "The port wished for on the router. Default: the internal port." },

@@ -17,7 +17,7 @@ context_of(const struct conf_mapping *c, struct mapping_context *ret)
 		.internal_port = c->internal_port,
 		.internal = c->internal,
 		.family = c->family,
-		.gateway = c->gateway,
+		.gateway = c->gateway.addr,
 		.external_port = c->external_port,
 		.prefer_failure = c->prefer_failure,
 		.lifetime_s = c->lease_s,

@@ -147,10 +147,10 @@ reconcile_named(const struct engine *e, struct netmon_named *ret, size_t max)
 
 		*n = (struct netmon_named) { .gateway = { .family = AF_UNSPEC } };
 		memcpy(n->name, c->ifname, sizeof(n->name));
-		if (c->gateway.family != ADDR_NONE) {
+		if (c->gateway.addr.family != ADDR_NONE) {
 			n->gateway.family =
-			    c->gateway.family == ADDR_IPV4 ? AF_INET : AF_INET6;
-			memcpy(n->gateway.bytes, c->gateway.bytes, 16);
+			    c->gateway.addr.family == ADDR_IPV4 ? AF_INET : AF_INET6;
+			memcpy(n->gateway.bytes, c->gateway.addr.bytes, 16);
 		}
 	}
 	return count;

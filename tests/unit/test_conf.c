@@ -32,7 +32,7 @@ test_section_defaults(void **state)
 	assert_int_equal(c->uplinks_count, 1);
 	assert_ptr_equal(conf_find_uplink(c, "wg0"), &c->uplinks[0]);
 	assert_null(conf_find_uplink(c, "wg1"));
-	assert_addr(&c->uplinks[0].gateway, "-");
+	assert_addr(&c->uplinks[0].gateway.addr, "-");
 	assert_int_equal(c->uplinks[0].lease_s, 3600);
 	assert_methods(&c->uplinks[0].methods, "igd1 pcp");
 	/* A mapping says that nothing was said. */
@@ -45,7 +45,7 @@ test_section_defaults(void **state)
 	assert_addr(&c->mappings[0].internal, "-");
 	assert_int_equal(c->mappings[0].family, ADDR_NONE);
 	assert_string_equal(c->mappings[0].ifname, "");
-	assert_addr(&c->mappings[0].gateway, "-");
+	assert_addr(&c->mappings[0].gateway.addr, "-");
 	assert_false(c->mappings[0].prefer_failure);
 	assert_int_equal(c->mappings[0].lease_s, 0);
 	assert_methods(&c->mappings[0].methods, "");
@@ -243,9 +243,36 @@ test_repeated(void **state)
 	assert_int_equal(
 	    c->mappings[0].transports, 1u << TRANSPORT_TCP | 1u << TRANSPORT_UDP);
 	assert_int_equal(c->uplinks_count, 1);
-	assert_addr(&c->uplinks[0].gateway, "10.0.0.4");
+	assert_addr(&c->uplinks[0].gateway.addr, "10.0.0.4");
 	assert_int_equal(c->uplinks[0].lease_s, 600);
 	conf_free(c);
+}
+
+/* The interface behind % need not be there yet; it is one more way to name it. */
+static void
+test_gateway_with_interface(void **state)
+{
+#define TCP "Protocols=tcp\nInternalPort=1\n"
+	struct conf *c =
+	    load_text("[Mapping a]\n" TCP "Gateway=fe80::1%wg0\n"
+		      "[Mapping b]\nInterface=wg0\nGateway=fe80::1%wg0\n" TCP
+		      "[Mapping c]\n" TCP "Gateway=fe80::1%3\n"
+		      "[Uplink wg0]\nGateway=fe80::1%wg0\n");
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		assert_addr(&c->mappings[i].gateway.addr, "fe80::1");
+		assert_string_equal(c->mappings[i].ifname, "wg0");
+	}
+	assert_addr(&c->mappings[2].gateway.addr, "fe80::1%3");
+	assert_string_equal(c->mappings[2].ifname, "");
+	assert_addr(&c->uplinks[0].gateway.addr, "fe80::1");
+	conf_free(c);
+	assert_string_equal(
+	    errors_of("[Mapping a]\n" TCP "Interface=eth0\nGateway=fe80::1%wg0\n"
+		      "[Uplink eth0]\nGateway=fe80::1%wg0\n"),
+	    "natd.conf:1: [Mapping a]: Interface= and Gateway= name two interfaces\n"
+	    "natd.conf:6: [Uplink eth0]: Gateway= is on another interface\n");
 }
 
 /* Copied, and the copy not renamed: the first would be lost without a word. */
@@ -364,6 +391,7 @@ main(void)
 		cmocka_unit_test_setup(test_names, setup),
 		cmocka_unit_test_setup(test_repeated, setup),
 		cmocka_unit_test_setup(test_name_twice, setup),
+		cmocka_unit_test_setup(test_gateway_with_interface, setup),
 		cmocka_unit_test_setup(test_drop_ins, setup),
 		cmocka_unit_test_setup(test_unreadable, setup),
 		cmocka_unit_test_setup(test_too_long, setup),

@@ -165,6 +165,9 @@ static const struct value {
 
 	{ U(gateway), ADDR, "Gateway=10.2.0.1", "10.2.0.1", NULL },
 	{ U(gateway), ADDR, "Gateway=fe80::1%3", "fe80::1%3", NULL },
+	{ U(gateway), ADDR, "Gateway=fe80::1%wg0", "fe80::1", NULL },
+	{ U(gateway), ADDR, "Gateway=2001:db8::1%wg0", NULL, ADDRESS },
+	{ U(gateway), ADDR, "Gateway=fe80::1%", NULL, ADDRESS },
 	{ U(gateway), ADDR, "Gateway=", "-", NULL },
 	{ U(gateway), ADDR, "Gateway=router", NULL, ADDRESS },
 	{ U(gateway), ADDR, "Gateway=10.2.0.1/24", NULL, ADDRESS },
