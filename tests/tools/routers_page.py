@@ -72,14 +72,10 @@ def outcome(path):
     """The expectation that the test checks, in the words of the interface."""
     expect = tomllib.loads(path.read_text()).get("expect", {})
     words = []
-    if "state" in expect:
-        words.append(str(expect["state"]))
-    if "method" in expect:
-        method = expect["method"]
-        words.append("by " + (" or ".join(method) if isinstance(method, list) else method))
-    if "error" in expect:
-        error = expect["error"]
-        words.append("error " + (" or ".join(error) if isinstance(error, list) else error))
+    for key, before in (("state", ""), ("method", "by "), ("error", "error ")):
+        if key in expect:
+            said = expect[key] if isinstance(expect[key], list) else [expect[key]]
+            words.append(before + " or ".join(said))
     return " ".join(words)
 
 
@@ -118,7 +114,7 @@ def entry(path):
     lines = [f".It {path.stem}"]
     lines += [roff(s) for s in sentences(does)]
     lines.append(".br")
-    lines += [roff(s) for s in sentences(f"natd: {expected[0].lower()}{expected[1:]}")]
+    lines += [roff(s) for s in sentences(f"natd: {expected}")]
     ended = outcome(path)
     if ended:
         lines += [".br", f".Pq {roff(ended)}"]
