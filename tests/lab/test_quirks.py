@@ -86,8 +86,8 @@ def test_a_router_whose_own_address_is_not_a_private_one(place, gateway, run, ne
 
 @pytest.mark.parametrize("mode", ["pcp", "nat_pmp"])
 def test_ports_of_the_protocol_taken_here(place, gateway, run, mode):
-    """Quirk 44: another program has 5350 and 5351 and does not share: natd asks from a port that
-    the kernel chose."""
+    """Quirks 43 and 44: another program has 5350 and 5351 and does not share: natd does without
+    the first, and asks from a port that the kernel chose."""
     gw = gateway(SPOKEN[mode])
     with contextlib.ExitStack() as held:
         for port in (5350, 5351):

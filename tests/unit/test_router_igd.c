@@ -415,9 +415,12 @@ test_refusals(void **state)
 		unsigned first, in_an_hour; /* Adds at once, and in the hour after */
 		unsigned slack;
 	} rows[] = {
+		{ 715, "WildCardNotPermittedInSrcIP", 1, 0, 1 },
+		{ 716, "WildCardNotPermittedInExtPort", 1, 0, 1 },
 		{ 726, "RemoteHostOnlySupportsWildcard", 1, 0, 1 },
 		{ 727, "ExternalPortOnlySupportsWildcard", 1, 0, 1 },
 		{ 728, "NoPortMapsAvailable", 2, 22, 2 },
+		{ 732, "WildCardNotPermittedInIntPort", 1, 0, 1 },
 		{ 606, "ActionNotAuthorized", 1, 0, 1 },
 		{ 501, "ActionFailed", 1, 20, 40 },
 		{ 402, "InvalidArgs", 4, 0, 4 },
