@@ -86,8 +86,8 @@ renewal_failed(struct lease *l, msec_t hold_ms, msec_t now)
 	l->again[l->service] = now + hold_ms;
 	l->at = now + MAX(hold_ms, MAX(RENEW_MIN_MS, MIN(rest, left / 4)));
 	l->problem.retry_at = l->at;
-	/* Quirk 39: some routers cannot renew, only make anew, with the same nonce.  It is
-	 * the last resort before the end: fault 9 is refused in the same words for a
+	/* Quirk 39: some routers cannot renew, only make anew, with the same nonce.  It
+	 * is the last resort before the end: fault 9 is refused in the same words for a
 	 * while, and what is alive is not given away for a guess. */
 	if (l->problem.code != 0 && left < l->held.lifetime_s * MSEC_PER_SEC / 8) {
 		l->internal_port = l->held.internal_port;

@@ -377,8 +377,8 @@ test_renewal_refused(void **state)
 	sim_pass(&s, 310000);
 	assert_int_equal(sim_status(l).state, MAPPING_ACTIVE);
 	assert_int_equal(sim_status(l).held.external_port, 8080);
-	assert_memory_equal(sim_find(&s, IPPROTO_TCP, 8080, true)->nonce, w.nonce,
-	    sizeof(w.nonce));
+	assert_memory_equal(
+	    sim_find(&s, 6, 8080, true)->nonce, w.nonce, sizeof(w.nonce));
 	sim_done(&s);
 }
 
