@@ -74,6 +74,8 @@ struct sim {
 	unsigned third_parties, prefer_failures;
 	unsigned datagrams, lost, maps, deletes, probes, searches, https;
 	unsigned restarts, changes, gone, unconfirmed, externals, services;
+	unsigned unheld; /* changes to a lease that holds nothing */
+	unsigned lapses; /* entries whose lease ended */
 	msec_t last_map;
 };
 
@@ -98,8 +100,10 @@ sim_find(struct sim *s, uint8_t protocol, uint16_t port, bool external)
 	for (unsigned i = 0; i < SIM_ENTRIES; i++) {
 		struct sim_entry *e = &s->entry[i];
 
-		if (e->used && e->expires <= s->now)
+		if (e->used && e->expires <= s->now) {
 			e->used = false;
+			s->lapses++;
+		}
 		if (e->used && e->protocol == protocol &&
 		    (external ? e->external_port : e->internal_port) == port)
 			return e;
@@ -423,6 +427,7 @@ static inline void
 sim_turn(struct sim *s)
 {
 	struct router_action a;
+	struct lease_status st;
 	uint8_t copy[HTTP_REQUEST_MAX];
 
 	if (s->peer)
@@ -455,6 +460,8 @@ sim_turn(struct sim *s)
 			break;
 		case ROUTER_LEASE_CHANGED:
 			s->changes++;
+			lease_status(a.lease, &st);
+			s->unheld += !st.is_held;
 			break;
 		case ROUTER_LEASE_GONE:
 			s->gone++;
