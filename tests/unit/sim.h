@@ -23,6 +23,8 @@
 #include "proto/wire.h"
 
 #define SIM_ENTRIES 512
+#define UDP (1u << TRANSPORT_UDP)
+#define TCP (1u << TRANSPORT_TCP)
 
 struct sim_entry {
 	bool used;

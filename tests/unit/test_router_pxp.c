@@ -4,9 +4,6 @@
  */
 #include "tests/unit/sim.h"
 
-#define UDP (1u << TRANSPORT_UDP)
-#define TCP (1u << TRANSPORT_TCP)
-
 /* ProtonVPN: 60 s leases at 5 % loss; never a lapse. */
 static void
 vpn_cycles(unsigned cycles, uint64_t seed)
