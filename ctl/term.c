@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "ctl/fold.h"
 #include "proto/text.h"
 
 static const char *const paints[] = {
@@ -192,6 +193,7 @@ show_in_pager(const char *text)
 int
 term_show(const struct term *term, char *text)
 {
+	fold_plain(text);
 	if (!term->utf8 && term->tty)
 		to_ascii(text);
 	fflush(stdout);
