@@ -5,7 +5,7 @@ import re
 import pytest
 
 import replies as r
-from fake import Last
+from fake import Error, Last
 
 ESCAPE = "\x1b["
 
@@ -190,3 +190,14 @@ def test_what_is_cut_is_marked(fake, natctl, locale, mark):
 def test_renewals_are_counted_in_english(fake, natctl, renewals, words):
     fake(ListMappings={"mappings": [r.mapping(renewals=renewals)]})
     assert f", {words}\n" in natctl("show", "m3")
+
+
+def test_messages_are_folded_on_a_terminal_only(fake, natctl):
+    fake(Status=Error("NoMethodAvailable", tried=[]))
+    lines = natctl.on_tty(columns=40, stderr=True, code=5).splitlines()
+    assert len(lines) > 2 and max(map(len, lines)) <= 40
+    assert all(line.startswith("        ") and line[8] != " " for line in lines[1:])
+    whole = " ".join(" ".join(lines).split()) + "\n"
+    natctl(code=5, err=whole)
+    natctl(code=5, err=whole, COLUMNS="40")
+    assert natctl.on_tty(columns=200, stderr=True, code=5) == whole
