@@ -74,6 +74,8 @@ struct sim {
 
 	/* What was seen. */
 	unsigned third_parties, prefer_failures;
+	uint8_t sent[PCP_MESSAGE_MAX]; /* the last datagram */
+	size_t sent_len;
 	unsigned datagrams, lost, maps, deletes, probes, searches, https;
 	unsigned restarts, changes, gone, unconfirmed, externals, services;
 	unsigned unheld; /* changes to a lease that holds nothing */
@@ -322,6 +324,8 @@ static inline void
 sim_datagram(struct sim *s, const uint8_t *req, size_t len)
 {
 	s->datagrams++;
+	memcpy(s->sent, req, len);
+	s->sent_len = len;
 	if (s->unreachable) {
 		router_unreachable(s->router, s->now);
 		return;
