@@ -129,6 +129,39 @@ def test_sigkill_between_the_request_and_the_answer(router, run, mode, port):
     assert natd.mappings() == []
 
 
+def kill_while_it_is_asked(router, run, mode, times, seed):
+    """Killed at any instant of many requests: the next natd leaves nothing of them."""
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    igd = "igd" in mode
+    gw, natd = router(mode, "[soap]\ndelete_any = true\n"), run()
+    for _ in range(times):
+        connections = [ask(natd, "connection", chance.choice((None, 40000 + n)))
+                       for n in range(3 if igd else 10)]
+        time.sleep(chance.uniform(0, 1 if igd else 0.02))
+        natd.kill()
+        for c in connections:
+            c.close()
+        natd.start()
+        with ask(natd, "connection", 50000) as c:  # behind the deletions
+            assert c.result()["mapping"]["runtime"]["state"] in ("active", "requesting")
+            wait_until(lambda: list(held(gw)) == [50000], 15, "only the new one")
+        wait_until(lambda: gw.table() == [], 5, "nothing")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_sigkill_while_it_is_asked(router, run, mode):
+    """F48: SIGKILL at random instants of requests."""
+    kill_while_it_is_asked(router, run, mode, 2 if "igd" in mode else 10, 7)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("mode", MODES)
+def test_sigkill_while_it_is_asked_again_and_again(router, run, mode):
+    """F48: the same, for a while."""
+    kill_while_it_is_asked(router, run, mode, 50 if "igd" in mode else 300, int(time.time()))
+
+
 ANOTHER = ('[[rule]]\non = "soap.AddAnyPortMapping"\nnth = 1\n'
            'do = { grant_port = "+7", delay_ms = 400 }\n')
 
