@@ -205,26 +205,6 @@ def test_who_asks_again_does_not_wait_for_the_search(router, run):
     assert len(gw.table()) == 7
 
 
-def test_a_pinhole_whose_id_nobody_was_told_is_closed():
-    """F48: asked for again, it is the same one, and says its id."""
-    with h.home(ipv6=True) as place:
-        gw = scripted.Scripted(place.router, MODES["igd2"] +
-                               '[[rule]]\non = "soap.AddPinhole"\nnth = 1\ndo = { delay_ms = 400 }\n',
-                               lan6=["fe80::1", "2a10:50::1"])
-        natd = Natd(place.client)
-        with natd.connect() as c:
-            c.send("org.natd.NAT.RequestMapping", {"protocols": ["udp"], "internalPort": 40000,
-                                                   "family": "ipv6"}, more=True)
-            wait_until(lambda: gw.order("table")["pinholes"], 5, "the pinhole")
-            natd.kill()
-        natd.start()
-        wait_until(lambda: not gw.order("table")["pinholes"], 8, "the pinhole closed")
-        assert natd.map(port=40001, family="ipv6")["runtime"]["method"] == "igd_pinhole"
-        assert [e["internal_port"] for e in gw.order("table")["pinholes"]] == [40001]
-        lease = [line["arguments"]["LeaseTime"] for line in gw.heard("soap.AddPinhole")]
-        assert lease == ["7200", "120", "7200"]
-
-
 def test_an_entry_of_somebody_else_is_not_deleted_on_a_guess(router, run):
     """The number asked for when natd was killed belongs to another host."""
     gw, natd = router("igd1"), run()
