@@ -354,55 +354,24 @@ listen_for_scrapes(struct natd *n)
 }
 
 static int
-cannot_start(int error)
-{
-	log_error_with(
-	    MESSAGE(MESSAGE_CANNOT_START), "cannot start: %s", strerror(-error));
-	return error;
-}
-
-static int
 open_state(struct natd *n)
 {
 	const char *dir = n->paths.state;
 	int r = state_open(dir, &n->state);
 
-	if (r != -EBUSY)
-		return r < 0 ? cannot_start(r) : r;
-	log_error_with(
-	    MESSAGE(MESSAGE_CANNOT_START), "%s: another natd is using it", dir);
+	if (r == -EBUSY)
+		log_error_with(
+		    MESSAGE(MESSAGE_CANNOT_START), "%s: another natd is using it", dir);
+	else if (r < 0)
+		log_error_with(
+		    MESSAGE(MESSAGE_CANNOT_START), "cannot start: %s", strerror(-r));
 	return r;
 }
 
 static int
-open_netmon(struct natd *n)
+start(struct natd *n)
 {
-	int r = netmon_open(&n->net);
-
-	if (r < 0)
-		log_error_with(MESSAGE(MESSAGE_CANNOT_START),
-		    "cannot read the kernel's network tables: %s", strerror(-r));
-	return r;
-}
-
-static int
-start_loop(struct natd *n)
-{
-	int r = loop_new(&n->loop);
-
-	if (r == 0)
-		r = watch_signals(n);
-	if (r == 0)
-		r = timer_init(&n->watchdog, n->loop, on_watchdog, n);
-	if (r == 0)
-		r = timer_init(&n->status_timer, n->loop, on_status, n);
-	return r < 0 ? cannot_start(r) : r;
-}
-
-static int
-start_parts(struct natd *n)
-{
-	const struct varlink_settings settings = {
+	struct varlink_settings settings = {
 		.vendor = "natd",
 		.product = "natd",
 		.version = NATD_VERSION,
@@ -411,13 +380,34 @@ start_parts(struct natd *n)
 		.connections_per_uid_max = n->conf->connections_per_user,
 		.own_uid = getuid(),
 		.admin_group = n->conf->admin_group,
-		.observer = trace_observer(n->trace),
 	};
-	const struct api_hooks hooks = {
-		.reload = reload, .ctx = n, .trace = n->trace
-	};
-	int r = varlink_server_new(n->loop, &settings, &n->server);
+	struct api_hooks hooks = { .reload = reload, .ctx = n };
+	int r;
 
+	r = loop_new(&n->loop);
+	if (r == 0)
+		r = watch_signals(n);
+	if (r == 0)
+		r = timer_init(&n->watchdog, n->loop, on_watchdog, n);
+	if (r == 0)
+		r = timer_init(&n->status_timer, n->loop, on_status, n);
+	if (r < 0) {
+		log_error_with(
+		    MESSAGE(MESSAGE_CANNOT_START), "cannot start: %s", strerror(-r));
+		return r;
+	}
+	r = open_state(n);
+	if (r < 0)
+		return r;
+	r = netmon_open(&n->net);
+	if (r < 0) {
+		log_error_with(MESSAGE(MESSAGE_CANNOT_START),
+		    "cannot read the kernel's network tables: %s", strerror(-r));
+		return r;
+	}
+	hooks.trace = n->trace = trace_new(n->loop);
+	settings.observer = trace_observer(n->trace);
+	r = varlink_server_new(n->loop, &settings, &n->server);
 	if (r == 0)
 		r = engine_new(n->loop, n->conf, n->net, n->state, &n->engine);
 	if (r == 0)
@@ -431,24 +421,11 @@ start_parts(struct natd *n)
 	if (r == 0)
 		r = api_new(n->loop, n->engine, n->stun, n->behaviors, n->server,
 		    &hooks, &n->api);
-	return r < 0 ? cannot_start(r) : r;
-}
-
-static int
-start(struct natd *n)
-{
-	int r = start_loop(n);
-
-	if (r == 0)
-		r = open_state(n);
-	if (r == 0)
-		r = open_netmon(n);
-	if (r < 0)
+	if (r < 0) {
+		log_error_with(
+		    MESSAGE(MESSAGE_CANNOT_START), "cannot start: %s", strerror(-r));
 		return r;
-	n->trace = trace_new(n->loop);
-	r = start_parts(n);
-	if (r < 0)
-		return r;
+	}
 	trace_engine(n->trace, n->engine);
 	n->observer.event = on_event;
 	engine_observe(n->engine, &n->observer);

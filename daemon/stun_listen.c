@@ -108,12 +108,16 @@ open_new(int type, const struct endpoint *at)
 static bool
 is_at(int fd, int type, const struct endpoint *at)
 {
-	socklen_t type_len = sizeof(int);
+	struct sockaddr_storage ss = { .ss_family = AF_UNSPEC };
+	socklen_t len = sizeof(ss), type_len = sizeof(int);
 	struct endpoint here;
 	int got;
 
-	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &got, &type_len) == 0 &&
-	       got == type && sock_name(fd, &here) == 0 && endpoint_equal(&here, at);
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &got, &type_len) < 0 || got != type ||
+	    getsockname(fd, (struct sockaddr *)&ss, &len) < 0)
+		return false;
+	here = sock_endpoint(&ss);
+	return endpoint_equal(&here, at);
 }
 
 static int

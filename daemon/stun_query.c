@@ -173,13 +173,15 @@ static void
 won(struct attempt *a, const struct stun_client_answer *answer)
 {
 	struct stun_query *q = a->query;
-	struct endpoint local = { .port = 0 };
+	struct sockaddr_storage ss = { .ss_family = AF_UNSPEC };
+	socklen_t len = sizeof(ss);
 
-	(void)sock_name(a->fd, &local);
+	if (getsockname(a->fd, (struct sockaddr *)&ss, &len) < 0)
+		ss.ss_family = AF_UNSPEC;
 	q->answered = true;
 	q->answer = (struct stun_query_answer) {
 		.server = a->to,
-		.local = local,
+		.local = sock_endpoint(&ss),
 		.mapped = answer->mapped,
 		.round_trip_ms = answer->round_trip_ms,
 	};
