@@ -166,8 +166,9 @@ gather(struct look *l)
 	if (n == 0 && (!pending || now >= l->began_at + NAMES_MS)) {
 		finish(l, stun_servers(l->all->stun) == 0
 			      ? "no STUN server is configured"
-			  : pending ? "no name of a server could be resolved"
-				    : "no STUN server of the family is known");
+			  : pending || stun_unresolved(l->all->stun)
+			      ? "no name of a server could be resolved"
+			      : "no STUN server of the family is known");
 		return;
 	}
 	timer_set(&l->timer, l->began_at + (n > 0 ? MORE_NAMES_MS : NAMES_MS));

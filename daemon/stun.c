@@ -318,6 +318,16 @@ stun_choose(struct stun *s, enum addr_family family, struct stun_choice *ret,
 	return n;
 }
 
+bool
+stun_unresolved(const struct stun *s)
+{
+	for (unsigned i = 0; i < s->pool.count; i++)
+		if (stun_server_is_udp(s, i) && s->servers[i].failed_at &&
+		    s->servers[i].count == 0)
+			return true;
+	return false;
+}
+
 void
 stun_heard(struct stun *s, unsigned server, msec_t round_trip_ms)
 {

@@ -74,6 +74,8 @@ struct stun_choice {
  */
 size_t stun_choose(struct stun *s, enum addr_family family, struct stun_choice *ret,
     size_t max, bool *ret_pending);
+/* A server's name could not be resolved the last time, and nothing is known of it. */
+bool stun_unresolved(const struct stun *s);
 /* It answered after so long, or (-1) did not while others did. */
 void stun_heard(struct stun *s, unsigned server, msec_t round_trip_ms);
 /* None answered over UDP: our address is asked for by other ways. */

@@ -136,6 +136,16 @@ def test_names_of_servers():
         assert found["filtering"] == "endpoint_independent"
 
 
+def test_names_that_were_not_resolved():
+    """Also while the resolver, which failed, is not asked again."""
+    with place_and_natd("full_cone", "stun.example") as (place, natd):
+        use_resolver(place.lab, nats.TWO)
+        for _ in range(2):
+            assert refused(natd, "StunFailed") == {
+                "reason": "no name of a server could be resolved"}
+        assert natd.log().count("its name is not resolved") == 1
+
+
 def test_lifetime_is_found_and_keepalives_follow():
     """An idle binding lives 3 s here: natd finds that out behind its back, and whoever has one
     kept is told of the new interval, 0.7 of it."""
