@@ -90,7 +90,7 @@ human_span(int64_t usec, char buf[static HUMAN_MAX])
 		if (count == 0)
 			continue;
 		if (second)
-			snprintf(buf, HUMAN_MAX, "%" PRIi64 "%s %" PRIi64 "%s", count,
+			snprintf(buf, HUMAN_MAX, "%" PRIi64 "%s%" PRIi64 "%s", count,
 			    shown[i].name, rest / shown[i + 1].usec, shown[i + 1].name);
 		else
 			snprintf(buf, HUMAN_MAX, "%" PRIi64 "%s", count, shown[i].name);

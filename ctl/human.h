@@ -21,7 +21,7 @@
  */
 int human_parse_span(const char *text, int64_t *ret_usec);
 
-/* "45s", "29min", "3h 12min", "5d 4h": at most two units, the second only if it is not
+/* "45s", "29min", "3h12min", "5d4h": at most two units, the second only if it is not
  * zero; under a second "120ms".  Returns buf. */
 const char *human_span(int64_t usec, char buf[static HUMAN_MAX]);
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ctl/fold.h"
 #include "proto/jsontext.h"
 
 static bool
@@ -65,83 +66,16 @@ page_show(const struct ctl *ctl, struct page *page)
 	return CTL_FAILED;
 }
 
-/* Behind the character at at, and whether it takes a column: escape sequences of ours
- * and the further bytes of UTF-8 don't. */
-static const char *
-next_column(const char *at, unsigned *column)
-{
-	if (*at == '\033')
-		return at + strcspn(at, "m") + 1;
-	(*column)++;
-	for (at++; ((unsigned char)*at & 0xc0) == 0x80;)
-		at++;
-	return at;
-}
-
-static unsigned
-text_width(const char *text)
-{
-	unsigned columns = 0;
-
-	while (*text)
-		text = next_column(text, &columns);
-	return columns;
-}
-
-/* As much of the line as fits: up to a space if there is one behind its first word. */
-static size_t
-fitting(const char *line, size_t len, unsigned columns)
-{
-	const char *at = line, *end = line + len, *space = NULL;
-	unsigned column = 0;
-
-	while (at < end) {
-		if (*at == ' ' && at > line && at[-1] != ' ')
-			space = at;
-		if (column == columns && space)
-			return (size_t)(space - line);
-		at = next_column(at, &column);
-	}
-	return len;
-}
-
-static void
-fold_line(FILE *out, const char *line, size_t len, unsigned width, unsigned indent)
-{
-	/* The margin is no place to break. */
-	size_t margin = strspn(line, " ");
-	size_t part = margin + fitting(line + margin, len - margin,
-				   width - MIN(width, (unsigned)margin));
-
-	fwrite(line, 1, part, out);
-	while (part < len) {
-		line += part;
-		len -= part;
-		margin = MIN(strspn(line, " "), len);
-		line += margin;
-		len -= margin;
-		part = fitting(line, len, width - indent);
-		fprintf(out, "\n%*s", (int)indent, "");
-		fwrite(line, 1, part, out);
-	}
-	putc('\n', out);
-}
-
 void
 page_fold(const struct ctl *ctl, struct page *page, unsigned indent)
 {
 	struct page folded;
 
+	fflush(page->out);
 	/* Narrower than this nothing helps. */
 	if (ctl->term.width < 2 * indent || !page_open(&folded))
 		return;
-	fflush(page->out);
-	for (const char *line = page->text; *line;) {
-		size_t len = strcspn(line, "\n");
-
-		fold_line(folded.out, line, len, ctl->term.width, indent);
-		line += len + (line[len] == '\n');
-	}
+	fold_text(folded.out, page->text, ctl->term.width, indent);
 	page_drop(page);
 	/* The stream knows where folded lies, so it ends here. */
 	if (fclose(folded.out) == 0)
@@ -278,9 +212,44 @@ table_line(struct table *t, const char *const *cells, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		const char *text = cells[i] && *cells[i] ? cells[i] : "-";
 
-		t->widest[i] = MAX(t->widest[i], text_width(text));
+		t->widest[i] = MAX(t->widest[i], fold_width(text));
 		if (scols_line_set_data(t->last, i, text) < 0)
 			t->bad = true;
+	}
+}
+
+static void
+cut_cell(struct table *t, struct libscols_line *line, size_t column, unsigned room)
+{
+	const char *text = scols_cell_get_data(scols_line_get_cell(line, column));
+	_cleanup_(freep) char *cut = NULL;
+
+	if (!text || fold_width(text) <= room)
+		return;
+	if (asprintf(&cut, "%.*s%s", (int)fold_cut(text, room - 1), text,
+		t->ctl->term.utf8 ? "\u2026" : "~") < 0)
+		cut = NULL;
+	if (!cut || scols_line_set_data(line, column, cut) < 0)
+		t->bad = true;
+}
+
+/* Cuts the cells of a column to what the others leave. */
+static void
+table_cut(struct table *t, size_t column)
+{
+	size_t others = 0, room = t->ctl->term.width;
+	struct libscols_line *line;
+
+	for (size_t i = 0; i < t->columns; i++)
+		if (i != column &&
+		    !scols_column_is_hidden(scols_table_get_column(t->scols, i)))
+			others += t->widest[i] + 1;
+	/* The heading is never cut, and no table is narrower than the rest of it. */
+	room = MAX(room - MIN(room, others),
+	    MAX(t->ctl->opt.no_legend ? 1 : strlen(t->column[column].name), 2));
+	for (size_t i = 0; scols_table_get_line(t->scols, i); i++) {
+		line = scols_table_get_line(t->scols, i);
+		cut_cell(t, line, column, (unsigned)room);
 	}
 }
 
@@ -323,6 +292,9 @@ table_write(struct table *t, FILE *out, const char *thing)
 
 	if (t->ctl->term.width > 0)
 		table_fit(t);
+	for (size_t i = 0; t->ctl->term.width > 0 && i < t->columns; i++)
+		if (t->column[i].cut)
+			table_cut(t, i);
 	if (t->bad ||
 	    (t->lines > 0 && scols_print_table_to_string(t->scols, &text) < 0)) {
 		complain("out of memory");

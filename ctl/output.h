@@ -30,7 +30,7 @@ bool page_open(struct page *page);
 /* CTL_DONE, or CTL_FAILED after a message. */
 enum exit_code page_show(const struct ctl *ctl, struct page *page);
 /* Breaks lines that are wider than the terminal between words; what goes on starts
- * indent columns from the left.  The page is complete with that. */
+ * indent columns from the left.  The page is complete with that, and its text there. */
 void page_fold(const struct ctl *ctl, struct page *page, unsigned indent);
 /* A whole text as a page. */
 enum exit_code output_text(const struct ctl *ctl, const char *text);

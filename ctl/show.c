@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ctl/fold.h"
 #include "ctl/human.h"
 #include "ctl/options.h"
 #include "ctl/output.h"
@@ -46,6 +47,24 @@ mapping_write_problem(FILE *out, const struct mapping *m, bool hint)
 }
 
 void
+mapping_write_next(
+    const struct ctl *ctl, FILE *out, const char *separator, const struct mapping *m)
+{
+	bool held = mapping_is_held(m);
+	char buf[HUMAN_MAX];
+	int64_t from_now;
+
+	if (!ctl_until(ctl, &m->next_renewal, &from_now))
+		return;
+	fputs(separator, out);
+	if (from_now < USEC_PER_SEC)
+		fold_value(out, "%s now", held ? "renewing" : "trying again");
+	else
+		fold_value(out, "%s %s", held ? "renews" : "next try",
+		    human_relative(from_now, buf));
+}
+
+void
 word_write(FILE *out, const char *word)
 {
 	for (; *word; word++)
@@ -61,17 +80,20 @@ nat_behavior_write(const struct ctl *ctl, FILE *out, const struct nat_behavior *
 	if (strcmp(n->mapping, "none") == 0) {
 		fprintf(out, "none on %s", n->interface);
 	} else {
-		fputs("mapping ", out);
+		fprintf(out, "mapping%c", FOLD_GLUE);
 		word_write(out, n->mapping);
-		fputs(", filtering ", out);
+		fprintf(out, ", filtering%c", FOLD_GLUE);
 		word_write(out, n->filtering);
 		if (n->hairpinning >= 0)
-			fprintf(out, ", hairpinning %s", n->hairpinning ? "yes" : "no");
+			fprintf(out, ", hairpinning%c%s", FOLD_GLUE,
+			    n->hairpinning ? "yes" : "no");
 		if (n->carrier_grade == 1)
 			fputs(", carrier-grade", out);
 	}
-	if (ctl_until(ctl, &n->measured, &from_now))
-		fprintf(out, " (%s)", human_relative(from_now, buf));
+	if (ctl_until(ctl, &n->measured, &from_now)) {
+		putc(' ', out);
+		fold_value(out, "(%s)", human_relative(from_now, buf));
+	}
 }
 
 enum exit_code
@@ -289,19 +311,10 @@ verb_list(struct ctl *ctl, int argc, char **argv)
 }
 
 static void
-show_time(const struct ctl *ctl, FILE *out, const char *what, const struct stamp *stamp)
-{
-	char buf[HUMAN_MAX];
-	int64_t from_now;
-
-	if (ctl_until(ctl, stamp, &from_now))
-		fprintf(out, ", %s %s", what, human_relative(MAX(from_now, 0), buf));
-}
-
-static void
 show_lifetime(const struct ctl *ctl, FILE *out, const struct mapping *m)
 {
 	char buf[HUMAN_MAX];
+	int64_t left;
 
 	block_key(out, "Lifetime");
 	if (m->granted_s < 0)
@@ -310,10 +323,14 @@ show_lifetime(const struct ctl *ctl, FILE *out, const struct mapping *m)
 		fputs("no end", out);
 	else
 		fputs(human_span(m->granted_s * USEC_PER_SEC, buf), out);
-	show_time(ctl, out, "expires", &m->expires);
-	show_time(
-	    ctl, out, mapping_is_held(m) ? "renews" : "next try", &m->next_renewal);
-	fprintf(out, ", %" PRIi64 " renewals\n", m->renewals);
+	if (ctl_until(ctl, &m->expires, &left)) {
+		fputs(", ", out);
+		fold_value(out, "expires %s", human_relative(MAX(left, 0), buf));
+	}
+	mapping_write_next(ctl, out, ", ", m);
+	fputs(", ", out);
+	fold_value(
+	    out, "%" PRIi64 " renewal%s\n", m->renewals, m->renewals == 1 ? "" : "s");
 }
 
 static void
@@ -324,8 +341,9 @@ show_origin(const struct ctl *ctl, FILE *out, const struct mapping *m)
 
 	if (m->created.realtime_us > 0 && ctl_until(ctl, &m->created, &from_now)) {
 		block_key(out, "Created");
-		fprintf(out, "%s; %s\n", human_date(m->created.realtime_us, date),
-		    human_relative(from_now, ago));
+		fold_value(out, "%s;", human_date(m->created.realtime_us, date));
+		putc(' ', out);
+		fold_value(out, "%s\n", human_relative(from_now, ago));
 	}
 	if (m->owner_uid >= 0) {
 		block_key(out, "Owner");

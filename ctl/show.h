@@ -15,6 +15,10 @@ void mapping_write_line(FILE *out, const struct mapping *m);
  * the hint what a person can do. */
 void mapping_write_problem(FILE *out, const struct mapping *m, bool hint);
 
+/* "renews in 29min" or "next try in 4min" behind separator, as far as it is planned. */
+void mapping_write_next(
+    const struct ctl *ctl, FILE *out, const char *separator, const struct mapping *m);
+
 /* "endpoint_independent" is a word of the interface; people read "-". */
 void word_write(FILE *out, const char *word);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ctl/fold.h"
 #include "ctl/human.h"
 #include "ctl/model.h"
 #include "ctl/options.h"
@@ -12,6 +13,9 @@
 #include "ctl/show.h"
 #include "ctl/verbs.h"
 #include "proto/json.h"
+
+/* Behind the mark of a problem. */
+#define PROBLEM_FOLD 2
 
 /* What the mappings together prove; a grant alone proves nothing. */
 static const char *
@@ -44,8 +48,9 @@ write_head(const struct ctl *ctl, FILE *out, const struct status *s,
 	    term_plain(&ctl->term), s->version, s->state, summary(mappings, count));
 	if (s->started.realtime_us > 0 && ctl_until(ctl, &s->started, &from_now)) {
 		block_key(out, "Since");
-		fprintf(out, "%s; %s\n", human_date(s->started.realtime_us, date),
-		    human_relative(from_now, ago));
+		fold_value(out, "%s;", human_date(s->started.realtime_us, date));
+		putc(' ', out);
+		fold_value(out, "%s\n", human_relative(from_now, ago));
 	}
 }
 
@@ -106,11 +111,11 @@ write_services(FILE *out, const struct gateway *g)
 			return ctl_bad_reply(bad);
 		if (!is_known(&s))
 			continue;
-		fprintf(out, "%s%s %s", separator, method_label(s.method),
-		    s.available ? "yes" : "no");
+		fputs(separator, out);
+		fold_value(out, "%s %s%s", method_label(s.method),
+		    s.available ? "yes" : "no",
+		    strcmp(s.circuit, "closed") != 0 ? " (paused)" : "");
 		separator = ", ";
-		if (strcmp(s.circuit, "closed") != 0)
-			fputs(" (paused)", out);
 		best = faster(best, &s);
 	}
 	if (*separator == ' ')
@@ -170,16 +175,6 @@ write_behaviors(const struct ctl *ctl, FILE *out, const struct status *s)
 	return CTL_DONE;
 }
 
-static void
-write_next(const struct ctl *ctl, FILE *out, const struct mapping *m, const char *what)
-{
-	char buf[HUMAN_MAX];
-	int64_t from_now;
-
-	if (ctl_until(ctl, &m->next_renewal, &from_now))
-		fprintf(out, "%s %s", what, human_relative(MAX(from_now, 0), buf));
-}
-
 /* What cannot be renewed works until then. */
 static void
 write_end(const struct ctl *ctl, FILE *out, const struct mapping *m)
@@ -204,8 +199,8 @@ write_mapping(const struct ctl *ctl, FILE *out, const struct mapping *m)
 	    good ? "" : term_plain(&ctl->term), m->protocols,
 	    mapping_external(m, external), mapping_internal(m, internal));
 	if (good) {
-		fputs(method_label(m->method), out);
-		write_next(ctl, out, m, "  renews");
+		fold_value(out, "%s", method_label(m->method));
+		mapping_write_next(ctl, out, "  ", m);
 		if (m->description)
 			fprintf(out, "  %s", m->description);
 	} else {
@@ -216,7 +211,7 @@ write_mapping(const struct ctl *ctl, FILE *out, const struct mapping *m)
 			fputs(m->state, out);
 		mapping_write_problem(out, m, false);
 		if (!held)
-			write_next(ctl, out, m, ", next try");
+			mapping_write_next(ctl, out, ", ", m);
 		else if (m->problem.code)
 			write_end(ctl, out, m);
 	}
@@ -399,7 +394,7 @@ gateways_write(const struct ctl *ctl, FILE *out, const cJSON *gateways)
 	if (ctl->opt.quiet)
 		return CTL_DONE;
 	table_write(table, out, "gateway");
-	fflush(problems.out);
+	page_fold(ctl, &problems, PROBLEM_FOLD);
 	fputs(problems.text, out);
 	return CTL_DONE;
 }

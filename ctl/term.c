@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "ctl/fold.h"
 #include "proto/text.h"
 
 static const char *const paints[] = {
@@ -192,6 +193,7 @@ show_in_pager(const char *text)
 int
 term_show(const struct term *term, char *text)
 {
+	fold_plain(text);
 	if (!term->utf8 && term->tty)
 		to_ascii(text);
 	fflush(stdout);
@@ -200,16 +202,43 @@ term_show(const struct term *term, char *text)
 	return write_all(STDOUT_FILENO, text);
 }
 
+/* The columns of a terminal at this descriptor; 0: it is none. */
+static unsigned
+columns_of(int fd)
+{
+	struct winsize size = { 0 };
+
+	if (!isatty(fd))
+		return 0;
+	if (ioctl(fd, TIOCGWINSZ, &size) < 0 || size.ws_col == 0)
+		return 80;
+	return size.ws_col;
+}
+
+/* Narrower than this nothing helps. */
+#define MESSAGE_MIN 20
+
 _printf_(2, 0) static void say(const char *prefix, const char *format, va_list ap)
 {
-	char *text = NULL;
+	int error = errno;
+	unsigned width = columns_of(STDERR_FILENO);
+	char *text = NULL, *line = NULL;
 
+	if (width > 0 && env_number("COLUMNS") > 0)
+		width = env_number("COLUMNS");
 	if (vasprintf(&text, format, ap) < 0)
 		return;
 	if (!locale_is_utf8())
 		to_ascii(text);
-	fprintf(stderr, "%s%s\n", prefix, text);
+	if (asprintf(&line, "%s%s\n", prefix, text) < 0)
+		line = NULL;
+	else if (width < MESSAGE_MIN)
+		fputs(line, stderr);
+	else
+		fold_text(stderr, line, width, (unsigned)strlen(prefix));
+	free(line);
 	free(text);
+	errno = error;
 }
 
 void

@@ -45,7 +45,8 @@ const char *term_plain(const struct term *term);
  * Changes text (see above).  0, or -errno of the write. */
 int term_show(const struct term *term, char *text);
 
-/* "natctl: MESSAGE" and a newline, on stderr. */
+/* "natctl: MESSAGE" and a newline, on stderr; on a terminal in lines that fit it. Keeps
+ * errno. */
 _printf_(1, 2) void complain(const char *format, ...);
 
 /* The same without the name in front: notes that are no errors. */

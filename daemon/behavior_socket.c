@@ -51,19 +51,15 @@ look_socket_open(struct look_socket *s, struct endpoint *ret_local)
 	const struct look *l = s->look;
 	const struct sock_from from = { l->source, l->uplink.name,
 		(unsigned)l->uplink.ifindex };
-	struct sockaddr_storage ss;
-	socklen_t len = sizeof(ss);
 	int r;
 
 	s->fd = sock_open(SOCK_DGRAM, &from);
 	if (s->fd < 0)
 		return s->fd;
 	r = loop_watch(l->all->loop, s->fd, EV_READ, on_readable, s, &s->event);
-	if (r == 0 && getsockname(s->fd, (struct sockaddr *)&ss, &len) < 0)
-		r = -errno;
+	if (r == 0)
+		r = sock_name(s->fd, ret_local);
 	if (r < 0)
 		look_socket_close(s);
-	else
-		*ret_local = sock_endpoint(&ss);
 	return r;
 }

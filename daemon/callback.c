@@ -160,17 +160,19 @@ hide_from_others(int fd, const struct addr *peer)
 static int
 start(struct callback *c, const struct sock_from *from)
 {
-	struct sockaddr_storage ss;
-	socklen_t len = sizeof(ss);
+	struct endpoint local;
+	int r;
 
 	c->fd = sock_open(SOCK_STREAM, from);
 	if (c->fd < 0)
 		return c->fd;
 	hide_from_others(c->fd, &c->peer);
-	if (listen(c->fd, CALLBACK_CONNECTIONS_MAX) < 0 ||
-	    getsockname(c->fd, (struct sockaddr *)&ss, &len) < 0)
+	if (listen(c->fd, CALLBACK_CONNECTIONS_MAX) < 0)
 		return -errno;
-	c->port = sock_endpoint(&ss).port;
+	r = sock_name(c->fd, &local);
+	if (r < 0)
+		return r;
+	c->port = local.port;
 	return loop_watch(c->loop, c->fd, EV_READ, on_connection, c, &c->event);
 }
 

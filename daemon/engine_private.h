@@ -35,6 +35,7 @@ struct holding {
 	struct gateway_identity on;
 	struct lease_want want; /* tombstone: to delete with the same nonce */
 	struct lease_held held; /* granted last; a guess: asked for, no answer yet */
+	bool bid;    /* for another number of the mapping's, not what it holds */
 	bool outer;  /* of the mapping's outer lease, at the carrier's server */
 	bool buried; /* the router did not confirm: not tried again while it stays up */
 };
@@ -173,6 +174,15 @@ void carrier_end(struct engine *e, msec_t now);
 void carrier_abandon(struct engine *e, const struct gateway *inner);
 void carrier_free_all(struct engine *e);
 
+/* bid.c */
+/* Ask for the number that the mapping's context has now, while it keeps what it holds.
+ * False: that cannot be, it has to let go first. */
+bool bid_begin(struct engine *e, struct mapping *m, msec_t now);
+/* Never mind, if it was asked. */
+void bid_end(struct mapping *m, msec_t now);
+/* The bid may be decided.  True: it is what the mapping holds now. */
+bool bid_won(struct holding *h);
+
 /* persist.c */
 /* 0, or -ENOMEM: not all is known, and nothing may be saved over it. */
 int persist_load(struct engine *e, msec_t now);
@@ -184,6 +194,8 @@ void persist_now(struct engine *e);
 void persist_notes(struct engine *e);
 /* Note what is about to be asked for, or what the carrier's server granted. */
 void persist_holding(struct engine *e, const struct holding *h);
+/* Nothing that was noted with this nonce is on any router. */
+void persist_forget(struct engine *e, const uint8_t *nonce);
 /* It is not wanted any more, and not to come back after a SIGKILL. */
 void persist_gone(struct engine *e, const struct mapping *m);
 struct router_habits

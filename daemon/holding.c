@@ -154,7 +154,7 @@ static struct holding *
 holding_of(struct engine *e, const struct mapping *m)
 {
 	for (struct holding *h = e->holdings; h; h = h->next)
-		if (h->mapping == m && !h->outer)
+		if (h->mapping == m && !h->outer && !h->bid)
 			return h;
 	return NULL;
 }
@@ -214,6 +214,7 @@ holding_release(struct engine *e, struct mapping *m, msec_t now)
 {
 	struct holding *h = holding_of(e, m);
 
+	bid_end(m, now);
 	if (h) {
 		h->mapping = NULL;
 		lease_release(h->lease, now);
@@ -245,6 +246,8 @@ abandon(struct holding *h)
 	lease_forget(h->lease);
 	if (m && h->outer) {
 		carrier_detach(m);
+	} else if (m && h->bid) {
+		m->bid = NULL;
 	} else if (m) {
 		m->lease = NULL;
 		m->gateway = NULL;
@@ -358,7 +361,7 @@ remember(struct holding *h, struct mapping *m, const struct lease_held *held)
 			persist_holding(h->engine, h);
 	} else {
 		m->was_held = true;
-		m->before.known = false;
+		m->before.known &= m->bid != NULL;
 		m->last = *held;
 		identity_of(h->gateway, &m->last_on);
 		persist_learn(h->engine, h->gateway);
@@ -401,6 +404,8 @@ lease_changed(void *owner, void *ctx)
 		engine_wake(e); /* who waits for it may do so no longer */
 		return;
 	}
+	if (h->bid && !bid_won(h))
+		return;
 	lease_status(h->lease, &st);
 	if (st.is_held)
 		remember(h, m, &st.held);

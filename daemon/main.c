@@ -354,24 +354,55 @@ listen_for_scrapes(struct natd *n)
 }
 
 static int
+cannot_start(int error)
+{
+	log_error_with(
+	    MESSAGE(MESSAGE_CANNOT_START), "cannot start: %s", strerror(-error));
+	return error;
+}
+
+static int
 open_state(struct natd *n)
 {
 	const char *dir = n->paths.state;
 	int r = state_open(dir, &n->state);
 
-	if (r == -EBUSY)
-		log_error_with(
-		    MESSAGE(MESSAGE_CANNOT_START), "%s: another natd is using it", dir);
-	else if (r < 0)
-		log_error_with(
-		    MESSAGE(MESSAGE_CANNOT_START), "cannot start: %s", strerror(-r));
+	if (r != -EBUSY)
+		return r < 0 ? cannot_start(r) : r;
+	log_error_with(
+	    MESSAGE(MESSAGE_CANNOT_START), "%s: another natd is using it", dir);
 	return r;
 }
 
 static int
-start(struct natd *n)
+open_netmon(struct natd *n)
 {
-	struct varlink_settings settings = {
+	int r = netmon_open(&n->net);
+
+	if (r < 0)
+		log_error_with(MESSAGE(MESSAGE_CANNOT_START),
+		    "cannot read the kernel's network tables: %s", strerror(-r));
+	return r;
+}
+
+static int
+start_loop(struct natd *n)
+{
+	int r = loop_new(&n->loop);
+
+	if (r == 0)
+		r = watch_signals(n);
+	if (r == 0)
+		r = timer_init(&n->watchdog, n->loop, on_watchdog, n);
+	if (r == 0)
+		r = timer_init(&n->status_timer, n->loop, on_status, n);
+	return r < 0 ? cannot_start(r) : r;
+}
+
+static int
+start_parts(struct natd *n)
+{
+	const struct varlink_settings settings = {
 		.vendor = "natd",
 		.product = "natd",
 		.version = NATD_VERSION,
@@ -380,34 +411,13 @@ start(struct natd *n)
 		.connections_per_uid_max = n->conf->connections_per_user,
 		.own_uid = getuid(),
 		.admin_group = n->conf->admin_group,
+		.observer = trace_observer(n->trace),
 	};
-	struct api_hooks hooks = { .reload = reload, .ctx = n };
-	int r;
+	const struct api_hooks hooks = {
+		.reload = reload, .ctx = n, .trace = n->trace
+	};
+	int r = varlink_server_new(n->loop, &settings, &n->server);
 
-	r = loop_new(&n->loop);
-	if (r == 0)
-		r = watch_signals(n);
-	if (r == 0)
-		r = timer_init(&n->watchdog, n->loop, on_watchdog, n);
-	if (r == 0)
-		r = timer_init(&n->status_timer, n->loop, on_status, n);
-	if (r < 0) {
-		log_error_with(
-		    MESSAGE(MESSAGE_CANNOT_START), "cannot start: %s", strerror(-r));
-		return r;
-	}
-	r = open_state(n);
-	if (r < 0)
-		return r;
-	r = netmon_open(&n->net);
-	if (r < 0) {
-		log_error_with(MESSAGE(MESSAGE_CANNOT_START),
-		    "cannot read the kernel's network tables: %s", strerror(-r));
-		return r;
-	}
-	hooks.trace = n->trace = trace_new(n->loop);
-	settings.observer = trace_observer(n->trace);
-	r = varlink_server_new(n->loop, &settings, &n->server);
 	if (r == 0)
 		r = engine_new(n->loop, n->conf, n->net, n->state, &n->engine);
 	if (r == 0)
@@ -421,11 +431,24 @@ start(struct natd *n)
 	if (r == 0)
 		r = api_new(n->loop, n->engine, n->stun, n->behaviors, n->server,
 		    &hooks, &n->api);
-	if (r < 0) {
-		log_error_with(
-		    MESSAGE(MESSAGE_CANNOT_START), "cannot start: %s", strerror(-r));
+	return r < 0 ? cannot_start(r) : r;
+}
+
+static int
+start(struct natd *n)
+{
+	int r = start_loop(n);
+
+	if (r == 0)
+		r = open_state(n);
+	if (r == 0)
+		r = open_netmon(n);
+	if (r < 0)
 		return r;
-	}
+	n->trace = trace_new(n->loop);
+	r = start_parts(n);
+	if (r < 0)
+		return r;
 	trace_engine(n->trace, n->engine);
 	n->observer.event = on_event;
 	engine_observe(n->engine, &n->observer);

@@ -66,6 +66,10 @@ mapping_status(const struct mapping *m, struct lease_status *ret)
 	}
 	if (m->outer)
 		add_outer(m, ret);
+	if (m->bid) {
+		ret->state = MAPPING_REQUESTING;
+		ret->verdict = false;
+	}
 	if (m->releasing)
 		ret->state = MAPPING_RELEASING;
 }

@@ -118,6 +118,11 @@ struct mapping {
 	struct lease *lease;
 	msec_t asked_at;
 
+	/* Another number is asked for while it keeps the one it has; then, while that
+	 * is told, why it is not to be had. */
+	struct lease *bid;
+	struct lease_problem lost;
+
 	/* The same at the carrier's PCP server: behind: of the number that lease has
 	 * on the router, else instead of lease. */
 	struct gateway *carrier; /* NULL: it needs none */

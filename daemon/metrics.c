@@ -170,19 +170,31 @@ stun(struct api *a, FILE *f)
 	}
 }
 
+/* ---- routers ---- */
+
+#define LABELS_MAX 96
+
+static const char *
+labels_of(const struct gateway *g, char ret[static LABELS_MAX])
+{
+	const struct netmon_uplink *u = gateway_uplink(g);
+
+	snprintf(ret, LABELS_MAX, "interface=\"%s\",family=\"%s\"", u->name,
+	    u->family == AF_INET6 ? "ipv6" : "ipv4");
+	return ret;
+}
+
 static void
 round_trips(FILE *f, const struct gateway *g, enum router_service s)
 {
 	const struct router_trips *t = router_trips(gateway_router(g), s);
 	const char *name = "natd_gateway_round_trip_seconds";
+	char of_router[LABELS_MAX], labels[LABELS_MAX + 32];
 	struct service_status st;
 	uint64_t count = 0;
-	char labels[96];
 
 	router_service_status(gateway_router(g), s, &st);
-	snprintf(labels, sizeof(labels), "interface=\"%s\",family=\"%s\",method=\"%s\"",
-	    gateway_uplink(g)->name,
-	    gateway_uplink(g)->family == AF_INET6 ? "ipv6" : "ipv4",
+	snprintf(labels, sizeof(labels), "%s,method=\"%s\"", labels_of(g, of_router),
 	    method_name(st.method));
 	for (size_t i = 0; i < ROUTER_TRIPS; i++) {
 		count += t->count[i];
@@ -196,9 +208,25 @@ round_trips(FILE *f, const struct gateway *g, enum router_service s)
 }
 
 static void
-gateways(struct api *a, FILE *f)
+each_router(struct api *a, FILE *f, const char *name,
+    uint64_t (*value)(const struct gateway *g))
 {
-	family(f, "natd_gateway_up", "gauge", "Whether the router offers the method.");
+	char labels[LABELS_MAX];
+
+	for (size_t i = 0; i < engine_gateways(a->engine); i++) {
+		const struct gateway *g = engine_gateway(a->engine, i);
+
+		fprintf(
+		    f, "%s{%s} %" PRIu64 "\n", name, labels_of(g, labels), value(g));
+	}
+}
+
+static void
+each_service(struct api *a, FILE *f, const char *name,
+    bool (*value)(const struct service_status *st))
+{
+	char labels[LABELS_MAX];
+
 	for (size_t i = 0; i < engine_gateways(a->engine); i++) {
 		const struct gateway *g = engine_gateway(a->engine, i);
 
@@ -206,14 +234,35 @@ gateways(struct api *a, FILE *f)
 			struct service_status st;
 
 			router_service_status(gateway_router(g), s, &st);
-			fprintf(f,
-			    "natd_gateway_up{interface=\"%s\",family=\"%s\",method=\"%"
-			    "s\"} %d\n",
-			    gateway_uplink(g)->name,
-			    gateway_uplink(g)->family == AF_INET6 ? "ipv6" : "ipv4",
-			    method_name(st.method), st.state == SERVICE_AVAILABLE);
+			fprintf(f, "%s{%s,method=\"%s\"} %d\n", name,
+			    labels_of(g, labels), method_name(st.method), value(&st));
 		}
 	}
+}
+
+static bool
+is_available(const struct service_status *st)
+{
+	return st->state == SERVICE_AVAILABLE;
+}
+
+static bool
+is_open(const struct service_status *st)
+{
+	return st->circuit != CIRCUIT_CLOSED;
+}
+
+static uint64_t
+under_way(const struct gateway *g)
+{
+	return router_exchanges(gateway_router(g));
+}
+
+static void
+gateways(struct api *a, FILE *f)
+{
+	family(f, "natd_gateway_up", "gauge", "Whether the router offers the method.");
+	each_service(a, f, "natd_gateway_up", is_available);
 	family(f, "natd_gateway_round_trip_seconds", "histogram",
 	    "How long answers to questions that were sent once took.");
 	for (size_t i = 0; i < engine_gateways(a->engine); i++)
@@ -222,46 +271,16 @@ gateways(struct api *a, FILE *f)
 				round_trips(f, engine_gateway(a->engine, i), s);
 	family(f, "natd_gateway_requests_under_way", "gauge",
 	    "Requests waiting for an answer, at most 50 per router and 1 for UPnP.");
-	for (size_t i = 0; i < engine_gateways(a->engine); i++) {
-		const struct gateway *g = engine_gateway(a->engine, i);
-
-		fprintf(f,
-		    "natd_gateway_requests_under_way{interface=\"%s\",family=\"%s\"} "
-		    "%u\n",
-		    gateway_uplink(g)->name,
-		    gateway_uplink(g)->family == AF_INET6 ? "ipv6" : "ipv4",
-		    router_exchanges(gateway_router(g)));
-	}
+	each_router(a, f, "natd_gateway_requests_under_way", under_way);
 	family(f, "natd_gateway_soap_requests_total", "counter",
 	    "SOAP requests sent to the router, at most 5 in any second.");
-	for (size_t i = 0; i < engine_gateways(a->engine); i++) {
-		const struct gateway *g = engine_gateway(a->engine, i);
-
-		fprintf(f,
-		    "natd_gateway_soap_requests_total{interface=\"%s\",family=\"%s\"} "
-		    "%" PRIu64 "\n",
-		    gateway_uplink(g)->name,
-		    gateway_uplink(g)->family == AF_INET6 ? "ipv6" : "ipv4",
-		    gateway_soap_requests(g));
-	}
+	each_router(a, f, "natd_gateway_soap_requests_total", gateway_soap_requests);
 	family(f, "natd_gateway_circuit_open", "gauge",
 	    "Whether the circuit breaker of a service is open or half open.");
-	for (size_t i = 0; i < engine_gateways(a->engine); i++) {
-		const struct gateway *g = engine_gateway(a->engine, i);
-
-		for (enum router_service s = 0; s < ROUTER_SERVICES; s++) {
-			struct service_status st;
-
-			router_service_status(gateway_router(g), s, &st);
-			fprintf(f,
-			    "natd_gateway_circuit_open{interface=\"%s\",family=\"%s\","
-			    "method=\"%s\"} %d\n",
-			    gateway_uplink(g)->name,
-			    gateway_uplink(g)->family == AF_INET6 ? "ipv6" : "ipv4",
-			    method_name(st.method), st.circuit != CIRCUIT_CLOSED);
-		}
-	}
+	each_service(a, f, "natd_gateway_circuit_open", is_open);
 }
+
+/* ---- the rest ---- */
 
 static void
 traces(struct api *a, FILE *f)

@@ -35,6 +35,9 @@
 static cJSON *
 mapping_json(const struct mapping *m)
 {
+	/* What the last request changes, but for a refusal, is not so yet. */
+	const struct mapping_context *context =
+	    m->before.known ? &m->before.context : &m->context;
 	cJSON *o = cJSON_CreateObject();
 
 	json_add_string(o, "id", m->id);
@@ -42,8 +45,9 @@ mapping_json(const struct mapping *m)
 		json_add_string(o, "configured", m->name);
 	json_add_int(o, "uid", m->uid);
 	record_add_hex(o, "nonce", m->nonce, sizeof(m->nonce));
-	json_add_item(o, "context", record_context_json(&m->context));
-	record_add_deadline(o, "wantedUntil", m->wanted_until);
+	json_add_item(o, "context", record_context_json(context));
+	record_add_deadline(o, "wantedUntil",
+	    m->before.known ? m->before.wanted_until : m->wanted_until);
 	if (m->was_held) {
 		json_add_item(o, "on", record_identity_json(&m->last_on));
 		json_add_item(o, "held", record_held_json(&m->last));
@@ -115,7 +119,7 @@ fill_records(struct engine *e, struct state_record *records)
 	 * for without an answer; what is held at the carrier's server is found again by
 	 * its nonce. */
 	for (const struct holding *h = e->holdings; h; h = h->next)
-		if ((!h->mapping || h->mapping->releasing || h->outer ||
+		if ((!h->mapping || h->mapping->releasing || h->outer || h->bid ||
 			h->held.guess) &&
 		    h->held.external_port && h->held.method != METHOD_DIRECT)
 			records[n++] =
@@ -219,6 +223,19 @@ persist_holding(struct engine *e, const struct holding *h)
 	if (e->state && !e->save_failed)
 		note(e, "tombstone", tombstone_json(h));
 	persist_later(e);
+}
+
+void
+persist_forget(struct engine *e, const uint8_t *nonce)
+{
+	cJSON *o;
+
+	if (!e->state || e->save_failed)
+		return;
+	o = cJSON_CreateObject();
+	record_add_hex(o, "nonce", nonce, PCP_NONCE_LEN);
+	json_add_bool(o, "confirmed", true);
+	note(e, "gone", o);
 }
 
 void

@@ -205,8 +205,9 @@ fail(struct waiter *w, const struct lease_status *st)
 	struct engine *engine = w->api->engine;
 	struct mapping *m = w->mapping;
 	const struct lease_problem *p = &st->problem;
-	/* What is permanent, or what a connection holds, is not this call's to end. */
-	bool release = w->one_shot_wish && m->holders == 0 &&
+	/* What is permanent, or what a connection holds, or what it had before and has
+	 * still, is not this call's to end. */
+	bool release = w->one_shot_wish && m->holders == 0 && !m->lost.present &&
 		       m->context.persistence == PERSISTENCE_LEASE;
 
 	if (!m->gateway)
@@ -303,6 +304,11 @@ on_changed(struct mapping_watcher *watcher, bool removed)
 		return;
 	}
 	mapping_status(w->mapping, &st);
+	if (!w->answered && w->mapping->lost.present) {
+		st.problem = w->mapping->lost;
+		fail(w, &st);
+		return;
+	}
 	if (!w->answered && !is_verdict(w, &st))
 		return;
 	if (!w->answered && !st.is_held && !w->more && w->one_shot_wish) {
@@ -497,7 +503,7 @@ request_mapping(
 	w->holds = c.persistence == PERSISTENCE_CONNECTION;
 	mapping_status(m, &st);
 	w->one_shot_wish =
-	    !w->more && c.persistence == PERSISTENCE_LEASE && !st.is_held;
+	    !w->more && c.persistence == PERSISTENCE_LEASE && (!st.is_held || m->bid);
 	w->renews = renewal_is_news(m, &st);
 	w->renewals = st.renewals;
 	if (w->holds)

@@ -74,6 +74,18 @@ sock_endpoint(const struct sockaddr_storage *ss)
 }
 
 int
+sock_name(int fd, struct endpoint *ret)
+{
+	struct sockaddr_storage ss = { .ss_family = AF_UNSPEC };
+	socklen_t len = sizeof(ss);
+
+	if (getsockname(fd, (struct sockaddr *)&ss, &len) < 0)
+		return -errno;
+	*ret = sock_endpoint(&ss);
+	return 0;
+}
+
+int
 sock_addr_parse(const char *text, struct addr *ret)
 {
 	char zone[ADDR_ZONE_MAX];

@@ -25,6 +25,9 @@ struct sock_from {
 socklen_t sock_addr(const struct endpoint *e, struct sockaddr_storage *ret);
 struct endpoint sock_endpoint(const struct sockaddr_storage *ss);
 
+/* What a socket is bound to.  0 or -errno. */
+int sock_name(int fd, struct endpoint *ret);
+
 /* A literal with the zone as a name or number.  0 or -EINVAL: it is none, or there is
  * no such interface. */
 int sock_addr_parse(const char *text, struct addr *ret);

@@ -108,16 +108,12 @@ open_new(int type, const struct endpoint *at)
 static bool
 is_at(int fd, int type, const struct endpoint *at)
 {
-	struct sockaddr_storage ss = { .ss_family = AF_UNSPEC };
-	socklen_t len = sizeof(ss), type_len = sizeof(int);
+	socklen_t type_len = sizeof(int);
 	struct endpoint here;
 	int got;
 
-	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &got, &type_len) < 0 || got != type ||
-	    getsockname(fd, (struct sockaddr *)&ss, &len) < 0)
-		return false;
-	here = sock_endpoint(&ss);
-	return endpoint_equal(&here, at);
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &got, &type_len) == 0 &&
+	       got == type && sock_name(fd, &here) == 0 && endpoint_equal(&here, at);
 }
 
 static int

@@ -173,15 +173,13 @@ static void
 won(struct attempt *a, const struct stun_client_answer *answer)
 {
 	struct stun_query *q = a->query;
-	struct sockaddr_storage ss = { .ss_family = AF_UNSPEC };
-	socklen_t len = sizeof(ss);
+	struct endpoint local = { .port = 0 };
 
-	if (getsockname(a->fd, (struct sockaddr *)&ss, &len) < 0)
-		ss.ss_family = AF_UNSPEC;
+	(void)sock_name(a->fd, &local);
 	q->answered = true;
 	q->answer = (struct stun_query_answer) {
 		.server = a->to,
-		.local = sock_endpoint(&ss),
+		.local = local,
 		.mapped = answer->mapped,
 		.round_trip_ms = answer->round_trip_ms,
 	};

@@ -100,8 +100,6 @@ on_readable(evutil_socket_t fd, short what, void *ctx)
 static int
 socket_to(struct stun_watch *w, const struct endpoint *to, struct endpoint *ret_local)
 {
-	struct sockaddr_storage ss;
-	socklen_t len = sizeof(ss);
 	struct sock_from from;
 	int fd;
 
@@ -109,8 +107,8 @@ socket_to(struct stun_watch *w, const struct endpoint *to, struct endpoint *ret_
 		return twin_open(&w->app, to, ret_local);
 	stun_source(w->stun, to->addr.family, &from);
 	fd = sock_connected_udp(&from, to);
-	if (fd >= 0 && getsockname(fd, (struct sockaddr *)&ss, &len) == 0)
-		*ret_local = sock_endpoint(&ss);
+	if (fd >= 0)
+		(void)sock_name(fd, ret_local);
 	return fd;
 }
 

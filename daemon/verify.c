@@ -389,17 +389,15 @@ want_scratch(struct verification *v, const struct lease_status *st)
 		.methods_count = 1,
 		.methods = { st->held.method },
 	};
-	struct sockaddr_storage ss;
-	socklen_t len = sizeof(ss);
+	struct endpoint scratch;
 	struct mapping *m = NULL;
 
 	v->scratch_fd = sock_open(SOCK_DGRAM, &v->from);
-	if (v->scratch_fd < 0 ||
-	    getsockname(v->scratch_fd, (struct sockaddr *)&ss, &len) < 0) {
+	if (v->scratch_fd < 0 || sock_name(v->scratch_fd, &scratch) < 0) {
 		finish_unknown(v, FINDING_NO_WAY_OUT, NULL, NULL);
 		return false;
 	}
-	c.internal_port = sock_endpoint(&ss).port;
+	c.internal_port = scratch.port;
 	memcpy(c.ifname, v->ifname, sizeof(c.ifname));
 	switch (engine_request(v->api->engine, &c, varlink_call_uid(v->call),
 	    varlink_call_pid(v->call), varlink_call_privileged(v->call), &m,

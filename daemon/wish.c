@@ -68,15 +68,20 @@ set_wanted_until(const struct engine *e, struct mapping *m)
 			      : MSEC_NEVER;
 }
 
+static bool
+other_methods(const struct mapping_context *a, const struct mapping_context *b)
+{
+	return a->methods_count != b->methods_count ||
+	       memcmp(a->methods, b->methods, sizeof(a->methods)) != 0;
+}
+
 /* Whether a request wants another number, or another way to it, than the mapping has.
  */
 static bool
 differs(const struct mapping_context *a, const struct mapping_context *b)
 {
 	return a->external_port != b->external_port ||
-	       a->prefer_failure != b->prefer_failure ||
-	       a->methods_count != b->methods_count ||
-	       memcmp(a->methods, b->methods, sizeof(a->methods)) != 0;
+	       a->prefer_failure != b->prefer_failure || other_methods(a, b);
 }
 
 /* Others rely on it as it is: the configuration, a connection, whoever wanted it for
@@ -100,23 +105,47 @@ keep_before(struct mapping *m)
 			.wanted_until = m->wanted_until };
 }
 
+/* Another number is asked for beside the one that is held, where that can be; whatever
+ * else is another wish is asked for when the old one is gone. */
+static void
+change(struct engine *e, struct mapping *m, const struct mapping_context *old)
+{
+	msec_t now = loop_now();
+
+	if (old->transports == m->context.transports &&
+	    !other_methods(old, &m->context) && bid_begin(e, m, now))
+		return;
+	holding_release(e, m, now);
+	m->last.expires_at = 0; /* deleted: nothing to adopt */
+}
+
+/* What is being asked for is not wanted any more, before it is decided. */
+static void
+take_back(struct mapping *m)
+{
+	bid_end(m, loop_now());
+	m->context = m->before.context;
+	m->before.known = false;
+}
+
 /* The same user asked again: what may change changes, the number stays. */
 static void
 refresh(struct engine *e, struct mapping *m, const struct mapping_context *context)
 {
 	unsigned transports = m->context.transports | context->transports;
-	bool same =
-	    m->context.transports == transports && !differs(&m->context, context);
-	struct mapping_context old = m->context;
+	struct mapping_context old;
+	bool same;
 
+	if (m->bid &&
+	    (m->context.transports != transports || differs(&m->context, context)))
+		take_back(m);
+	old = m->context;
+	same = old.transports == transports && !differs(&old, context);
 	/* A connection that refreshes somebody's longer wish does not shorten it. */
 	enum persistence kept = MAX(m->context.persistence, context->persistence);
 
-	if (!same && m->lease) {
+	if (!same && m->lease)
 		keep_before(m);
-		holding_release(e, m, loop_now());
-		m->last.expires_at = 0; /* deleted: nothing to adopt */
-	}
 	/* What the configuration says is not changed by asking for the same. */
 	if (m->origin != MAPPING_BY_CONFIG)
 		m->context = *context;
@@ -126,7 +155,9 @@ refresh(struct engine *e, struct mapping *m, const struct mapping_context *conte
 		memcpy(
 		    m->context.description, old.description, sizeof(old.description));
 	set_wanted_until(e, m);
-	if (m->lease) {
+	if (!same && m->lease)
+		change(e, m, &old);
+	if (m->lease && !m->bid) {
 		struct lease_want want;
 
 		want_of(e, m, m->gateway, &want);
@@ -198,6 +229,7 @@ engine_release(struct engine *e, struct mapping *m, enum mapping_end why)
 	m->releasing = true;
 	m->end = why;
 	m->wanted_until = loop_now() + RELEASE_MS;
+	bid_end(m, loop_now());
 	if (m->lease) {
 		lease_release(m->lease, loop_now());
 		gateway_kick(m->gateway);
@@ -217,7 +249,8 @@ engine_withdraw(struct engine *e, struct mapping *m)
 	m->before.known = false;
 	m->context = m->before.context;
 	m->wanted_until = m->before.wanted_until;
-	if (m->lease)
+	/* A lost bid has left it as it was. */
+	if (m->lease && !m->lost.present)
 		holding_release(e, m, loop_now());
 	log_debug("mapping %s: wanted again as it was before the last request", m->id);
 	engine_tell(e, ENGINE_MAPPING_CHANGED, m, NULL);

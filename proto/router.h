@@ -202,6 +202,9 @@ void lease_renew(struct lease *l, msec_t now);
 bool lease_remake(struct lease *l, msec_t now);
 /* Another lifetime from the next renewal on. */
 void lease_set_lifetime(struct lease *l, uint32_t lifetime_s);
+/* Another wish for what it holds, from the next renewal on; the transports and where
+ * inside it leads to stay. */
+void lease_set_want(struct lease *l, const struct lease_want *want);
 /* Other methods, in another order, from the next renewal on: those of want. */
 void lease_set_methods(struct lease *l, const struct lease_want *want);
 

@@ -237,6 +237,17 @@ lease_set_methods(struct lease *l, const struct lease_want *want)
 }
 
 void
+lease_set_want(struct lease *l, const struct lease_want *want)
+{
+	const struct lease_want was = l->want;
+
+	l->want = *want;
+	l->want.transports = was.transports;
+	l->want.internal = was.internal;
+	l->want.internal_port = was.internal_port;
+}
+
+void
 lease_set_lifetime(struct lease *l, uint32_t lifetime_s)
 {
 	l->want.lifetime_s = lifetime_s;

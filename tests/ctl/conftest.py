@@ -79,14 +79,14 @@ class Natctl:
         self.started.append(process)
         return process
 
-    def on_tty(self, *argv, columns=80, lines=24, code=0, **env):
-        """What it writes to a terminal of this size."""
+    def on_tty(self, *argv, columns=80, lines=24, code=0, stderr=False, **env):
+        """What it writes to a terminal of this size, messages only if they are wanted."""
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         process = subprocess.Popen([NATCTL, *map(str, argv)],
                                    env={"TERM": "xterm", **self.env, **env},
                                    stdin=subprocess.DEVNULL, stdout=theirs,
-                                   stderr=subprocess.DEVNULL)
+                                   stderr=theirs if stderr else subprocess.DEVNULL)
         self.started.append(process)
         os.close(theirs)
         text = b""

@@ -30,7 +30,7 @@ def test_status_is_the_default_and_reads_as_a_page(fake, natctl):
                           time.gmtime(r.STATUS["started"]["realtime"] // 1_000_000))
     assert text == f"""\
 ● natd 0.1.0: online
-       Since: {since}; 3h 12min ago
+       Since: {since}; 3h12min ago
     External: 203.0.113.7 via PCP on eth0
               2001:db8::7 direct on eth0
      Gateway: 192.168.1.1 on eth0 (FRITZ!Box 7590)  PCP yes, NAT-PMP yes, UPnP IGD:2 yes, 1.2ms

@@ -5,7 +5,7 @@ import re
 import pytest
 
 import replies as r
-from fake import Last
+from fake import Error, Last
 
 ESCAPE = "\x1b["
 
@@ -65,7 +65,7 @@ def test_a_narrow_terminal_spares_columns(fake, natctl, columns, gone):
     fake(ListMappings={"mappings": [r.mapping(name="a description that goes on")]})
     head, line, *_ = natctl.on_tty("list", columns=columns, TERM="dumb").splitlines()
     assert [name for name in ("EXPIRES", "METHOD", "OWNER") if name not in head] == gone
-    assert "203.0.113.7:8080" in line and "192.168.1.20:8080" in line and " a descript" in line
+    assert "203.0.113.7:8080" in line and "192.168.1.20:8080" in line and " a descrip" in line
 
 
 def test_the_width_is_that_of_COLUMNS(fake, natctl):
@@ -145,3 +145,59 @@ def test_pages_break_between_words(fake, natctl, columns):
 def test_a_word_wider_than_the_terminal_stays_whole(fake, natctl):
     fake(Status={**r.STATUS, "version": "x" * 100}, ListMappings={"mappings": []})
     assert "x" * 100 in natctl(COLUMNS="40")
+
+
+# Each of them is one value, at which nothing is broken.
+TWO_HOURS = r.mapping(renews=67.5 * 60, expires=7199)
+DUE = r.mapping(id="m9", port=5060, name="sip", state="failed", problem=r.finding(), renews=-1)
+VALUES = ["PCP yes", "UPnP IGD:2 yes", "hairpinning yes", "(2min ago)", "renews in 1h7min",
+          "next try in 4min", "trying again now", "3h12min ago"]
+
+
+@pytest.mark.parametrize("columns", range(40, 141, 10))
+def test_no_line_breaks_within_a_value(fake, natctl, columns):
+    fake(Status=r.STATUS, ListMappings={"mappings": [TWO_HOURS, r.SIP, DUE]})
+    lines = natctl.on_tty(columns=columns, TERM="dumb", lines=100).splitlines()
+    assert max(map(len, lines)) <= columns
+    for value in VALUES:
+        assert any(value in line for line in lines), value
+    if columns > 40:
+        assert "filtering address-dependent" in "\n".join(lines)
+
+
+def test_no_value_is_glued_in_a_pipe(fake, natctl):
+    fake(Status=r.STATUS, ListMappings={"mappings": [TWO_HOURS]})
+    assert "PCP  renews in 1h7min  web\n" in natctl()
+    assert "UPnP IGD:2 yes" in natctl(COLUMNS="30")
+
+
+@pytest.mark.parametrize("locale, mark", [("C.UTF-8", "…"), ("C", "~")])
+def test_what_is_cut_is_marked(fake, natctl, locale, mark):
+    name = "a very long name of a program"
+    fake(ListMappings={"mappings": [r.mapping(name=name), r.mapping(name="fits")]})
+    for columns in range(64, 120):
+        _, line, short, *_ = natctl.on_tty("list", columns=columns, TERM="dumb",
+                                           LC_ALL=locale).splitlines()
+        assert len(line) <= columns and short.endswith(" fits")
+        cut = line[short.index("fits"):]
+        if cut != name:
+            assert cut.endswith(mark) and name.startswith(cut.removesuffix(mark))
+            assert len(line) == columns
+    assert cut == name
+
+
+@pytest.mark.parametrize("renewals, words", [(0, "0 renewals"), (1, "1 renewal"), (2, "2 renewals")])
+def test_renewals_are_counted_in_english(fake, natctl, renewals, words):
+    fake(ListMappings={"mappings": [r.mapping(renewals=renewals)]})
+    assert f", {words}\n" in natctl("show", "m3")
+
+
+def test_messages_are_folded_on_a_terminal_only(fake, natctl):
+    fake(Status=Error("NoMethodAvailable", tried=[]))
+    lines = natctl.on_tty(columns=40, stderr=True, code=5).splitlines()
+    assert len(lines) > 2 and max(map(len, lines)) <= 40
+    assert all(line.startswith("        ") and line[8] != " " for line in lines[1:])
+    whole = " ".join(" ".join(lines).split()) + "\n"
+    natctl(code=5, err=whole)
+    natctl(code=5, err=whole, COLUMNS="40")
+    assert natctl.on_tty(columns=200, stderr=True, code=5) == whole

@@ -98,6 +98,23 @@ def test_kept_over_a_crash(place, gw, natd):
     assert not holes(gw)
 
 
+def test_killed_before_the_id_is_known(gw, natd):
+    """F48: a pinhole asked for again is the same one, and says its id: the next natd closes it."""
+    gw.order("change", **{"with": {"rule": [{"on": "soap.AddPinhole", "nth": 1,
+                                             "do": {"delay_ms": 400}}]}})
+    with natd.connect() as c:
+        c.send("org.natd.NAT.RequestMapping", {"protocols": ["udp"], "internalPort": PORT,
+                                               "family": "ipv6"}, more=True)
+        wait_until(lambda: holes(gw), 5, "the pinhole")
+        natd.kill()
+    natd.start()
+    wait_until(lambda: not holes(gw), 8, "the pinhole closed")
+    assert natd.map(port=PORT + 1, family="ipv6")["runtime"]["method"] == "igd_pinhole"
+    assert {hole[2] for hole in holes(gw)} == {PORT + 1}
+    assert [line["arguments"]["LeaseTime"] for line in gw.heard("soap.AddPinhole")] == [
+        "7200", "120", "7200"]
+
+
 def test_what_the_firewall_says_of_itself(place, gw, natd):
     """GetFirewallStatus and GetOutboundPinholeTimeout, in what Diagnose finds."""
     natd.map(["tcp"], PORT, family="ipv6")

@@ -5,9 +5,6 @@
 
 #include "tests/unit/sim_igd.h"
 
-#define UDP (1u << TRANSPORT_UDP)
-#define TCP (1u << TRANSPORT_TCP)
-
 static inline struct sim_fault
 code(enum igd_action a, int number, unsigned times)
 {

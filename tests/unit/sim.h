@@ -23,6 +23,8 @@
 #include "proto/wire.h"
 
 #define SIM_ENTRIES 512
+#define UDP (1u << TRANSPORT_UDP)
+#define TCP (1u << TRANSPORT_TCP)
 
 struct sim_entry {
 	bool used;
@@ -72,8 +74,12 @@ struct sim {
 
 	/* What was seen. */
 	unsigned third_parties, prefer_failures;
+	uint8_t sent[PCP_MESSAGE_MAX]; /* the last datagram */
+	size_t sent_len;
 	unsigned datagrams, lost, maps, deletes, probes, searches, https;
 	unsigned restarts, changes, gone, unconfirmed, externals, services;
+	unsigned unheld; /* changes to a lease that holds nothing */
+	unsigned lapses; /* entries whose lease ended */
 	msec_t last_map;
 };
 
@@ -98,8 +104,10 @@ sim_find(struct sim *s, uint8_t protocol, uint16_t port, bool external)
 	for (unsigned i = 0; i < SIM_ENTRIES; i++) {
 		struct sim_entry *e = &s->entry[i];
 
-		if (e->used && e->expires <= s->now)
+		if (e->used && e->expires <= s->now) {
 			e->used = false;
+			s->lapses++;
+		}
 		if (e->used && e->protocol == protocol &&
 		    (external ? e->external_port : e->internal_port) == port)
 			return e;
@@ -316,6 +324,8 @@ static inline void
 sim_datagram(struct sim *s, const uint8_t *req, size_t len)
 {
 	s->datagrams++;
+	memcpy(s->sent, req, len);
+	s->sent_len = len;
 	if (s->unreachable) {
 		router_unreachable(s->router, s->now);
 		return;
@@ -423,6 +433,7 @@ static inline void
 sim_turn(struct sim *s)
 {
 	struct router_action a;
+	struct lease_status st;
 	uint8_t copy[HTTP_REQUEST_MAX];
 
 	if (s->peer)
@@ -455,6 +466,8 @@ sim_turn(struct sim *s)
 			break;
 		case ROUTER_LEASE_CHANGED:
 			s->changes++;
+			lease_status(a.lease, &st);
+			s->unheld += !st.is_held;
 			break;
 		case ROUTER_LEASE_GONE:
 			s->gone++;

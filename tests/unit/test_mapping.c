@@ -6,8 +6,6 @@
 
 #include "daemon/mapping.h"
 
-#define TCP (1u << TRANSPORT_TCP)
-
 /* Two routers on one clock: the home's, and the carrier's PCP server. */
 struct two {
 	struct sim home, carrier;

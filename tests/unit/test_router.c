@@ -3,9 +3,6 @@
  */
 #include "tests/unit/sim.h"
 
-#define UDP (1u << TRANSPORT_UDP)
-#define TCP (1u << TRANSPORT_TCP)
-
 /* Quirk 47, too: renewed by itself, long before the end. */
 static void
 test_pcp_granted(void **state)

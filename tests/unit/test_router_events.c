@@ -6,7 +6,6 @@
 
 #include "proto/gena.h"
 
-#define TCP (1u << TRANSPORT_TCP)
 #define SECRET UINT64_C(0x0123456789abcdef)
 #define OURS "/0123456789abcdef"
 #define PORT 40000

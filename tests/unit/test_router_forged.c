@@ -4,8 +4,6 @@
  */
 #include "tests/unit/sim.h"
 
-#define TCP (1u << TRANSPORT_TCP)
-
 /* Answers nobody asked for, with wrong nonces, or cut short change nothing. */
 static void
 test_forged(void **state)

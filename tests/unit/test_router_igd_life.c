@@ -389,6 +389,9 @@ test_pinhole(void **state)
 	assert_int_equal(held.pinhole_id[TRANSPORT_TCP], 2);
 	assert_non_null(strstr(
 	    g->last[IGD_ADD_PINHOLE], "<InternalClient>2a10::20</InternalClient>"));
+	/* From every port of everybody. */
+	assert_non_null(strstr(g->last[IGD_ADD_PINHOLE], "<RemoteHost></RemoteHost>"));
+	assert_non_null(strstr(g->last[IGD_ADD_PINHOLE], "<RemotePort>0</RemotePort>"));
 	/* Updated by their ids, looked at meanwhile. */
 	sim_pass(&s, 4600000);
 	assert_int_equal(s.searches, searches);

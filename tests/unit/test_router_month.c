@@ -12,8 +12,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TCP (1u << TRANSPORT_TCP)
-#define UDP (1u << TRANSPORT_UDP)
 #define DAY_MS (INT64_C(24) * 3600 * MSEC_PER_SEC)
 #define AWAKE_MS (INT64_C(80000) * MSEC_PER_SEC) /* of each day */
 #define LOOK_MS (INT64_C(60) * MSEC_PER_SEC)

@@ -4,7 +4,6 @@
  */
 #include "tests/unit/sim_igd.h"
 
-#define TCP (1u << TRANSPORT_TCP)
 #define LEASES 20u
 #define SOON_MS 1000
 

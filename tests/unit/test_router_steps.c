@@ -3,7 +3,6 @@
  */
 #include "tests/unit/sim.h"
 
-#define TCP (1u << TRANSPORT_TCP)
 #define STEPS_MAX 64
 
 /* All steps so far of one service. */

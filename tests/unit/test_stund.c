@@ -75,14 +75,11 @@ free_port(enum addr_family family)
 	struct sockaddr_storage ss;
 	socklen_t len = sock_addr(&any, &ss);
 	int fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	uint16_t port;
 
 	assert_int_equal(bind(fd, (struct sockaddr *)&ss, len), 0);
-	len = sizeof(ss);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&ss, &len), 0);
-	port = sock_endpoint(&ss).port;
+	assert_int_equal(sock_name(fd, &any), 0);
 	close(fd);
-	return port;
+	return any.port;
 }
 
 static void
@@ -116,11 +113,10 @@ close_place(struct place *p)
 static struct endpoint
 name_of(int fd)
 {
-	struct sockaddr_storage ss;
-	socklen_t len = sizeof(ss);
+	struct endpoint e;
 
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&ss, &len), 0);
-	return sock_endpoint(&ss);
+	assert_int_equal(sock_name(fd, &e), 0);
+	return e;
 }
 
 static size_t

@@ -56,11 +56,10 @@ static const struct way ways[] = {
 static struct endpoint
 name_of(int fd)
 {
-	struct sockaddr_storage ss;
-	socklen_t len = sizeof(ss);
+	struct endpoint e;
 
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&ss, &len), 0);
-	return sock_endpoint(&ss);
+	assert_int_equal(sock_name(fd, &e), 0);
+	return e;
 }
 
 static void
