@@ -45,25 +45,50 @@ random_u64(void)
 	return v;
 }
 
-/* Read once: without a descriptor or memory to spare later it would be another one. */
+#define MACHINE_ID_DIGITS 32
+
+/* machine-id(5): digits and a newline, not all of them 0.  Images have the file empty
+ * or "uninitialized", which is the same text on every host. */
+static bool
+is_machine_id(const uint8_t *text, size_t len)
+{
+	bool zero = true;
+
+	if (len == MACHINE_ID_DIGITS + 1 && text[MACHINE_ID_DIGITS] == '\n')
+		len--;
+	if (len != MACHINE_ID_DIGITS)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		if (!memchr("0123456789abcdef", text[i], 16))
+			return false;
+		zero &= text[i] == '0';
+	}
+	return !zero;
+}
+
+/* Read once: without a descriptor or memory to spare later it would be another one.
+ * Where there is none, the numbers of another time are better than those of all
+ * hosts. */
 static size_t
 machine_id(const uint8_t **ret)
 {
 	static uint8_t id[64];
 	static size_t len;
-	static bool known;
-	int fd;
 
-	if (!known) {
+	if (len == 0) {
+		int fd = open(MACHINE_ID_PATH, O_RDONLY | O_CLOEXEC);
 		ssize_t n = 0;
 
-		fd = open(MACHINE_ID_PATH, O_RDONLY | O_CLOEXEC);
 		if (fd >= 0) {
 			n = read(fd, id, sizeof(id));
 			close(fd);
 		}
-		known = true;
-		len = n > 0 ? (size_t)n : 0;
+		if (n > 0 && is_machine_id(id, (size_t)n)) {
+			len = (size_t)n;
+		} else {
+			random_fill(id, sizeof(id));
+			len = sizeof(id);
+		}
 	}
 	*ret = id;
 	return len;
@@ -84,7 +109,6 @@ random_derived(uint64_t a, uint64_t b)
 	if (r == 0)
 		r = crypto_mac_parts(mac, &part, 1, digest);
 	if (r < 0) {
-		/* The number of another time is better than one for all hosts. */
 		log_error("cannot derive a number from %s: %s", MACHINE_ID_PATH,
 		    strerror(-r));
 		return random_u64();

@@ -12,6 +12,7 @@ uint64_t random_u64(void);
 
 /*
  * A number that is the same on this machine whenever the same three are given, and
- * tells nothing about the machine to who sees it (keyed by machine-id).
+ * tells nothing about the machine to who sees it (keyed by machine-id).  A machine
+ * without a machine-id has the same number until natd ends.
  */
 uint64_t random_derived(uint64_t a, uint64_t b);
