@@ -46,12 +46,6 @@ struct conf_key {
 extern const struct conf_key conf_keys[];
 extern const size_t conf_keys_count;
 
-/* Whether Family=, InternalAddress= and Gateway= can be of one mapping. */
-bool conf_one_family(const struct conf_mapping *m);
-/* Gateway=fe80::1%eth0 means Interface=eth0, too: ifname is filled in if it is empty.
- * -EINVAL: it is another one. */
-int conf_settle_gateway(const struct conf_gateway *g, char ifname[static IF_NAMESIZE]);
-
 struct conf_section_row {
 	const char *word;     /* "Uplink" */
 	const char *argument; /* what stands behind it, "IFNAME"; NULL: its keys are in

@@ -108,6 +108,10 @@ test_all_errors_at_once(void **state)
 				  "missing\n");
 }
 
+#define FAMILIES                                                              \
+	"[Mapping a]: Family=, InternalAddress= and Gateway= are not of one " \
+	"address family\n"
+
 static const struct {
 	const char *text, *error;
 } wholes[] = {
@@ -119,38 +123,36 @@ static const struct {
 	    "natd.conf:2: [Mapping a]: Protocols= is missing\n" },
 	{ "[Mapping a]\nProtocols=tcp\nInternalPort=1\nInternalPort=\n",
 	    "natd.conf:1: [Mapping a]: InternalPort= is missing\n" },
-	{ "[Mapping "
-	  "a]\nProtocols=tcp\nInternalPort=1\nFamily=ipv6\nInternalAddress=10.0.0.1\n",
-	    "natd.conf:1: [Mapping a]: Family=, InternalAddress= and Gateway= are not "
-	    "of one "
-	    "address family\n" },
+	{ "[Mapping a]\nProtocols=tcp\nInternalPort=1\nFamily=ipv6\n"
+	  "InternalAddress=10.0.0.1\nExternalPort=1\n",
+	    "natd.conf:5: " FAMILIES },
 	{ "[Mapping a]\nProtocols=tcp\nInternalPort=1\nGateway=fe80::1\nFamily=ipv4\n",
-	    "natd.conf:1: [Mapping a]: Family=, InternalAddress= and Gateway= are not "
-	    "of one "
-	    "address family\n" },
-	{ "[Mapping "
-	  "a]\nProtocols=tcp\nInternalPort=1\nGateway=fe80::1\nInternalAddress=10.0.0."
-	  "1\n",
-	    "natd.conf:1: [Mapping a]: Family=, InternalAddress= and Gateway= are not "
-	    "of one "
-	    "address family\n" },
-	{ "[Mapping a]\nProtocols=tcp\nInternalPort=0\nPreferFailure=yes\n",
-	    "natd.conf:1: [Mapping a]: PreferFailure= without a port to insist on\n" },
+	    "natd.conf:5: " FAMILIES },
+	{ "[Mapping a]\nProtocols=tcp\nGateway=fe80::1\nInternalAddress=10.0.0.1\n"
+	  "InternalPort=1\n",
+	    "natd.conf:4: " FAMILIES },
+	{ "[Mapping a]\nProtocols=tcp\nPreferFailure=yes\nInternalPort=0\n",
+	    "natd.conf:4: [Mapping a]: PreferFailure= without a port to insist on\n" },
 	{ "[StunServer]\nRealm=a\n",
-	    "natd.conf:0: [StunServer]: Realm= without Credentials=\n" },
+	    "natd.conf:2: [StunServer]: Realm= without Credentials=\n" },
+	{ "[StunServer]\nRealm=a\nCredentials=b\nCredentials=\nRateLimit=1\n",
+	    "natd.conf:4: [StunServer]: Realm= without Credentials=\n" },
 	{ "[StunServer]\nListen=192.0.2.1\nAlternateListen=[2001:db8::1]:2\n",
-	    "natd.conf:0: [StunServer]: AlternateListen= without Listen= of its "
+	    "natd.conf:3: [StunServer]: AlternateListen= without Listen= of its "
 	    "family\n" },
 	{ "[StunServer]\nListen=192.0.2.1:1\nAlternateListen=192.0.2.1:2\n",
-	    "natd.conf:0: [StunServer]: AlternateListen= must have another address and "
+	    "natd.conf:3: [StunServer]: AlternateListen= must have another address and "
 	    "another port than Listen=\n" },
-	{ "[StunServer]\nListen=192.0.2.1:1\nAlternateListen=192.0.2.2:1\n",
-	    "natd.conf:0: [StunServer]: AlternateListen= must have another address and "
+	{ "[StunServer]\nAlternateListen=192.0.2.2:1\nListen=192.0.2.1:1\n",
+	    "natd.conf:3: [StunServer]: AlternateListen= must have another address and "
 	    "another port than Listen=\n" },
-	{ "[Daemon]\nMethods=\n",
-	    "natd.conf:0: [Daemon]: Methods= is empty, nothing could be mapped\n" },
+	{ "[Daemon]\nMethods=\nProbeSec=30\n",
+	    "natd.conf:2: [Daemon]: Methods= is empty, nothing could be mapped\n" },
 	{ "[Daemon]\nConnectionsMax=20\nConnectionsPerUser=21\n",
-	    "natd.conf:0: [Daemon]: ConnectionsPerUser= is more than "
+	    "natd.conf:3: [Daemon]: ConnectionsPerUser= is more than "
+	    "ConnectionsMax=\n" },
+	{ "[Daemon]\nConnectionsMax=20\n",
+	    "natd.conf:2: [Daemon]: ConnectionsPerUser= is more than "
 	    "ConnectionsMax=\n" },
 };
 
@@ -160,6 +162,30 @@ test_what_must_fit_together(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(wholes); i++)
 		assert_string_equal(errors_of(wholes[i].text), wholes[i].error);
+}
+
+/* The file that took the key says so, not the one that was right before. */
+static void
+test_what_a_drop_in_breaks_is_shown_there(void **state)
+{
+	(void)state;
+	write_text("natd.conf",
+	    "[Daemon]\nMethods=pcp\nConnectionsMax=20\nConnectionsPerUser=20\n"
+	    "[StunServer]\nCredentials=a\nRealm=b\n"
+	    "[Mapping a]\nProtocols=tcp\nInternalPort=1\nFamily=ipv6\n");
+	write_text("natd.conf.d/1.conf", "[Daemon]\nProbeSec=30\n");
+	conf_free(load());
+	write_text("natd.conf.d/2.conf",
+	    "[Daemon]\n\nMethods=\nConnectionsMax=16\n[StunServer]\nCredentials=\n"
+	    "[Mapping a]\nGateway=192.0.2.1\n");
+	write_text("natd.conf.d/3.conf", "[StunServer]\nSoftware=yes\n[Mapping a]\n");
+	assert_string_equal(errors_of_files(),
+	    "natd.conf.d/2.conf:3: [Daemon]: Methods= is empty, nothing could be "
+	    "mapped\n"
+	    "natd.conf.d/2.conf:4: [Daemon]: ConnectionsPerUser= is more than "
+	    "ConnectionsMax=\n"
+	    "natd.conf.d/2.conf:6: [StunServer]: Realm= without Credentials=\n"
+	    "natd.conf.d/2.conf:8: " FAMILIES);
 }
 
 /* Lines that libinih would cut, join or overlook. */
@@ -271,8 +297,8 @@ test_gateway_with_interface(void **state)
 	assert_string_equal(
 	    errors_of("[Mapping a]\n" TCP "Interface=eth0\nGateway=fe80::1%wg0\n"
 		      "[Uplink eth0]\nGateway=fe80::1%wg0\n"),
-	    "natd.conf:1: [Mapping a]: Interface= and Gateway= name two interfaces\n"
-	    "natd.conf:6: [Uplink eth0]: Gateway= is on another interface\n");
+	    "natd.conf:5: [Mapping a]: Interface= and Gateway= name two interfaces\n"
+	    "natd.conf:7: [Uplink eth0]: Gateway= is on another interface\n");
 }
 
 /* Copied, and the copy not renamed: the first would be lost without a word. */
@@ -387,6 +413,8 @@ main(void)
 		cmocka_unit_test_setup(test_section_defaults, setup),
 		cmocka_unit_test_setup(test_all_errors_at_once, setup),
 		cmocka_unit_test_setup(test_what_must_fit_together, setup),
+		cmocka_unit_test_setup(
+		    test_what_a_drop_in_breaks_is_shown_there, setup),
 		cmocka_unit_test_setup(test_odd_lines, setup),
 		cmocka_unit_test_setup(test_names, setup),
 		cmocka_unit_test_setup(test_repeated, setup),
