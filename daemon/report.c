@@ -107,9 +107,11 @@ report_problem(const struct mapping *m, const struct lease_status *st)
 			     : no_method ? MESSAGE_NO_METHOD
 					 : MESSAGE_MAPPING_FAILED),
 	    "mapping %s: %s %s %s: %s%s%s%s%s%s%s%s", m->id, t.protocol, t.internal,
-	    st->is_held ? "is not renewed" : "failed",
-	    no_method ? "no router opens the port" : st->problem.name,
-	    no_method || !router[0] ? "" : " says ", no_method ? "" : router, tried,
+	    st->is_held ? "is not renewed" : "failed", no_method ? "" : router,
+	    no_method || !router[0] ? ""
+	    : st->problem.code      ? " says "
+				    : ": ",
+	    no_method ? "no router opens the port" : st->problem.name, tried,
 	    holder[0] ? ", the port belongs to " : "", holder, hint ? ", " : "",
 	    hint ? hint : "");
 }

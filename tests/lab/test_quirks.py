@@ -1,6 +1,7 @@
 """Quirks of hosts and routers that take more than a personality of the router to show."""
 
 import contextlib
+import re
 import socket
 import time
 
@@ -195,6 +196,8 @@ def test_denied_is_one_finding_with_the_routers_name(gateway, run, mode, code):
     assert "192.168.1.1" in problem["message"] and str(code) in problem["message"]
     name = {"igd1": "Scripted", "igd2": "FRITZ!Box 7590"}.get(mode, "192.168.1.1")
     assert problem["message"].startswith(name)
+    by = "" if name == "192.168.1.1" else f"{name} says "
+    assert re.search(rf" failed: {re.escape(by)}[A-Z]\w+, ", natd.log())
     assert "allow them in its settings" in problem["hint"]
     # One of the services, then an hour of peace.
     asked = [line for line in gw.heard() if line["event"] in ("pcp.map", "nat_pmp.map") or
