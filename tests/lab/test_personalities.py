@@ -7,7 +7,8 @@ what an application must see; [[then]] steps go on from there.
 asked, "other", "internal", a number), address, global, problem, within_s, table and
 pinholes (entries), heard {event = "<=2"}, path (of AddPortMapping), dropped (searches), lease_max,
 renewal_max_s, rss_kib.
-[[then]]: order (to the gateway), call (a method of natd with the mapping's id), natd
+[[then]]: order (to the gateway), map (another port: any answer of the gateway), call (a
+method of natd with the mapping's id), natd
 ("sigkill": killed and started again), release; quiet_s; then within within_s: heard (with
 heard_at_least, heard_at_most), and the keys of [expect].  slow: in `make check-long` only.
 [request]: parameters of RequestMapping, "null" for none.  [natd]: config, its text.
@@ -125,6 +126,8 @@ def step(then, outcome, gw):
     if then.get("natd") == "sigkill":
         outcome.natd.kill()
         outcome.natd.start()
+    if "map" in then:
+        outcome.natd.map(["udp"], then["map"])
     if "call" in then:
         try:
             outcome.natd.call(then["call"], id=outcome.mapping["id"])
