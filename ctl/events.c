@@ -124,12 +124,6 @@ events_free(struct events *e)
 	return NULL;
 }
 
-void
-events_freep(struct events **e)
-{
-	*e = events_free(*e);
-}
-
 static struct memory *
 recall(struct events *e, const char *key)
 {

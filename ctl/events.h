@@ -10,6 +10,7 @@
 
 #include "ctl/ctl.h"
 #include "ctl/model.h"
+#include "proto/util.h"
 
 #define EVENT_WORDS_MAX 8
 
@@ -37,7 +38,7 @@ struct events; /* opaque: what earlier events said */
 
 struct events *events_new(void);
 struct events *events_free(struct events *e);
-void events_freep(struct events **e);
+DEFINE_FREEP(events)
 
 /* Prints the event's line (a snapshot without -q), and remembers it. */
 enum exit_code

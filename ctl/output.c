@@ -161,12 +161,6 @@ table_free(struct table *t)
 	return NULL;
 }
 
-void
-table_freep(struct table **t)
-{
-	*t = table_free(*t);
-}
-
 struct table *
 table_new(const struct ctl *ctl, const struct column *columns, size_t count)
 {

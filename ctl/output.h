@@ -11,6 +11,7 @@
 
 #include "ctl/ctl.h"
 #include "ctl/model.h"
+#include "proto/util.h"
 
 /* --json is on: prints the parameters of a reply, or a whole error, and a newline;
  * true. Otherwise false and nothing happens. */
@@ -63,7 +64,8 @@ struct table; /* opaque */
 struct table *
 table_new(const struct ctl *ctl, const struct column *columns, size_t count);
 struct table *table_free(struct table *t);
-void table_freep(struct table **t);
+DEFINE_FREEP(table)
+
 /* A new line with its cells from the left; NULL or "" becomes "-". */
 void table_line(struct table *t, const char *const *cells, size_t count);
 /* Paints one cell of the last line. */

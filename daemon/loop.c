@@ -297,11 +297,7 @@ loop_watch(struct loop *l, int fd, short what,
 	return -ENOMEM;
 }
 
-static void
-loop_freep(struct loop **l)
-{
-	*l = loop_free(*l);
-}
+DEFINE_FREEP(loop)
 
 int
 loop_new(struct loop **ret)

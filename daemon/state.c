@@ -123,12 +123,6 @@ state_free(struct state *s)
 	return NULL;
 }
 
-void
-state_freep(struct state **s)
-{
-	state_free(*s);
-}
-
 /* ---- reading ---- */
 
 /* Puts the file aside.  A second name for it where that is possible: should nothing be

@@ -18,6 +18,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "proto/util.h"
+
 #define STATE_FILE "leases.json"
 #define STATE_FILE_BAD \
 	"leases.json.bad"        /* the last file in which something was wrong */
@@ -39,7 +41,7 @@ struct state_record {
  */
 int state_open(const char *dir, struct state **ret);
 struct state *state_free(struct state *s);
-void state_freep(struct state **s);
+DEFINE_FREEP(state)
 
 /*
  * Give each valid record to the callback, in the order they were saved; object is the

@@ -266,17 +266,14 @@ group_by_name(const char *name)
 	return entry.gr_gid;
 }
 
-static void
-server_freep(struct varlink_server **s)
-{
-	*s = varlink_server_free(*s);
-}
+DEFINE_FREEP(varlink_server)
 
 int
 varlink_server_new(struct loop *l, const struct varlink_settings *settings,
     struct varlink_server **ret)
 {
-	_cleanup_(server_freep) struct varlink_server *s = calloc(1, sizeof(*s));
+	_cleanup_(varlink_server_freep) struct varlink_server *s =
+	    calloc(1, sizeof(*s));
 	int r;
 
 	if (s == NULL)

@@ -154,12 +154,6 @@ crypto_mac_free(struct crypto_mac *mac)
 	return NULL;
 }
 
-void
-crypto_mac_freep(struct crypto_mac **mac)
-{
-	*mac = crypto_mac_free(*mac);
-}
-
 int
 crypto_mac_parts(
     struct crypto_mac *mac, const struct crypto_part *parts, size_t n, uint8_t *ret)
@@ -223,12 +217,6 @@ crypto_rng_free(struct crypto_rng *rng)
 	crypto_wipe(rng, sizeof(*rng));
 	free(rng);
 	return NULL;
-}
-
-void
-crypto_rng_freep(struct crypto_rng **rng)
-{
-	*rng = crypto_rng_free(*rng);
 }
 
 int

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proto/util.h"
+
 enum crypto_hash { CRYPTO_MD5, CRYPTO_SHA1, CRYPTO_SHA256, CRYPTO_HASH_MAX };
 
 #define CRYPTO_HASH_LEN_MAX 32
@@ -46,7 +48,7 @@ int crypto_mac_new(
 
 /* Wipes; NULL is fine.  Returns NULL. */
 struct crypto_mac *crypto_mac_free(struct crypto_mac *mac);
-void crypto_mac_freep(struct crypto_mac **mac);
+DEFINE_FREEP(crypto_mac)
 
 /* HMAC of all parts, without allocation; writes crypto_hash_len() bytes.  0 or -EIO. */
 int crypto_mac_parts(
@@ -57,7 +59,7 @@ int crypto_mac_parts(
 int
 crypto_rng_new(const uint8_t seed[static CRYPTO_RNG_SEED_LEN], struct crypto_rng **ret);
 struct crypto_rng *crypto_rng_free(struct crypto_rng *rng);
-void crypto_rng_freep(struct crypto_rng **rng);
+DEFINE_FREEP(crypto_rng)
 
 /* Bytes nobody has seen nor can compute; what was handed out is not kept.  Returns 0,
  * or -EIO after 2^31 KiB: time for a new seed.  Made for few bytes at a time. */

@@ -126,12 +126,6 @@ stun_client_auth_free(struct stun_client_auth *auth)
 	return NULL;
 }
 
-void
-stun_client_auth_freep(struct stun_client_auth **auth)
-{
-	*auth = stun_client_auth_free(*auth);
-}
-
 /* ---- requests ---- */
 
 /* Of peers, so that longer ones than we would write ourselves are handed back. */

@@ -13,6 +13,7 @@
 #pragma once
 
 #include "proto/stun_auth.h"
+#include "proto/util.h"
 
 enum stun_auth_verdict {
 	/* The answer is the server's, as far as the mechanism can tell. */
@@ -52,7 +53,7 @@ int stun_client_auth_new_long_term(
 
 /* Wipes; NULL is fine.  Returns NULL. */
 struct stun_client_auth *stun_client_auth_free(struct stun_client_auth *auth);
-void stun_client_auth_freep(struct stun_client_auth **auth);
+DEFINE_FREEP(stun_client_auth)
 
 /* The last attributes but FINGERPRINT; nothing in the first request of long-term
  * credentials. */

@@ -57,12 +57,6 @@ stun_link_free(struct stun_link *l)
 	return NULL;
 }
 
-void
-stun_link_freep(struct stun_link **l)
-{
-	*l = stun_link_free(*l);
-}
-
 bool
 stun_link_is_open(const struct stun_link *l)
 {

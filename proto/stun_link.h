@@ -36,7 +36,7 @@ struct stun_link_params {
 /* For a socket that is connected.  0, -ENOMEM or -EIO. */
 int stun_link_new(const struct stun_link_params *p, msec_t now, struct stun_link **ret);
 struct stun_link *stun_link_free(struct stun_link *l);
-void stun_link_freep(struct stun_link **l);
+DEFINE_FREEP(stun_link)
 
 /* Whether messages go out at once: always but in a handshake. */
 bool stun_link_is_open(const struct stun_link *l);

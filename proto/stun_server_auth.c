@@ -89,11 +89,7 @@ account_free(struct account *a)
 	return NULL;
 }
 
-static void
-account_freep(struct account **a)
-{
-	*a = account_free(*a);
-}
+DEFINE_FREEP(account)
 
 struct stun_server_auth *
 stun_server_auth_free(struct stun_server_auth *auth)
@@ -107,12 +103,6 @@ stun_server_auth_free(struct stun_server_auth *auth)
 	crypto_mac_free(auth->nonces);
 	free(auth);
 	return NULL;
-}
-
-void
-stun_server_auth_freep(struct stun_server_auth **auth)
-{
-	*auth = stun_server_auth_free(*auth);
 }
 
 /* ---- accounts ---- */

@@ -34,7 +34,7 @@ int stun_server_auth_new_long_term(const char *realm,
 
 /* Wipes; NULL is fine.  Returns NULL. */
 struct stun_server_auth *stun_server_auth_free(struct stun_server_auth *auth);
-void stun_server_auth_freep(struct stun_server_auth **auth);
+DEFINE_FREEP(stun_server_auth)
 
 /* Returns 0; -EEXIST; -EINVAL, -EILSEQ, -ENOBUFS: a name or password that is no
  * OpaqueString, or a name longer than STUN_USERNAME_MAX; -ENOMEM; -EIO. */

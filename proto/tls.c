@@ -69,12 +69,6 @@ tls_trust_free(struct tls_trust *t)
 	return NULL;
 }
 
-void
-tls_trust_freep(struct tls_trust **t)
-{
-	*t = tls_trust_free(*t);
-}
-
 /* ---- what mbedTLS calls ---- */
 
 static int
@@ -284,12 +278,6 @@ tls_free(struct tls *t)
 	crypto_wipe(t, sizeof(*t));
 	free(t);
 	return NULL;
-}
-
-void
-tls_freep(struct tls **t)
-{
-	*t = tls_free(*t);
 }
 
 int

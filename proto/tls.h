@@ -33,7 +33,7 @@ struct tls_trust; /* opaque: the authorities a certificate is checked with */
 int tls_trust_load(const char *path, struct tls_trust **ret);
 /* NULL is fine; returns NULL.  All connections that use it are gone before. */
 struct tls_trust *tls_trust_free(struct tls_trust *t);
-void tls_trust_freep(struct tls_trust **t);
+DEFINE_FREEP(tls_trust)
 
 struct tls_params {
 	struct tls_trust *trust; /* borrowed for as long as the connection lives */
@@ -45,7 +45,7 @@ struct tls_params {
 /* The first flight waits in tls_output().  0, -ENOMEM or -EIO. */
 int tls_new(const struct tls_params *p, msec_t now, struct tls **ret);
 struct tls *tls_free(struct tls *t);
-void tls_freep(struct tls **t);
+DEFINE_FREEP(tls)
 
 /*
  * What came: a piece of the stream, or one datagram, of at most TLS_INPUT_MAX bytes;

@@ -20,6 +20,12 @@ typedef int64_t msec_t;
 
 /* Runs function(&variable) when the variable leaves its scope. */
 #define _cleanup_(function) __attribute__((cleanup(function)))
+/* name_freep() for _cleanup_(), where name_free() takes NULL and returns it. */
+#define DEFINE_FREEP(name)                                    \
+	static inline void name##_freep(struct name **object) \
+	{                                                     \
+		*object = name##_free(*object);               \
+	}
 #define _printf_(text, first) __attribute__((format(printf, text, first)))
 
 /* Hands the value on and forgets it, so that _cleanup_ has nothing to free. */
