@@ -205,6 +205,25 @@ def test_two_uplinks_at_once(place, pcp):
     other.stop()
 
 
+def test_two_uplinks_whose_routers_have_the_same_address(place, pcp):
+    """Both are 192.168.1.1, as they are sold: only the interface tells them apart, and the kernel's
+    table knows but one way there."""
+    second = h.add_uplink(place, net="192.168.1", host=30)
+    other = scripted.Scripted(second, "a05-all", name="other")
+    natd = Natd(place.client)
+    wanted = {40000: "eth0", 40001: "eth1", 40002: "eth0", 40003: "eth1"}
+    made = {port: external(natd.map(port=port, interface=name))[0] for port, name in wanted.items()}
+    assert made == {40000: "11.22.33.44", 40001: "11.22.34.44",
+                    40002: "11.22.33.44", 40003: "11.22.34.44"}
+    assert {e["internal_port"] for e in pcp.table()} == {40000, 40002}
+    assert {e["internal_port"] for e in other.table()} == {40001, 40003}
+    assert {line["source"] for line in pcp.heard()} == {"192.168.1.20"}
+    assert {line["source"] for line in other.heard()} == {"192.168.1.30"}
+    # Searches, descriptions and what they are asked for by TCP, too.
+    assert other.heard("http.get") and other.heard("ssdp.search")
+    other.stop()
+
+
 def test_another_router_behind_the_same_address(place, pcp):
     """F66: another MAC behind the gateway's address."""
     natd = Natd(place.client)
