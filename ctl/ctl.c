@@ -191,7 +191,8 @@ ctl_connect(struct ctl *ctl)
 
 /* Takes the reply: hands on a good one, reports an error. */
 static enum exit_code
-good_reply(const struct ctl *ctl, struct reply *reply, struct reply *ret)
+good_reply(const struct ctl *ctl, const struct asked *asked, struct reply *reply,
+    struct reply *ret)
 {
 	enum exit_code code;
 
@@ -199,7 +200,7 @@ good_reply(const struct ctl *ctl, struct reply *reply, struct reply *ret)
 		*ret = *reply;
 		return CTL_DONE;
 	}
-	code = error_report(reply);
+	code = error_report(reply, asked);
 	output_reply(ctl, reply);
 	reply_done(reply);
 	return code;
@@ -217,7 +218,9 @@ ctl_call_within(struct ctl *ctl, const char *method, const char *parameters, boo
 		r = client_call(ctl->client, method, parameters, more, -1);
 	if (r == 0)
 		r = client_receive(ctl->client, deadline, &reply);
-	return r < 0 ? ctl_failure(ctl, r) : good_reply(ctl, &reply, ret);
+	return r < 0 ? ctl_failure(ctl, r)
+		     : good_reply(
+			   ctl, &(struct asked) { method, parameters }, &reply, ret);
 }
 
 enum exit_code
@@ -238,7 +241,7 @@ ctl_call_passing(struct ctl *ctl, const char *method, const char *parameters,
 		reply_done(&reply);
 		return ctl_call_within(ctl, method, without, false, patience_ms, ret);
 	}
-	return good_reply(ctl, &reply, ret);
+	return good_reply(ctl, &(struct asked) { method, parameters }, &reply, ret);
 }
 
 enum exit_code
@@ -259,7 +262,7 @@ ctl_try_next(
 	r = client_receive(ctl->client, deadline, &next);
 	if (r < 0)
 		return r;
-	*ret_code = good_reply(ctl, &next, reply);
+	*ret_code = good_reply(ctl, &(struct asked) { 0 }, &next, reply);
 	return 0;
 }
 

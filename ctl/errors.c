@@ -1,8 +1,9 @@
 /*
  * errors.c - one row per error: exit code, whether waiting helps, and the sentence.
  *
- * In a sentence {field} is a parameter of the error; a part in [ ] is left out unless
- * all its fields are there.
+ * In a sentence {field} is a parameter of the error, or of the call if it is no field
+ * of the error; {privilege} is what was asked; a part in [ ] is left out unless all its
+ * fields are there.
  */
 #include "ctl/errors.h"
 
@@ -21,12 +22,18 @@
 #define OWN CTL_INTERFACE "."
 #define VARLINK "org.varlink.service."
 
-static const struct error_row {
+struct error_row {
 	const char *name;
 	enum exit_code code;
 	bool transient;
 	const char *sentence;
-} rows[] = {
+};
+
+/* There are others, but not the one that was asked for. */
+static const struct error_row no_such_gateway = { OWN "NoGateway", CTL_NO_GATEWAY, true,
+	"this host has no gateway {gateway}[ on {interface}]. Try: natctl gateways" };
+
+static const struct error_row rows[] = {
 	{ OWN "NotOnline", CTL_NO_GATEWAY, true,
 	    "this host is offline: no interface has an address and a route. natd goes "
 	    "on "
@@ -49,9 +56,9 @@ static const struct error_row {
 	    "gateway {gateway} refused: {method} result {resultCode}, {resultName}[; "
 	    "{hint}]" },
 	{ OWN "ExternalPortUnavailable", CTL_PORT_TAKEN, false,
-	    "port {requestedPort} is taken on the gateway[, it offers {offeredPort}] "
-	    "(use "
-	    "without --exact to accept another)" },
+	    "port {requestedPort} cannot be had on the gateway: it is taken there or "
+	    "not allowed[, it offers {offeredPort}] (use without --exact to accept "
+	    "another)" },
 	{ OWN "MappingConflict", CTL_FAILED, false,
 	    "this port is mapped already, by another user or by natd.conf. Choose "
 	    "another, or as root: natctl unmap {id}" },
@@ -69,10 +76,10 @@ static const struct error_row {
 	{ OWN "ShuttingDown", CTL_UNREACHABLE, true,
 	    "natd is shutting down. Try again in a moment" },
 	{ VARLINK "PermissionDenied", CTL_DENIED, false,
-	    "permission denied: reload, ports below 1024, other hosts, permanent "
-	    "mappings and those of others are for root and the group natd" },
+	    "permission denied: only root and members of the group natd may "
+	    "{privilege}. Try with sudo" },
 	{ VARLINK "InvalidParameter", CTL_USAGE, false,
-	    "natd does not accept the value of {parameter}" },
+	    "natd does not accept {parameter}" },
 	{ VARLINK "ExpectedMore", CTL_USAGE, false,
 	    "this method answers more than once. Try: natctl call --more" },
 	{ VARLINK "InterfaceNotFound", CTL_FAILED, false,
@@ -84,9 +91,19 @@ static const struct error_row {
 	    "this natd has no {method}" },
 };
 
+/* What a sentence is made of. */
+struct matter {
+	const cJSON *said;  /* parameters of the error */
+	const cJSON *asked; /* of the call; NULL: not known */
+	const char *method;
+};
+
 static const struct error_row *
-find_row(const char *error)
+find_row(const char *error, const cJSON *asked)
 {
+	if (strcmp(error, no_such_gateway.name) == 0 && asked &&
+	    json_get(asked, "gateway"))
+		return &no_such_gateway;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		if (strcmp(rows[i].name, error) == 0)
 			return &rows[i];
@@ -123,16 +140,35 @@ write_tried(FILE *out, const cJSON *tried)
 		putc('.', out);
 }
 
+/* Fields that are more than their value. */
+static bool
+write_special(FILE *out, const struct matter *m, const char *name)
+{
+	const char *bad = NULL;
+	struct fields f = { .object = m->said, .ret_bad = &bad };
+
+	if (strcmp(name, "privilege") == 0)
+		asked_write_privilege(out, m->method, m->asked);
+	else if (strcmp(name, "parameter") == 0 && json_get_string(m->said, name))
+		asked_write_parameter(out, field_string(&f, name));
+	else
+		return false;
+	return true;
+}
+
 /* The value of one field by its type, and by the end of its name: as in the interface,
  * ...USec is a time and "method" a word of the enum.  false: it is not there. */
 static bool
-write_field(FILE *out, const cJSON *parameters, const char *name)
+write_field(FILE *out, const struct matter *m, const char *name)
 {
 	const char *bad = NULL;
-	struct fields f = { .object = parameters, .ret_bad = &bad };
-	const cJSON *item = json_get(parameters, name);
+	bool said = json_get(m->said, name) || !m->asked;
+	struct fields f = { .object = said ? m->said : m->asked, .ret_bad = &bad };
+	const cJSON *item = json_get(f.object, name);
 	char buf[HUMAN_MAX];
 
+	if (write_special(out, m, name))
+		return true;
 	if (cJSON_IsString(item)) {
 		const char *text = strcmp(name, "message") == 0
 				       ? field_text(&f, name)
@@ -156,7 +192,7 @@ write_field(FILE *out, const cJSON *parameters, const char *name)
 
 /* One stretch of a sentence without brackets; false if a field was missing. */
 static bool
-write_stretch(FILE *out, const char *from, const char *end, const cJSON *parameters)
+write_stretch(FILE *out, const char *from, const char *end, const struct matter *m)
 {
 	bool complete = true;
 
@@ -172,7 +208,7 @@ write_stretch(FILE *out, const char *from, const char *end, const cJSON *paramet
 			break;
 		close = strchr(from, '}');
 		snprintf(name, sizeof(name), "%.*s", (int)(close - from - 1), from + 1);
-		if (!write_field(out, parameters, name)) {
+		if (!write_field(out, m, name)) {
 			putc('?', out);
 			complete = false;
 		}
@@ -183,7 +219,7 @@ write_stretch(FILE *out, const char *from, const char *end, const cJSON *paramet
 
 /* A stretch in brackets is written aside, and used if it is complete. */
 static void
-write_optional(FILE *out, const char *from, const char *end, const cJSON *parameters)
+write_optional(FILE *out, const char *from, const char *end, const struct matter *m)
 {
 	_cleanup_(freep) char *text = NULL;
 	size_t len;
@@ -192,24 +228,24 @@ write_optional(FILE *out, const char *from, const char *end, const cJSON *parame
 
 	if (!aside)
 		return;
-	complete = write_stretch(aside, from, end, parameters);
+	complete = write_stretch(aside, from, end, m);
 	if (fclose(aside) == 0 && complete)
 		fputs(text, out);
 }
 
 static void
-write_sentence(FILE *out, const char *sentence, const cJSON *parameters)
+write_sentence(FILE *out, const char *sentence, const struct matter *m)
 {
 	while (*sentence) {
 		size_t plain = strcspn(sentence, "[");
 		const char *close;
 
-		write_stretch(out, sentence, sentence + plain, parameters);
+		write_stretch(out, sentence, sentence + plain, m);
 		sentence += plain;
 		if (!*sentence)
 			break;
 		close = strchr(sentence, ']');
-		write_optional(out, sentence + 1, close, parameters);
+		write_optional(out, sentence + 1, close, m);
 		sentence = close + 1;
 	}
 }
@@ -224,18 +260,25 @@ write_unknown(FILE *out, const struct reply *reply)
 }
 
 char *
-error_sentence(const struct reply *reply, enum exit_code *ret_code)
+error_sentence(
+    const struct reply *reply, const struct asked *asked, enum exit_code *ret_code)
 {
-	const struct error_row *row = find_row(reply->error);
+	_cleanup_(json_freep) cJSON *call = NULL;
+	const struct error_row *row;
+	struct matter m = { .said = reply->parameters, .method = asked->method };
 	char *text = NULL;
 	size_t len;
 	FILE *out = open_memstream(&text, &len);
 
+	if (asked->parameters &&
+	    json_parse(asked->parameters, strlen(asked->parameters), &call) == 0)
+		m.asked = call;
+	row = find_row(reply->error, call);
 	*ret_code = row ? row->code : CTL_FAILED;
 	if (!out)
 		return NULL;
 	if (row)
-		write_sentence(out, row->sentence, reply->parameters);
+		write_sentence(out, row->sentence, &m);
 	else
 		write_unknown(out, reply);
 	if (fclose(out) != 0) {
@@ -246,10 +289,10 @@ error_sentence(const struct reply *reply, enum exit_code *ret_code)
 }
 
 enum exit_code
-error_report(const struct reply *reply)
+error_report(const struct reply *reply, const struct asked *asked)
 {
 	enum exit_code code;
-	_cleanup_(freep) char *sentence = error_sentence(reply, &code);
+	_cleanup_(freep) char *sentence = error_sentence(reply, asked, &code);
 
 	complain("%s", sentence ? sentence : reply->error);
 	return code;
@@ -258,7 +301,7 @@ error_report(const struct reply *reply)
 bool
 error_is_transient(const char *error)
 {
-	const struct error_row *row = find_row(error);
+	const struct error_row *row = find_row(error, NULL);
 
 	return row && row->transient;
 }

@@ -226,7 +226,8 @@ static void
 take_error(struct hold *h, const struct reply *reply)
 {
 	enum exit_code code;
-	_cleanup_(freep) char *sentence = error_sentence(reply, &code);
+	_cleanup_(freep) char *sentence = error_sentence(
+	    reply, &(struct asked) { "RequestMapping", h->parameters }, &code);
 
 	show_json(h, reply);
 	if (error_is_transient(reply->error) &&

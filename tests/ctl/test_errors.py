@@ -2,13 +2,14 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 
 import pytest
 
 import replies as r
-from conftest import NATCTL
+from conftest import NATCTL, TOP
 from fake import CLOSE, NAT, SERVICE, SILENCE, Error, Raw
 
 GATEWAY = {"gateway": "192.168.1.1", "method": "nat_pmp"}
@@ -36,7 +37,7 @@ ERRORS = [
     ("GatewayRefused", {**GATEWAY, "resultCode": 2, "resultName": "X", "hint": "Allow it"}, 1,
      "result 2, X; Allow it\n"),
     ("ExternalPortUnavailable", {"requestedPort": 443}, 6,
-     "port 443 is taken on the gateway (use without --exact"),
+     "port 443 cannot be had on the gateway: it is taken there or not allowed (use without --exact"),
     ("MappingConflict", {"id": "m4"}, 1, "as root: natctl unmap m4"),
     ("QuotaExceeded", {"limit": 16, "current": 17}, 1,
      "you hold 17 mappings, natd allows a user 16. "),
@@ -49,7 +50,8 @@ ERRORS = [
     ("ConfigurationInvalid", {"file": "/etc/natd.conf", "message": "what?"}, 1,
      "/etc/natd.conf: what?\nnatd keeps"),
     ("ShuttingDown", {}, 3, "natd is shutting down"),
-    ("org.varlink.service.PermissionDenied", {}, 4, "permission denied: reload, ports below 1024"),
+    ("org.varlink.service.PermissionDenied", {}, 4,
+     "permission denied: only root and members of the group natd may do this. Try with sudo\n"),
     ("org.varlink.service.InvalidParameter", {"parameter": "id"}, 2,
      "natd does not accept the value of id"),
     ("org.varlink.service.ExpectedMore", {}, 2, "Try: natctl call --more"),
@@ -67,6 +69,63 @@ def test_each_error_has_a_sentence_and_an_exit_code(fake, natctl, name, paramete
                                                     sentence):
     fake(Status=Error(name, **parameters))
     assert natctl(code=code, err=sentence) == ""
+
+
+@pytest.mark.parametrize("argv, method, what", [
+    (["map", "tcp", "80"], "RequestMapping", "open ports below 1024"),
+    (["map", "tcp", "8080", "--permanent"], "RequestMapping", "make permanent mappings"),
+    (["map", "tcp", "8080", "--internal-address", "192.168.1.9"], "RequestMapping",
+     "map to other hosts"),
+    (["map", "tcp", "80", "--internal-address", "192.168.1.9"], "RequestMapping",
+     "open ports below 1024 or map to other hosts"),
+    (["map", "--hold", "tcp", "80"], "RequestMapping", "open ports below 1024"),
+    (["call", "org.natd.NAT.RequestMapping", '{"protocols":["tcp"],"internalPort":80}'],
+     "RequestMapping", "open ports below 1024"),
+    (["unmap", "m3"], "ReleaseMapping", "release mappings of others"),
+    (["renew", "m3"], "RenewMapping", "renew mappings of others"),
+    (["reload"], "Reload", "reload the configuration"),
+])
+def test_permission_denied_names_what_was_asked(fake, natctl, argv, method, what):
+    fake(**{method: Error("org.varlink.service.PermissionDenied")})
+    natctl(*argv, code=4, err="natctl: permission denied: only root and members of the group natd "
+           f"may {what}. Try with sudo\n")
+
+
+def test_a_gateway_that_is_not_ours(fake, natctl):
+    fake(RequestMapping=Error("NoGateway", interface="eth0"))
+    args = ["map", "tcp", "8080", "-i", "eth0"]
+    natctl(*args, "--gateway", "1.2.3.4", code=5,
+           err="natctl: this host has no gateway 1.2.3.4 on eth0. Try: natctl gateways\n")
+    natctl(*args, code=5, err="no gateway found on eth0. Is there a default route?")
+
+
+# The options whose values natd may refuse, and the bound as it is there.
+TAKES = {
+    "protocols": "PROTO (protocols): it takes tcp, udp or tcp+udp",
+    "internalPort": "PORT (internalPort): it takes 1 to 65535, or auto",
+    "internalAddress": "--internal-address (internalAddress): it takes the address of a host",
+    "family": "-4 and -6 (family): it takes the family of --internal-address",
+    "interface": "--interface (interface): it takes a name of at most 15 bytes",
+    "gateway": "--gateway (gateway): it takes the address of a router",
+    "suggestedExternalPort": "--external (suggestedExternalPort): it takes 1 to 65535",
+    "lifetimeSeconds": "--for (lifetimeSeconds): it takes 1s to 365d",
+    "description": "--name (description): it takes at most 127 bytes",
+    "methods": "--method (methods): it takes pcp, nat_pmp, igd2, igd1, igd_pinhole and direct",
+}
+
+
+@pytest.mark.parametrize("parameter", TAKES)
+def test_a_refused_value_is_that_of_an_option(fake, natctl, parameter):
+    fake(RequestMapping=Error("org.varlink.service.InvalidParameter", parameter=parameter))
+    natctl("map", "tcp", "8080", "--for", "1000d", code=2,
+           err=f"natctl: natd does not accept {TAKES[parameter]}")
+
+
+def test_bounds_of_options_are_those_of_natd():
+    source = (TOP / "daemon/request.c").read_text()
+    assert "LIFETIME_MAX_S (INT64_C(365) * 86400)" in source
+    assert set(re.findall(r'\[P_\w+\] = \{ \.name = "(\w+)"', source)) - TAKES.keys() == {
+        "preferFailure", "persistence", "timeoutUSec"}
 
 
 def test_no_error_is_without_a_test():

@@ -266,9 +266,10 @@ def test_exact_port_that_is_taken(fake, natctl):
         Error("ExternalPortUnavailable", requestedPort=443, offeredPort=50443),
         Error("ExternalPortUnavailable", requestedPort=443)))
     args = ("map", "tcp", "443", "--external", "443", "--exact")
-    natctl(*args, code=6, err="natctl: port 443 is taken on the gateway, it offers 50443 "
-           "(use without --exact to accept another)\n")
-    natctl(*args, code=6, err="natctl: port 443 is taken on the gateway (use without")
+    natctl(*args, code=6, err="natctl: port 443 cannot be had on the gateway: it is taken there "
+           "or not allowed, it offers 50443 (use without --exact to accept another)\n")
+    natctl(*args, code=6, err="natctl: port 443 cannot be had on the gateway: it is taken there "
+           "or not allowed (use without")
 
 
 def test_unmap_by_id(fake, natctl):
@@ -586,7 +587,7 @@ def test_json_off_is_text(fake, natctl):
 
 def test_json_of_an_error_is_the_whole_reply(fake, natctl):
     fake(RequestMapping=Error("ExternalPortUnavailable", requestedPort=443, offeredPort=5))
-    text = natctl("map", "tcp", "443", "-j", code=6, err="port 443 is taken")
+    text = natctl("map", "tcp", "443", "-j", code=6, err="port 443 cannot be had")
     assert json.loads(text) == {"error": "org.natd.NAT.ExternalPortUnavailable",
                                 "parameters": {"requestedPort": 443, "offeredPort": 5}}
 

@@ -54,7 +54,7 @@ def test_what_is_refused(place):
     assert "ports below 1024" in natctl("map", "tcp", "80", uid=12345, code=4)
     assert "permission denied" in natctl("reload", uid=12345, code=4)
     assert "no interface nope0" in natctl("map", "tcp", "9000", "-i", "nope0", code=1)
-    assert "no gateway found" in natctl("map", "tcp", "9000", "--gateway", "192.168.1.9", code=5)
+    assert "this host has no gateway 192.168.1.9. Try" in natctl("map", "tcp", "9000", "--gateway", "192.168.1.9", code=5)
     # A single request that failed is over, one that is to stay is not.
     assert natctl("list") == "No mappings.\n"
     error = natctl("map", "tcp", "9000", "--gateway", "192.168.1.9", "--permanent", code=5)
@@ -152,7 +152,7 @@ def test_another_lifetime_is_told_as_the_router_gave_it(place):
 def test_a_port_that_the_router_keeps_is_named(place):
     # It lets 1024 and above through; the other services deny the host as such.
     error = place.natctl("map", "tcp", "443", "--exact", code=6)
-    assert "port 443 is taken on the gateway" in error
+    assert "port 443 cannot be had on the gateway: it is taken there or not allowed" in error
 
 
 @pytest.mark.parametrize("method, reason", [
