@@ -298,3 +298,28 @@ def test_a_router_that_maps_nothing_in_front_of_a_carrier_that_would(places):
         p = finding(natd, m["id"], "ADDRESS_MISMATCH", 8)
         assert p["code"] == "no_method" and ANYCAST in p["message"]
         assert carrier.rules() == set()
+
+
+def test_another_server_is_named(places):
+    """PcpServers= takes the place of the well-known addresses."""
+    place, carrier = places
+    carrier.start(upnp=False)
+    gw = scripted.Scripted(place.router, HOME)
+    natd = Natd(place.client, f"[Daemon]\nPcpServers={carrier.lan_address}\n")
+    assert external(natd.map(["tcp"], 8080)) == ("11.22.33.99", 8080)
+    assert carrier.rules() == {h.Rule("tcp", 8080, "100.64.7.2", 8080)}
+    assert asked(carrier) == 0
+    gw.stop()
+
+
+def test_the_anycast_address_of_ipv6():
+    """Looked for, too (RFC 7723).  A global address needs no mapping there: it is the same."""
+    with h.home(ipv6=True) as place:
+        place.router.node.ip("addr add 2001:1::1/128 dev lo")
+        gw = scripted.Scripted(place.router, HOME, lan6=["2001:1::1"])
+        natd = Natd(place.client)
+        assert external(natd.map(["tcp"], 8080, family="ipv6")) == ("2a10:50::20", 8080)
+        (look,) = wait_until(lambda: gw.heard("pcp.announce"), 4, "a look at the provider's server")
+        assert look["source"] == "2a10:50::20"
+        assert gw.heard("pcp.map") == []
+        gw.stop()
