@@ -311,7 +311,7 @@ reap(struct hold *h)
 	}
 	if (h->tell.running > 0 &&
 	    waitpid(h->tell.running, &status, WNOHANG) == h->tell.running)
-		tell_reaped(&h->tell, h->tell.running);
+		tell_reaped(&h->tell, h->tell.running, status);
 }
 
 static void

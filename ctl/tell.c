@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "ctl/file.h"
@@ -126,11 +127,18 @@ tell_update(struct tell *t, const struct reach *now)
 }
 
 bool
-tell_reaped(struct tell *t, pid_t pid)
+tell_reaped(struct tell *t, pid_t pid, int status)
 {
 	if (pid != t->running)
 		return false;
 	t->running = 0;
+	/* Without a command it was ended by us. */
+	if (t->on_change && WIFSIGNALED(status))
+		complain("the command of --on-change was ended by signal %d (%s)",
+		    WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else if (t->on_change && WEXITSTATUS(status) != 0)
+		complain("the command of --on-change failed with exit code %d",
+		    WEXITSTATUS(status));
 	run_on_change(t);
 	return true;
 }

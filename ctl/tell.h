@@ -39,9 +39,10 @@ int tell_init(struct tell *t, const char *port_file, const char *on_change);
  * then is removed. */
 int tell_update(struct tell *t, const struct reach *now);
 
-/* A child ended; true if it was the one of --on-change.  Starts the next one if what is
- * the case has changed meanwhile. */
-bool tell_reaped(struct tell *t, pid_t pid);
+/* A child ended, with this status of waitpid(); true if it was the one of --on-change.
+ * Says so if it failed, and starts the next one if what is the case has changed
+ * meanwhile. */
+bool tell_reaped(struct tell *t, pid_t pid, int status);
 
 /* Exports NATD_EXTERNAL_ADDRESS and the like in this process (a child about to exec).
  */

@@ -283,6 +283,21 @@ def test_on_change_is_told_each_event(fake, natctl, log):
         "down 203.0.113.7 8080 8080 tcp"]
 
 
+@pytest.mark.parametrize("command, words", [
+    ("exit 3", "failed with exit code 3"), ("kill -9 $$", "was ended by signal 9 (Killed)"),
+    ("no-such-command", "failed with exit code 127"), ("true", None)])
+def test_on_change_that_fails_is_told(fake, natctl, tmp_path, command, words):
+    done = tmp_path / "done"
+    fake(RequestMapping=[UP])
+    process = natctl.start("map", "tcp", "8080", "--on-change",
+                           f'[ $NATD_EVENT != down ] || {{ : >{done}; exit 0; }}; {command}')
+    process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0 and done.exists()
+    told = [line for line in process.stderr.read().splitlines() if line.startswith("natctl: ")]
+    assert told == ([f"natctl: the command of --on-change {words}"] if words else [])
+
+
 def test_on_change_never_runs_twice_at_once_and_the_latest_wins(fake, natctl, tmp_path):
     gate, path = tmp_path / "gate", tmp_path / "events"
     command = (f'echo "begin $NATD_EVENT $NATD_EXTERNAL_PORT" >>{path}; '
