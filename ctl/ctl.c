@@ -103,13 +103,13 @@ cannot_connect(const struct ctl *ctl, int error)
 		return CTL_USAGE;
 	case ENOENT:
 		complain("cannot connect to %s: no such file. Is natd running? Try: "
-			 "%s start natd.socket",
-		    socket, ctl_systemctl(ctl));
+			 "%s status natd, %s start natd.socket",
+		    socket, ctl_systemctl(ctl), ctl_systemctl(ctl));
 		return CTL_UNREACHABLE;
 	case ECONNREFUSED:
 		complain("cannot connect to %s: nobody listens there. Is natd running? "
-			 "Try: %s start natd.socket",
-		    socket, ctl_systemctl(ctl));
+			 "Try: %s status natd, %s start natd.socket",
+		    socket, ctl_systemctl(ctl), ctl_systemctl(ctl));
 		return CTL_UNREACHABLE;
 	default:
 		complain("cannot connect to %s: %s", socket, strerror(-error));

@@ -309,6 +309,11 @@ release_port(struct ctl *ctl, char **argv)
 	size_t count = 0, released = 0;
 	enum exit_code code;
 
+	if (mapping_is_id(argv[0])) {
+		complain("natctl unmap takes one mapping at a time: natctl unmap %s",
+		    argv[0]);
+		return CTL_USAGE;
+	}
 	if (parse_protocols(argv[0], &bits) < 0) {
 		complain("'%s' is not a protocol: tcp, udp or tcp+udp", argv[0]);
 		return CTL_USAGE;

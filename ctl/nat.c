@@ -153,6 +153,12 @@ nat_write(const struct ctl *ctl, FILE *out, const cJSON *behaviors)
 	return CTL_DONE;
 }
 
+static const char *
+family_title(unsigned family)
+{
+	return family == 6 ? "IPv6" : family == 4 ? "IPv4" : "";
+}
+
 /* CTL_DONE, or CTL_USAGE after a message. */
 static enum exit_code
 parameters_of(const struct options *opt, char *ret, size_t size)
@@ -192,7 +198,10 @@ verb_nat(struct ctl *ctl, int argc, char **argv)
 	if (!behaviors)
 		return ctl_bad_reply(bad);
 	if (!behaviors->child) {
-		complain("there is no way out of this kind");
+		complain("this host has no way out%s%s%s%s. Try: natctl gateways",
+		    ctl->opt.family ? " over " : "", family_title(ctl->opt.family),
+		    ctl->opt.interface ? " on " : "",
+		    ctl->opt.interface ? ctl->opt.interface : "");
 		return CTL_NO_GATEWAY;
 	}
 	if (!page_open(&page))

@@ -18,16 +18,29 @@
 
 #define PARAMETERS_MAX 512
 
+/* Routers have a least lifetime; natd gives the mapping back before it ends. */
+static bool
+is_shorter_than_lease(const struct mapping *m)
+{
+	return m->lifetime_s > 0 && m->lifetime_s < m->granted_s && m->persistence &&
+	       strcmp(m->persistence, "lease") == 0;
+}
+
 void
 mapping_write_line(FILE *out, const struct mapping *m)
 {
-	char external[PEER_MAX], internal[PEER_MAX], lifetime[HUMAN_MAX];
+	char external[PEER_MAX], internal[PEER_MAX];
+	char lifetime[HUMAN_MAX], wanted[HUMAN_MAX];
 
 	fprintf(out, "%s -> %s %s", mapping_external(m, external),
 	    mapping_internal(m, internal), m->protocols);
 	if (m->method)
 		fprintf(out, ", %s", method_label(m->method));
-	if (m->granted_s > 0)
+	if (is_shorter_than_lease(m))
+		fprintf(out, ", %s (the router grants %s)",
+		    human_span(m->lifetime_s * USEC_PER_SEC, wanted),
+		    human_span(m->granted_s * USEC_PER_SEC, lifetime));
+	else if (m->granted_s > 0)
 		fprintf(out, ", %s", human_span(m->granted_s * USEC_PER_SEC, lifetime));
 	fprintf(out, ", id %s", m->id);
 }
@@ -121,6 +134,14 @@ mappings_fetch(struct ctl *ctl, const char *parameters, struct reply *ret_reply,
 	return CTL_DONE;
 }
 
+bool
+mapping_is_id(const char *word)
+{
+	size_t digits = *word == 'm' ? strspn(word + 1, "0123456789") : 0;
+
+	return digits > 0 && word[1 + digits] == '\0';
+}
+
 enum exit_code
 mappings_filter(int argc, char **argv, int64_t owner_uid, char *ret, size_t size)
 {
@@ -129,7 +150,13 @@ mappings_filter(int argc, char **argv, int64_t owner_uid, char *ret, size_t size
 	int64_t port = 0;
 
 	if (argc > 0 && transport_from_name(argv[0], &transport) < 0) {
-		complain("'%s' is not a protocol: tcp or udp", argv[0]);
+		if (mapping_is_id(argv[0]))
+			complain(
+			    "'%s' is not a protocol but a mapping. Try: natctl show "
+			    "%s",
+			    argv[0], argv[0]);
+		else
+			complain("'%s' is not a protocol: tcp or udp", argv[0]);
 		return CTL_USAGE;
 	}
 	if (argc > 1 && (options_port(argv[1], &port) < 0 || port == 0)) {

@@ -30,6 +30,10 @@ void nat_behavior_write(const struct ctl *ctl, FILE *out, const struct nat_behav
 enum exit_code mappings_fetch(struct ctl *ctl, const char *parameters,
     struct reply *ret_reply, struct mapping **ret, size_t *ret_count);
 
+/* Whether a word looks like the id of a mapping: people give one where a protocol is
+ * expected. */
+bool mapping_is_id(const char *word);
+
 /* The filter for "PROTO [PORT]" of the command line.  CTL_DONE, or a code after a
  * message. */
 enum exit_code

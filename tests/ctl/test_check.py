@@ -145,7 +145,7 @@ def test_a_diagnosis_that_breaks_off(fake, natctl, socket_path):
 
 def test_a_daemon_that_is_dead(natctl):
     for argv in (["check"], ["verify", "m1"], []):
-        natctl(*argv, code=3, err="Is natd running? Try: systemctl start natd.socket")
+        natctl(*argv, code=3, err="Is natd running? Try: systemctl status natd, systemctl start natd.socket")
 
 
 def test_a_daemon_that_stopped_talking(fake, natctl):

@@ -149,7 +149,7 @@ def test_an_error_without_its_parameters(fake, natctl):
 
 def test_no_socket(natctl, socket_path):
     natctl(code=3, err=f"natctl: cannot connect to {socket_path}: no such file. Is natd running? "
-           "Try: systemctl start natd.socket\n")
+           "Try: systemctl status natd, systemctl start natd.socket\n")
 
 
 def test_nobody_listens(natctl, socket_path):

@@ -88,7 +88,10 @@ def test_options(fake, natctl):
 
 def test_no_uplink_of_the_kind(fake, natctl):
     fake(GetNatBehavior={"natBehaviors": []})
-    assert natctl("nat", "-6", code=5, err="there is no way out of this kind") == ""
+    assert natctl("nat", "-6", code=5, err="natctl: this host has no way out over IPv6. "
+                  "Try: natctl gateways\n") == ""
+    assert natctl("nat", "-i", "eth7", code=5, err="no way out on eth7. Try") == ""
+    assert natctl("nat", code=5, err="this host has no way out. Try") == ""
 
 
 def test_a_reply_that_is_wrong(fake, natctl):

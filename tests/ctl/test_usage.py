@@ -28,7 +28,10 @@ ONE = {"mapping": r.WEB}
     (["verify"], "usage: natctl verify ID"),
     (["verify", 300 * "x"], "is not the id of a mapping"),
     (["list", "a", "b", "c"], "usage: natctl list [PROTO [PORT]]"),
-    (["list", "sctp"], "'sctp' is not a protocol"),
+    (["list", "sctp"], "'sctp' is not a protocol: tcp or udp"),
+    (["list", "m1"], "'m1' is not a protocol but a mapping. Try: natctl show m1\n"),
+    (["unmap", "m1", "m2"], "natctl unmap takes one mapping at a time: natctl unmap m1\n"),
+    (["unmap", "m1x", "80"], "'m1x' is not a protocol: tcp, udp or tcp+udp"),
     (["list", "tcp", "x"], "'x' is not a port number"),
     (["show"], "usage: natctl show ID"),
     (["map", "tcp"], "usage: natctl map PROTO[+PROTO] PORT"),
@@ -89,7 +92,7 @@ def test_natd_of_the_user(natctl, fake, tmp_path):
     own.parent.mkdir()
     runtime = {"XDG_RUNTIME_DIR": str(tmp_path)}
     natctl("--user", "-q", code=3, err=f"{own}: no such file. Is natd running? Try: "
-           "systemctl --user start natd.socket", **runtime)
+           "systemctl --user status natd, systemctl --user start natd.socket", **runtime)
     fake(own, Status=r.STATUS)
     assert natctl("--user", "-q", **runtime) == "online\n"
     # What was asked for by name is not replaced by another.

@@ -147,6 +147,9 @@ def test_a_mapping_that_is_asked_for_differently_moves(place):
 def test_another_lifetime_is_told_as_the_router_gave_it(place):
     for words, told in [("1h", "1h"), ("10min", "10min"), ("20min", "20min")]:
         assert f", PCP, {told}, " in place.natctl("map", "tcp", "9200", "--for", words)
+    # No router grants as little.
+    assert ", PCP, 1s (the router grants 2min), " in place.natctl(
+        "map", "tcp", "9201", "--for", "1s")
 
 
 def test_a_port_that_the_router_keeps_is_named(place):
