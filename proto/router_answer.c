@@ -146,7 +146,7 @@ choose_common_port(struct lease *l)
 	l->external_port = leg->external_port;
 	if (l->want.internal_port == 0)
 		l->internal_port = leg->external_port;
-	return true;
+	return !choose_is_siblings(l) || choose_other_ports(l);
 }
 
 static void
@@ -208,6 +208,16 @@ clear_leg(struct lease *l)
 	l->is_held = false;
 	if (l->phase == LEASE_HELD)
 		l->phase = LEASE_ASKING;
+}
+
+void
+lease_remake_leg(struct lease *l, msec_t now)
+{
+	clear_leg(l);
+	l->changed = true;
+	l->quiet = false;
+	l->verify_at = MSEC_NEVER;
+	lease_advance(l, now);
 }
 
 void
@@ -280,6 +290,18 @@ ask_unanswered(struct lease *l, const char *name, msec_t now)
 	}
 }
 
+static void
+lease_owner_unknown(struct lease *l, msec_t now)
+{
+	/* A yes is believed. */
+	if (l->op == OP_OWNER && !l->leg[l->leg_now].unsure) {
+		lease_owned(l, now);
+		return;
+	}
+	l->confirmed = false;
+	lease_not_owned(l, true, now);
+}
+
 void
 lease_no_answer(struct lease *l, const char *name, msec_t now)
 {
@@ -305,12 +327,14 @@ lease_no_answer(struct lease *l, const char *name, msec_t now)
 		break;
 	case OP_OWNER:
 	case OP_SEARCH:
-		l->confirmed = false;
-		lease_not_owned(l, true, now);
+		lease_owner_unknown(l, now);
 		break;
 	case OP_VERIFY:
 	case OP_SAME:
-		lease_end_exchange(l);
+		if (l->drop)
+			lease_owner_unknown(l, now);
+		else
+			lease_end_exchange(l);
 		break;
 	}
 }
@@ -345,7 +369,29 @@ lease_lost(struct lease *l, msec_t now)
 	lease_wait(l, now);
 }
 
+void
+lease_lapsed(struct lease *l, msec_t now)
+{
+	struct leg left[TRANSPORT_MAX] = { 0 };
+
+	for (enum transport t = 0; t < TRANSPORT_MAX; t++)
+		if (leg_ends(&l->leg[t]) > now)
+			left[t] = l->leg[t];
+	lease_lost(l, now);
+	memcpy(l->leg, left, sizeof(left));
+}
+
 /* ---- what reading back an IGD's table shows ---- */
+
+/* Quirk 29: then another host may have the leg's own number. */
+bool
+lease_perhaps_moved(const struct lease *l, enum transport t)
+{
+	const struct leg *leg = &l->leg[t];
+
+	return l->service == ROUTER_IGD && !leg->exact &&
+	       leg->external_port != leg->internal_port;
+}
 
 static void
 port_taken(struct lease *l, msec_t now)
@@ -358,14 +404,15 @@ lease_taken(struct lease *l, msec_t now)
 {
 	struct leg *leg = &l->leg[l->leg_now];
 
-	if (l->replaced || l->phase == LEASE_RELEASING) {
+	if (l->replaced & 1u << l->leg_now || l->phase == LEASE_RELEASING) {
 		port_taken(l, now);
 		return;
 	}
 	/* Perhaps it is our own entry of an earlier life (quirk 22). */
-	l->replaced = true;
+	l->replaced |= 1u << l->leg_now;
 	*leg = (struct leg) { .held = true,
 		.unsure = true,
+		.exact = true,
 		.internal_port = l->internal_port,
 		.external_port = l->external_port };
 	l->drop |= 1u << l->leg_now;
@@ -375,14 +422,17 @@ lease_taken(struct lease *l, msec_t now)
 void
 lease_owned(struct lease *l, msec_t now)
 {
-	l->leg[l->leg_now].unsure = false;
+	struct leg *leg = &l->leg[l->leg_now];
+
+	leg->unsure = false;
+	leg->exact = true;
 	lease_advance(l, now);
 }
 
 void
 lease_not_owned(struct lease *l, bool nobody, msec_t now)
 {
-	bool wanted = l->op == OP_VERIFY || l->todo & 1u << l->leg_now;
+	bool wanted = l->op != OP_OWNER || l->todo & 1u << l->leg_now;
 
 	clear_leg(l);
 	if (wanted && !nobody)
@@ -399,6 +449,7 @@ lease_verified(struct lease *l, uint32_t left_s, msec_t now)
 	msec_t left = left_s * MSEC_PER_SEC;
 
 	leg->unsure = false;
+	leg->exact = true;
 	l->seen_at = now;
 	/* It lapses earlier than it was granted for (F10), or "for ever" is a week
 	 * (quirk 30; 0 is not believed, some say so of every entry). */
@@ -422,8 +473,15 @@ lease_verified(struct lease *l, uint32_t left_s, msec_t now)
 void
 lease_moved(struct lease *l, msec_t now)
 {
+	struct leg *leg = &l->leg[l->leg_now];
+
 	lease_end_exchange(l);
 	l->router->habits.same_port = true;
+	if (l->drop & 1u << l->leg_now) {
+		leg->external_port = leg->internal_port;
+		lease_owned(l, now);
+		return;
+	}
 	for (enum transport t = 0; t < TRANSPORT_MAX; t++)
 		l->leg[t].external_port = l->leg[t].internal_port;
 	l->external_port = l->internal_port;

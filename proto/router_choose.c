@@ -146,8 +146,8 @@ same_port(const struct lease *l)
 /* Quirk 49: another lease of this host has the number, or asks for it; many routers
  * would let this one take it away.  Without a NAT it matters only where the number
  * inside is ours to choose. */
-static bool
-has_sibling(const struct lease *l)
+bool
+choose_is_siblings(const struct lease *l)
 {
 	bool ipv4 = l->want.internal.family == ADDR_IPV4;
 
@@ -190,10 +190,7 @@ choose_ports(struct lease *l)
 {
 	l->port_tries = 0;
 	first_ports(l);
-	while (has_sibling(l))
-		if (!choose_other_ports(l))
-			return false;
-	return true;
+	return !choose_is_siblings(l) || choose_other_ports(l);
 }
 
 bool
@@ -209,10 +206,14 @@ choose_other_ports(struct lease *l)
 		l->router->habits.same_port = false;
 		return false;
 	}
-	l->external_port = suggested_port(l, ++l->port_tries);
-	if (!fixed)
-		l->internal_port = l->external_port;
-	return true;
+	while (l->port_tries < PORT_TRIES_MAX) {
+		l->external_port = suggested_port(l, ++l->port_tries);
+		if (!fixed)
+			l->internal_port = l->external_port;
+		if (!choose_is_siblings(l))
+			return true;
+	}
+	return false;
 }
 
 /* ---- patience ---- */

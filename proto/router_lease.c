@@ -164,7 +164,7 @@ begin_round(struct lease *l, enum router_service s, msec_t now)
 	l->todo = l->want.transports;
 	l->drop = 0;
 	l->rungs = 0;
-	l->replaced = false;
+	l->replaced = 0;
 	l->holder = (struct addr) { 0 };
 	lease_advance(l, now);
 }
@@ -336,14 +336,20 @@ lease_try(struct lease *l, msec_t now)
 }
 
 msec_t
+leg_ends(const struct leg *leg)
+{
+	if (!leg->held || !leg->lifetime_s)
+		return MSEC_NEVER;
+	return leg->granted_at + leg->lifetime_s * MSEC_PER_SEC;
+}
+
+msec_t
 lease_ends(const struct lease *l)
 {
 	msec_t ends = MSEC_NEVER;
 
 	for (enum transport t = 0; t < TRANSPORT_MAX; t++)
-		if (l->leg[t].held && l->leg[t].lifetime_s)
-			ends = MIN(ends,
-			    l->leg[t].granted_at + l->leg[t].lifetime_s * MSEC_PER_SEC);
+		ends = MIN(ends, leg_ends(&l->leg[t]));
 	return ends;
 }
 
@@ -364,15 +370,14 @@ lease_renewal_at(struct lease *l, msec_t now)
 void
 lease_publish(struct lease *l)
 {
-	struct router *r = l->router;
 	const struct leg *leg = &l->leg[first_transport(l->want.transports)];
 	const struct lease_held was = l->held;
 
 	/* IPv6 is not translated: the address outside is the one inside. */
 	l->held = (struct lease_held) {
-		.method = service_method(r, l->service),
+		.method = service_method(l->router, l->service),
 		.external = l->want.internal.family == ADDR_IPV6 ? l->want.internal
-								 : r->external,
+								 : l->router->external,
 		.external_port = leg->external_port,
 		.internal_port = leg->internal_port,
 		.lifetime_s = leg->lifetime_s,
@@ -420,7 +425,7 @@ lease_renumber(struct lease *l, msec_t now)
 	l->drop = lease_held_legs(l);
 	l->todo = l->want.transports;
 	l->is_held = false;
-	l->replaced = false;
+	l->replaced = 0;
 	l->phase = LEASE_ASKING;
 	lease_advance(l, now);
 }
@@ -467,7 +472,7 @@ held_timer(struct lease *l, msec_t now)
 	if (l->held.expires_at <= now) {
 		/* Lapsed (or slept through): asked again with the same number. */
 		lease_end_exchange(l);
-		lease_lost(l, now);
+		lease_lapsed(l, now);
 		router_discover(l->router, now);
 	} else if (l->op == OP_NONE && l->at <= now) {
 		start_renewal(l, now);

@@ -15,6 +15,8 @@
 void
 lease_adopt(struct lease *l, const struct lease_held *held, msec_t now)
 {
+	msec_t life = held->lifetime_s * MSEC_PER_SEC;
+
 	l->held = *held;
 	l->is_held = true;
 	l->phase = LEASE_HELD;
@@ -28,7 +30,7 @@ lease_adopt(struct lease *l, const struct lease_held *held, msec_t now)
 				.internal_port = held->internal_port,
 				.external_port = held->external_port,
 				.lifetime_s = held->lifetime_s,
-				.granted_at = now,
+				.granted_at = life ? held->expires_at - life : now,
 				.pinhole_id = held->pinhole_id[t],
 			};
 }
@@ -59,8 +61,10 @@ lease_begin_drop(struct lease *l, enum transport t)
 		*leg = (struct leg) { .held = false };
 		lease_begin(l, OP_ASK, t);
 	} else {
-		lease_begin(l,
-		    leg->unsure && l->service == ROUTER_IGD ? OP_OWNER : OP_DELETE, t);
+		bool ask_first = l->service == ROUTER_IGD &&
+				 (leg->unsure || lease_perhaps_moved(l, t));
+
+		lease_begin(l, ask_first ? OP_OWNER : OP_DELETE, t);
 	}
 }
 

@@ -83,6 +83,8 @@ struct leg {
 	bool unsure;   /* perhaps not ours, perhaps not there: an IGD is asked who owns
 			  it before anything is deleted */
 	bool nameless; /* perhaps a pinhole, whose id no answer told */
+	bool exact;    /* an IGD has it at external_port or nowhere: read back there
+			  since the grant, or not granted at all (quirk 29) */
 	uint16_t internal_port, external_port;
 	uint32_t lifetime_s;
 	uint32_t pinhole_id;
@@ -114,6 +116,8 @@ struct lease {
 	/* The round: which transports still have to be deleted, asked; with which
 	 * numbers. */
 	unsigned drop, todo;
+	unsigned replaced; /* those whose entry in the way was looked at, and deleted if
+			      it was our own */
 	unsigned port_tries;
 	unsigned attempt; /* rounds and renewals that failed, for back-off */
 	unsigned renewals;
@@ -129,11 +133,10 @@ struct lease {
 	bool pending; /* WAITING for services that are being looked for */
 	bool quiet;   /* this renewal only looks: no news unless something differs */
 	unsigned
-	    heal; /* 1: made again after it vanished by itself; 2: and seen since */
-	bool replaced; /* our own stale entry was deleted in this round */
-	bool dropped;  /* deleted since the last grant: a late copy may still come */
-	bool started;  /* op is under way, not just next in line */
-	bool overdue;  /* its first verdict was silence */
+	    heal;     /* 1: made again after it vanished by itself; 2: and seen since */
+	bool dropped; /* deleted since the last grant: a late copy may still come */
+	bool started; /* op is under way, not just next in line */
+	bool overdue; /* its first verdict was silence */
 };
 
 /* ---- UPnP ---- */
@@ -285,6 +288,8 @@ bool choose_direct(const struct lease *l, msec_t now);
 /* The numbers of the first request of a round; false: the only one that may be asked is
  * another lease's of ours. */
 bool choose_ports(struct lease *l);
+/* Another lease of ours has the number that l is about to ask for. */
+bool choose_is_siblings(const struct lease *l);
 /* Other numbers after these were taken; false: no others may be asked. */
 bool choose_other_ports(struct lease *l);
 /* How long to rest after a refusal with this remedy; counts the attempt. */
@@ -311,6 +316,7 @@ void lease_maybe_held(struct lease *l);
 /* What the legs hold becomes what the lease holds. */
 void lease_publish(struct lease *l);
 unsigned lease_held_legs(const struct lease *l);
+msec_t leg_ends(const struct leg *leg);
 msec_t lease_ends(const struct lease *l);
 msec_t lease_renewal_at(struct lease *l, msec_t now);
 /* A service was found or came back: leases that wait for it go on. */
@@ -347,11 +353,17 @@ void lease_silence(struct lease *l, const char *name, msec_t now);
 void lease_no_answer(struct lease *l, const char *name, msec_t now);
 /* The router does not have it any more: ask again. */
 void lease_lost(struct lease *l, msec_t now);
+/* The router does not have the leg that was to be renewed: ask anew, for that one. */
+void lease_remake_leg(struct lease *l, msec_t now);
+/* What it held is over, of one leg at least. */
+void lease_lapsed(struct lease *l, msec_t now);
 /* IGD: the number that is asked is taken, perhaps by our own stale entry. */
 void lease_taken(struct lease *l, msec_t now);
 /* IGD: the entry at the leg's number is ours / somebody else's or nobody's. */
 void lease_owned(struct lease *l, msec_t now);
 void lease_not_owned(struct lease *l, bool nobody, msec_t now);
+/* IGD: the leg may be at the number inside instead of its own. */
+bool lease_perhaps_moved(const struct lease *l, enum transport t);
 /* IGD: the leg was read back and is there, for left_s more (0: not said). */
 void lease_verified(struct lease *l, uint32_t left_s, msec_t now);
 /* IGD: the router mapped all legs to the internal number. */

@@ -16,6 +16,8 @@
 #define PINHOLE_LIFETIME_MAX_S 86400
 /* Of one that is asked for only to be deleted. */
 #define PINHOLE_LIFETIME_SHORT_S 120
+/* A router that cannot be asked what it has, or cannot now. */
+#define READ_AGAIN_MS (INT64_C(3600) * MSEC_PER_SEC)
 /* Rounding of the router, and the way of its answer. */
 #define FORMER_SLACK_MS (2 * MSEC_PER_SEC)
 
@@ -149,7 +151,8 @@ ask_action(const struct router *r, const struct lease *l)
 	/* A renewal and an insisted-on number name the port; a new one may let the
 	 * router choose, except that it would not give us what it keeps for our former
 	 * address. */
-	bool regain = l->want.former.family != ADDR_NONE && !l->replaced;
+	bool regain =
+	    l->want.former.family != ADDR_NONE && !(l->replaced & 1u << l->leg_now);
 
 	if (l->leg[l->leg_now].held || l->want.prefer_failure || r->habits.no_add_any ||
 	    regain ||
@@ -263,9 +266,9 @@ ask_refused(struct router *r, struct lease *l, const struct igd_answer *ans, mse
 		 * other is tried before that is believed. */
 		service_alive(r, l->service, now);
 		lease_renumber(l, now);
-	} else if (v->remedy == REMEDY_GONE && l->is_held) {
+	} else if (v->remedy == REMEDY_GONE && l->leg[l->leg_now].held) {
 		service_alive(r, l->service, now);
-		lease_lost(l, now); /* UpdatePinhole of what is not there */
+		lease_remake_leg(l, now); /* UpdatePinhole of what is not there */
 	} else {
 		if (v->remedy == REMEDY_WAIT_WAN)
 			igd_poll(r);
@@ -369,14 +372,23 @@ says_gone(const struct igd_answer *ans)
 static void
 owner_answered(struct lease *l, const struct igd_answer *ans, msec_t now)
 {
-	if (entry_is_ours(l, ans) || entry_was_ours(l, ans, now)) {
+	bool known = ans->error == 0 || says_gone(ans);
+	/* To a question that it cannot answer it says the same each time: a yes is
+	 * believed. */
+	bool believed = !known && !l->leg[l->leg_now].unsure;
+
+	if (believed || entry_is_ours(l, ans) || entry_was_ours(l, ans, now)) {
 		lease_owned(l, now);
 		return;
 	}
 	note_holder(l, ans);
-	if ((ans->error == 0 || says_gone(ans)) && lease_begin_search(l))
+	if (known && lease_begin_search(l))
 		return;
-	l->confirmed &= ans->error == 0 || says_gone(ans);
+	if (known && lease_perhaps_moved(l, l->leg_now)) {
+		lease_begin(l, OP_SAME, l->leg_now);
+		return;
+	}
+	l->confirmed &= known;
 	lease_not_owned(l, says_gone(ans), now);
 }
 
@@ -418,6 +430,7 @@ verify_answered(struct lease *l, const struct igd_answer *ans, msec_t now)
 	bool pinhole = l->service == ROUTER_PINHOLE;
 	uint64_t left_s = 0;
 
+	l->holder = (struct addr) { 0 };
 	if (says_gone(ans)) {
 		if (!pinhole && leg->external_port != leg->internal_port)
 			lease_begin(l, OP_SAME, l->leg_now);
@@ -426,24 +439,35 @@ verify_answered(struct lease *l, const struct igd_answer *ans, msec_t now)
 	} else if (ans->error) {
 		lease_end_exchange(l);
 		if (cannot_be_asked(ans))
-			l->verify_at = MSEC_NEVER;
+			l->verify_at = now + READ_AGAIN_MS;
 	} else if (pinhole || entry_is_ours(l, ans)) {
 		igd_answer_uint(ans, IGD_ARG_LEASE_DURATION, UINT32_MAX, &left_s);
 		lease_verified(l, (uint32_t)left_s, now);
 	} else {
-		/* Another host has it now. */
+		/* Another host has it now, or had it all the time. */
 		note_holder(l, ans);
-		lease_not_owned(l, false, now);
+		if (lease_perhaps_moved(l, l->leg_now))
+			lease_begin(l, OP_SAME, l->leg_now);
+		else
+			lease_not_owned(l, false, now);
 	}
 }
 
 static void
 same_answered(struct lease *l, const struct igd_answer *ans, msec_t now)
 {
-	if (entry_is_ours(l, ans))
+	bool known = ans->error == 0 || says_gone(ans);
+
+	if (entry_is_ours(l, ans)) {
 		lease_moved(l, now);
-	else
+	} else if (l->drop) {
+		l->confirmed &= known;
+		lease_not_owned(l, true, now);
+	} else if (l->holder.family != ADDR_NONE) {
+		lease_not_owned(l, false, now);
+	} else {
 		lease_vanished(l, now);
+	}
 }
 
 /* ---- answers ---- */

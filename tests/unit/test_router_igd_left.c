@@ -1,0 +1,282 @@
+/*
+ * test_router_igd_left.c - a simulated UPnP gateway on which nothing of ours may be
+ * left behind, and nothing of others be touched.
+ */
+#include "tests/unit/igd_cases.h"
+
+static struct lease *
+want_at(struct sim *s, uint16_t internal, uint16_t external, unsigned transports)
+{
+	struct lease_want w = sim_want(internal, transports);
+	struct lease *l;
+
+	w.external_port = external;
+	w.port_seed = 7;
+	l = lease_new(s->router, &w, NULL, s, s->now);
+	assert_non_null(l);
+	return l;
+}
+
+/* Until it is granted, which is read back a second later. */
+static void
+pass_until_held(struct sim *s, const struct lease *l)
+{
+	for (unsigned i = 0; i < 500 && !sim_status(l).is_held; i++)
+		sim_pass(s, 1);
+	assert_true(sim_status(l).is_held);
+}
+
+/* Quirk 29: released, or forgotten by a natd that was killed, before it was seen where
+ * the router has it. */
+static void
+test_moved_unseen(void **state)
+{
+	(void)state;
+	for (int killed = 0; killed < 2; killed++) {
+		struct sim s;
+		struct sim_igd *g = sim_igd_init(&s, 1, 60);
+		struct lease *l;
+
+		g->makes_same_port = g->permanent_only = true;
+		l = want_at(&s, 8080, 9000, TCP | UDP);
+		pass_until_held(&s, l);
+		assert_port(l, 9000);
+		assert_int_equal(sim_igd_entries(g), 2);
+		if (killed) {
+			struct lease_held held = sim_status(l).held;
+			struct lease_want w = *lease_wanted(l);
+
+			lease_forget(l);
+			(void)lease_new(s.router, &w, &held, &s, s.now);
+		}
+		release_all(&s, 0);
+		sim_done(&s);
+	}
+}
+
+/* The same where the number that was asked for is another host's: neither deleted nor
+ * believed to be ours. */
+static void
+test_moved_away_from_another(void **state)
+{
+	(void)state;
+	for (int released = 0; released < 2; released++) {
+		struct sim s;
+		struct sim_igd *g = sim_igd_init(&s, 1, 61);
+		struct lease *l;
+
+		g->makes_same_port = g->permanent_only = true;
+		sim_igd_foreign(g, 6, 9000);
+		l = want_at(&s, 8080, 9000, TCP);
+		pass_until_held(&s, l);
+		if (!released) {
+			sim_pass(&s, 5000);
+			assert_state(l, MAPPING_ACTIVE);
+			assert_port(l, 8080);
+		}
+		release_all(&s, 1);
+		assert_string_equal(sim_igd_find(g, 6, 9000)->client, "192.168.1.33");
+		sim_done(&s);
+	}
+}
+
+/* What cannot be read back is deleted where the router said it is. */
+static void
+test_unreadable(void **state)
+{
+	static const enum sim_how ways[] = { SIM_CODE, SIM_RESET };
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(ways); i++) {
+		struct sim s;
+		struct sim_igd *g = sim_igd_init(&s, 1, 62);
+		struct lease *l;
+
+		g->fault[0] = code(IGD_GET_SPECIFIC_PORT_MAPPING_ENTRY, 401, 0);
+		g->fault[0].how = ways[i];
+		l = want_at(&s, 8080, 9000, TCP);
+		pass_until_held(&s, l);
+		release_all(&s, 0);
+		sim_done(&s);
+	}
+}
+
+/* Read back where it should be, it is deleted there, without another question. */
+static void
+test_seen(void **state)
+{
+	struct sim s;
+	struct sim_igd *g = sim_igd_init(&s, 1, 63);
+	unsigned asked;
+
+	(void)state;
+	(void)want_at(&s, 8080, 9000, TCP);
+	sim_pass(&s, 5000);
+	asked = g->count[IGD_GET_SPECIFIC_PORT_MAPPING_ENTRY];
+	assert_int_equal(asked, 1);
+	release_all(&s, 0);
+	assert_int_equal(g->count[IGD_GET_SPECIFIC_PORT_MAPPING_ENTRY], asked);
+	sim_done(&s);
+}
+
+/* A number that was refused is nowhere else: whose it is is asked, and no more. */
+static void
+test_refused(void **state)
+{
+	struct sim s;
+	struct sim_igd *g = sim_igd_init(&s, 1, 69);
+
+	(void)state;
+	sim_igd_foreign(g, 6, 9000);
+	(void)want_at(&s, 8080, 9000, TCP);
+	sim_pass(&s, 800);
+	assert_int_equal(g->count[IGD_ADD_PORT_MAPPING], 2);
+	assert_int_equal(g->count[IGD_GET_SPECIFIC_PORT_MAPPING_ENTRY], 1);
+	release_all(&s, 1);
+	sim_done(&s);
+}
+
+/* Quirk 49: of the numbers that are tried after a refusal, too, none is another
+ * mapping's of this host, which the router would let it take away. */
+static void
+test_refused_beside_a_sibling(void **state)
+{
+	struct sim s;
+	struct sim_igd *g = sim_igd_init(&s, 1, 64);
+	struct lease *first, *second;
+
+	(void)state;
+	g->overwrites = true;
+	sim_igd_foreign(g, 6, 8080)->by_hand = true;
+	sim_igd_foreign(g, 6, 8081)->by_hand = true;
+	first = want_at(&s, 8080, 0, TCP);
+	sim_pass(&s, 5000);
+	assert_state(first, MAPPING_ACTIVE);
+	second = want_at(&s, 8081, 0, TCP);
+	sim_pass(&s, 5000);
+	assert_state(second, MAPPING_ACTIVE);
+	assert_int_not_equal(sim_status(first).held.external_port,
+	    sim_status(second).held.external_port);
+	assert_int_equal(sim_igd_entries(g), 4);
+	release_all(&s, 2);
+	sim_done(&s);
+}
+
+/* Quirk 22: our own entries of an earlier life, of both transports. */
+static void
+test_stale_pair(void **state)
+{
+	struct sim s;
+	struct sim_igd *g = sim_igd_init(&s, 1, 65);
+	struct lease *l;
+
+	(void)state;
+	g->own_conflict = true;
+	sim_igd_put(g, 17, 8080, 8080, g->client, 0);
+	sim_igd_put(g, 6, 8080, 8080, g->client, 0);
+	l = want_at(&s, 8080, 0, TCP | UDP);
+	sim_pass(&s, 5000);
+	assert_state(l, MAPPING_ACTIVE);
+	assert_port(l, 8080);
+	assert_int_equal(sim_igd_entries(g), 2);
+	release_all(&s, 0);
+	sim_done(&s);
+}
+
+/* The host slept between the two grants until the first was over: the pinhole that was
+ * made by the second is kept. */
+static void
+test_half_lapsed(void **state)
+{
+	struct sim s;
+	struct sim_igd *g = sim_igd_init(&s, 6, 66);
+	struct lease_want w = sim_want(8080, TCP | UDP);
+	struct lease *l;
+
+	(void)state;
+	w.internal = s.router->settings.local;
+	w.lifetime_s = 300;
+	l = lease_new(s.router, &w, NULL, &s, s.now);
+	for (unsigned i = 0; i < 500 && !(l->leg[TRANSPORT_UDP].held && g->busy); i++)
+		sim_pass(&s, 1);
+	assert_int_equal(sim_igd_entries(g), 1);
+	s.now += 301000;
+	sim_pass(&s, 5000);
+	assert_state(l, MAPPING_ACTIVE);
+	assert_int_equal(sim_igd_entries(g), 2);
+	assert_int_equal(g->count[IGD_ADD_PINHOLE], 3);
+	release_all(&s, 0);
+	sim_done(&s);
+}
+
+/* Only one of its two pinholes is gone: the other is kept. */
+static void
+test_half_gone(void **state)
+{
+	struct sim s;
+	struct sim_igd *g = sim_igd_init(&s, 6, 67);
+	struct lease_want w = sim_want(8080, TCP | UDP);
+	struct lease *l;
+
+	(void)state;
+	w.internal = s.router->settings.local;
+	l = lease_new(s.router, &w, NULL, &s, s.now);
+	sim_pass(&s, 5000);
+	assert_state(l, MAPPING_ACTIVE);
+	sim_igd_find_id(g, sim_status(l).held.pinhole_id[TRANSPORT_UDP])->used = false;
+	lease_renew(l, s.now);
+	sim_pass(&s, 5000);
+	assert_state(l, MAPPING_ACTIVE);
+	assert_int_equal(g->count[IGD_ADD_PINHOLE], 3);
+	assert_int_equal(sim_igd_entries(g), 2);
+	/* Both: each is made anew. */
+	memset(g->entry, 0, sizeof(g->entry));
+	lease_renew(l, s.now);
+	sim_pass(&s, 5000);
+	assert_state(l, MAPPING_ACTIVE);
+	assert_int_equal(g->count[IGD_ADD_PINHOLE], 5);
+	release_all(&s, 0);
+	sim_done(&s);
+}
+
+/* Granted for good, so that no renewal looks after it, by a router that once said that
+ * it cannot be asked what it has. */
+static void
+test_asked_again(void **state)
+{
+	struct sim s;
+	struct sim_igd *g = sim_igd_init(&s, 1, 68);
+	struct lease *l;
+
+	(void)state;
+	g->permanent_only = true;
+	g->fault[0] = code(IGD_GET_SPECIFIC_PORT_MAPPING_ENTRY, 401, 1);
+	l = want_at(&s, 8080, 0, TCP);
+	sim_pass(&s, 600000);
+	assert_int_equal(g->count[IGD_GET_SPECIFIC_PORT_MAPPING_ENTRY], 1);
+	memset(g->entry, 0, sizeof(g->entry));
+	sim_pass(&s, 3600000);
+	assert_state(l, MAPPING_ACTIVE);
+	assert_int_equal(sim_igd_entries(g), 1);
+	release_all(&s, 0);
+	sim_done(&s);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_moved_unseen),
+		cmocka_unit_test(test_moved_away_from_another),
+		cmocka_unit_test(test_unreadable),
+		cmocka_unit_test(test_seen),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_refused_beside_a_sibling),
+		cmocka_unit_test(test_stale_pair),
+		cmocka_unit_test(test_half_lapsed),
+		cmocka_unit_test(test_half_gone),
+		cmocka_unit_test(test_asked_again),
+	};
+
+	return cmocka_run_group_tests_name("router_igd_left", tests, NULL, NULL);
+}
