@@ -2,7 +2,9 @@
  * natctl - asks natd how this host is reachable, and to change that.
  *
  * Knows the control protocol and the terminal, nothing of gateways: what natd says is
- * shown, what people want is passed on.
+ * shown, what people want is passed on.  One verb does without natd, and is for the
+ * time when there is none: "stun" (ctl/stun*.c) asks a server over UDP, TCP or TLS
+ * itself; and "verify" lends natd a socket on the port that it is to prove.
  */
 #include <stdio.h>
 

@@ -46,3 +46,14 @@ def test_verbs_and_options_exist(natctl):
         options = natctl("help", verb) if verb else ""
         for option in (word for word in words if word.startswith("-")):
             assert re.search(rf"(^| ){re.escape(option)}\b", options, re.M), option
+
+
+def test_only_the_verb_stun_talks_to_the_network():
+    """As the table of folders says; all else is natd's."""
+    row, = re.findall(r"^\| `ctl/` \|.*$", README, re.M)
+    assert "only `natctl stun` asks the network itself (`stun*.c`), and `verify` lends" in row
+    main = " ".join((TOP / "ctl/main.c").read_text().replace("\n *", " ").split())
+    assert '"stun" (ctl/stun*.c) asks a server over UDP' in main and '"verify" lends' in main
+    network = re.compile(r"<(netinet|arpa|netdb|resolv|mbedtls|ares)\b|sockaddr_in\b|daemon/dns")
+    talks = {path.name for path in (TOP / "ctl").glob("*.c") if network.search(path.read_text())}
+    assert {name for name in talks if not name.startswith("stun")} == {"verify.c"}
