@@ -4,7 +4,8 @@
  *
  * INI in systemd's manner: "[Section]" and "Key=value" lines, comments begin with "#"
  * or ";", a later value replaces an earlier one, a repeated list key appends, an empty
- * value goes back to the default, or empties a list.  Drop-ins are FILE.d/<name>.conf,
+ * value goes back to the default, or empties a list; what stands in one is separated by
+ * white space, commas or both.  Drop-ins are FILE.d/<name>.conf,
  * read after FILE in the order of their names; they add to sections that are there.  An
  * unknown section or key is an error, and a mapping named twice in one file, and any
  * error means that nothing is taken: a half-read configuration is worse than the old

@@ -205,10 +205,10 @@ parse_ifname(const struct conf_key *key, const char *value, void *field,
 
 /* Calls one() for each word; stops at the first that is refused. */
 static int
-for_words_between(const char *separators, const char *value, void *field,
-    char why[static CONF_WHY_MAX],
+for_words(const char *value, void *field, char why[static CONF_WHY_MAX],
     int (*one)(const char *word, void *field, char why[static CONF_WHY_MAX]))
 {
+	static const char separators[] = " \t,";
 	char copy[VALUE_MAX], *save = NULL;
 
 	if (strlen(value) >= sizeof(copy))
@@ -222,13 +222,6 @@ for_words_between(const char *separators, const char *value, void *field,
 			return err;
 	}
 	return 0;
-}
-
-static int
-for_words(const char *value, void *field, char why[static CONF_WHY_MAX],
-    int (*one)(const char *word, void *field, char why[static CONF_WHY_MAX]))
-{
-	return for_words_between(" \t", value, field, why, one);
 }
 
 static int
@@ -334,7 +327,7 @@ parse_stun_servers(const struct conf_key *key, const char *value, void *field,
     char why[static CONF_WHY_MAX])
 {
 	(void)key;
-	return for_words_between(" \t,", value, field, why, add_stun_server);
+	return for_words(value, field, why, add_stun_server);
 }
 
 /* An address of this host, and the port, or 3478. */
@@ -367,7 +360,7 @@ parse_listen(const struct conf_key *key, const char *value, void *field,
     char why[static CONF_WHY_MAX])
 {
 	(void)key;
-	return for_words_between(" \t,", value, field, why, add_listen);
+	return for_words(value, field, why, add_listen);
 }
 
 static int
