@@ -115,6 +115,49 @@ check_mapping(struct conf_loader *l, const struct conf_place *p)
 		strcpy(m->description, m->name);
 }
 
+static enum addr_family
+family_of(const struct conf_mapping *m)
+{
+	return m->family                ? m->family
+	       : m->internal.family     ? m->internal.family
+	       : m->gateway.addr.family ? m->gateway.addr.family
+					: ADDR_IPV4;
+}
+
+/* One internal endpoint is one mapping: a router asked for a second one opens a second
+ * port, or takes the first one's. */
+static bool
+same_endpoint(const struct conf_mapping *a, const struct conf_mapping *b)
+{
+	return a->internal_port != 0 && a->internal_port == b->internal_port &&
+	       a->transports & b->transports &&
+	       addr_equal(&a->internal, &b->internal) && family_of(a) == family_of(b) &&
+	       strcmp(a->ifname, b->ifname) == 0 &&
+	       addr_equal(&a->gateway.addr, &b->gateway.addr);
+}
+
+/* Of all [Mapping] sections before it, each already checked by itself. */
+static void
+check_twin(struct conf_loader *l, const struct conf_place *p)
+{
+	const struct conf_mapping *m = &l->conf->mappings[p->index];
+
+	for (const struct conf_place *q = l->places; q < p; q++) {
+		bool same_file = q->first.file == p->first.file;
+
+		if (q->section != CONF_MAPPING ||
+		    !same_endpoint(&l->conf->mappings[q->index], m))
+			continue;
+		conf_complain(l, p->first,
+		    "[Mapping %s]: its internal endpoint is that of [Mapping %s], by "
+		    "%s%s%u",
+		    m->name, conf_argument_of(l, q),
+		    same_file ? "line " : l->files[q->first.file], same_file ? "" : ":",
+		    q->first.line);
+		return;
+	}
+}
+
 static void
 check_uplink(struct conf_loader *l, const struct conf_place *p)
 {
@@ -165,6 +208,7 @@ check_place(struct conf_loader *l, const struct conf_place *p)
 		break;
 	case CONF_MAPPING:
 		check_mapping(l, p);
+		check_twin(l, p);
 		break;
 	case CONF_UPLINK:
 		check_uplink(l, p);

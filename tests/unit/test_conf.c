@@ -229,7 +229,7 @@ test_names(void **state)
 {
 	struct conf *c =
 	    load_text("[Mapping " X63 "]\nProtocols=tcp\nInternalPort=1\n"
-		      "[Mapping f\xc3\xbcr uns]\nProtocols=tcp\nInternalPort=1\n"
+		      "[Mapping f\xc3\xbcr uns]\nProtocols=tcp\nInternalPort=2\n"
 		      "[Uplink  wg0 ]\n"); /* white space does not count */
 
 	(void)state;
@@ -279,11 +279,11 @@ static void
 test_gateway_with_interface(void **state)
 {
 #define TCP "Protocols=tcp\nInternalPort=1\n"
-	struct conf *c =
-	    load_text("[Mapping a]\n" TCP "Gateway=fe80::1%wg0\n"
-		      "[Mapping b]\nInterface=wg0\nGateway=fe80::1%wg0\n" TCP
-		      "[Mapping c]\n" TCP "Gateway=fe80::1%3\n"
-		      "[Uplink wg0]\nGateway=fe80::1%wg0\n");
+	struct conf *c = load_text("[Mapping a]\n" TCP "Gateway=fe80::1%wg0\n"
+				   "[Mapping b]\nInterface=wg0\nGateway=fe80::1%wg0\n"
+				   "Protocols=udp\nInternalPort=1\n"
+				   "[Mapping c]\n" TCP "Gateway=fe80::1%3\n"
+				   "[Uplink wg0]\nGateway=fe80::1%wg0\n");
 
 	(void)state;
 	for (size_t i = 0; i < 2; i++) {
@@ -305,7 +305,7 @@ test_gateway_with_interface(void **state)
 static void
 test_name_twice(void **state)
 {
-#define MAPPING(name) "[Mapping " name "]\nProtocols=tcp\nInternalPort=1\n"
+#define MAPPING(name) "[Mapping " name "]\nProtocols=tcp\nInternalPort=0\n"
 	struct conf *c;
 
 	(void)state;
@@ -328,6 +328,72 @@ test_name_twice(void **state)
 	assert_string_equal(errors_of_files(),
 	    "natd.conf.d/2.conf:5: [Mapping a]: the name is taken, by line 2\n"
 	    "natd.conf.d/2.conf:6: InternalPort=nil: " NUMBER(0, 65535) "\n");
+}
+
+/* What two sections say, and whether that is the same place. */
+static const struct {
+	const char *a, *b;
+	bool twins;
+} twins[] = {
+	{ "Protocols=tcp\nInternalPort=8080\n", "Protocols=tcp\nInternalPort=8080\n",
+	    true },
+	{ "Protocols=tcp\nInternalPort=8080\n",
+	    "Protocols=udp tcp\nInternalPort=8080\nExternalPort=80\n", true },
+	{ "Protocols=tcp\nInternalPort=8080\n", "Protocols=udp\nInternalPort=8080\n",
+	    false },
+	{ "Protocols=tcp\nInternalPort=8080\n", "Protocols=tcp\nInternalPort=8081\n",
+	    false },
+	/* The router chooses a number for each. */
+	{ "Protocols=tcp\nInternalPort=0\n", "Protocols=tcp\nInternalPort=0\n", false },
+	{ "Protocols=tcp\nInternalPort=1\nInternalAddress=10.0.0.1\n",
+	    "Protocols=tcp\nInternalPort=1\nInternalAddress=10.0.0.1\n", true },
+	{ "Protocols=tcp\nInternalPort=1\nInternalAddress=10.0.0.1\n",
+	    "Protocols=tcp\nInternalPort=1\nInternalAddress=10.0.0.2\n", false },
+	{ "Protocols=tcp\nInternalPort=1\n",
+	    "Protocols=tcp\nInternalPort=1\nFamily=ipv6\n", false },
+	{ "Protocols=tcp\nInternalPort=1\n",
+	    "Protocols=tcp\nInternalPort=1\nFamily=ipv4\n", true },
+	{ "Protocols=tcp\nInternalPort=1\nInterface=wg0\n",
+	    "Protocols=tcp\nInternalPort=1\nInterface=wg0\n", true },
+	{ "Protocols=tcp\nInternalPort=1\nInterface=wg0\n",
+	    "Protocols=tcp\nInternalPort=1\nInterface=wg1\n", false },
+	{ "Protocols=tcp\nInternalPort=1\nInterface=wg0\nGateway=fe80::1\n",
+	    "Protocols=tcp\nInternalPort=1\nGateway=fe80::1%wg0\n", true },
+	{ "Protocols=tcp\nInternalPort=1\nGateway=10.0.0.1\n",
+	    "Protocols=tcp\nInternalPort=1\nGateway=10.0.0.2\n", false },
+};
+
+static void
+test_one_internal_endpoint_is_one_mapping(void **state)
+{
+	char text[512];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(twins); i++) {
+		snprintf(text, sizeof(text),
+		    "[Mapping web2]\n%s[Mapping web]\n%s[Daemon]\nLeaseSec=1\n",
+		    twins[i].a, twins[i].b);
+		if (!strstr(errors_of(text), "LeaseSec=1") ||
+		    !strstr(errors_of(text), "internal endpoint") == twins[i].twins)
+			fail_msg("%s", text);
+	}
+	assert_string_equal(
+	    errors_of("[Mapping web]\nProtocols=tcp\nInternalPort=8080\n"
+		      "[Mapping a]\nProtocols=tcp\nInternalPort=80\n"
+		      "[Mapping web2]\nProtocols=tcp\nInternalPort=8080\n"
+		      "[Mapping web3]\nProtocols=tcp\nInternalPort=8080\n"),
+	    "natd.conf:7: [Mapping web2]: its internal endpoint is that of [Mapping "
+	    "web], by line 1\n"
+	    "natd.conf:10: [Mapping web3]: its internal endpoint is that of [Mapping "
+	    "web], by line 1\n");
+	write_text("natd.conf", "\n[Mapping web]\nProtocols=tcp\nInternalPort=8080\n");
+	write_text("natd.conf.d/1.conf",
+	    "\n\n[Mapping web2]\nProtocols=tcp\nInternalPort=8080\n");
+	snprintf(text, sizeof(text),
+	    "natd.conf.d/1.conf:3: [Mapping web2]: its internal endpoint is that of "
+	    "[Mapping web], by %s:2\n",
+	    path);
+	assert_string_equal(errors_of_files(), text);
 }
 
 static void
@@ -420,6 +486,8 @@ main(void)
 		cmocka_unit_test_setup(test_repeated, setup),
 		cmocka_unit_test_setup(test_name_twice, setup),
 		cmocka_unit_test_setup(test_gateway_with_interface, setup),
+		cmocka_unit_test_setup(
+		    test_one_internal_endpoint_is_one_mapping, setup),
 		cmocka_unit_test_setup(test_drop_ins, setup),
 		cmocka_unit_test_setup(test_unreadable, setup),
 		cmocka_unit_test_setup(test_too_long, setup),
