@@ -76,6 +76,9 @@ enter_section(struct conf_loader *l, enum conf_section section, const char *argu
 		}
 	if (l->conf->uplinks_count + l->conf->mappings_count >= CONF_OBJECTS_MAX)
 		conf_complain(l, l->at, "more than %d sections", CONF_OBJECTS_MAX);
+	else if (section == CONF_UPLINK && l->conf->uplinks_count >= CONF_UPLINKS_MAX)
+		conf_complain(
+		    l, l->at, "more than %d [Uplink] sections", CONF_UPLINKS_MAX);
 	else if (conf_add_place(l, section, argument) < 0)
 		l->err = -ENOMEM;
 }

@@ -34,6 +34,7 @@
 #define CONF_PCP_SERVERS_MAX 8
 #define CONF_FILE_MAX (1024 * 1024) /* a line of /dev/zero never ends */
 #define CONF_OBJECTS_MAX 1024       /* [Uplink] and [Mapping] sections */
+#define CONF_UPLINKS_MAX 64         /* [Uplink] sections */
 
 /* In the order they are preferred; no method twice. */
 struct conf_methods {

@@ -157,11 +157,11 @@ follow_conf_uplinks(struct engine *e)
 void
 engine_set_conf(struct engine *e, const struct conf *conf)
 {
-	struct netmon_named named[GATEWAYS_MAX];
+	struct netmon_named named[CONF_UPLINKS_MAX];
 	int r;
 
 	e->conf = conf;
-	r = netmon_watch(e->net, named, reconcile_named(e, named, GATEWAYS_MAX));
+	r = netmon_watch(e->net, named, reconcile_named(e, named));
 	if (r < 0)
 		log_warning("cannot watch the named uplinks: %s", strerror(-r));
 	engine_follow_conf(e);

@@ -11,7 +11,9 @@
 #include "daemon/hear.h"
 #include "daemon/state.h"
 
-#define GATEWAYS_MAX 64
+/* Every named uplink with both families, and default routes. */
+#define GATEWAYS_MAX (2 * CONF_UPLINKS_MAX + 32)
+_Static_assert(CONF_UPLINKS_MAX <= NETMON_NAMED_MAX, "each [Uplink] can be watched");
 #define LEAVING_MAX 16
 #define SAVE_DELAY_MS 100
 #define SAVE_RETRY_MS (60 * MSEC_PER_SEC)
@@ -116,7 +118,8 @@ int reconcile_listen(struct engine *e);
 /* Something is still being deleted or unsubscribed. */
 bool reconcile_is_leaving(const struct engine *e);
 /* The [Uplink] sections as netmon takes them; how many. */
-size_t reconcile_named(const struct engine *e, struct netmon_named *ret, size_t max);
+size_t reconcile_named(
+    const struct engine *e, struct netmon_named ret[static CONF_UPLINKS_MAX]);
 
 /* holding.c */
 extern const struct gateway_hooks holding_hooks;

@@ -137,11 +137,12 @@ add_gateway(struct engine *e, const struct netmon_uplink *u)
 }
 
 size_t
-reconcile_named(const struct engine *e, struct netmon_named *ret, size_t max)
+reconcile_named(
+    const struct engine *e, struct netmon_named ret[static CONF_UPLINKS_MAX])
 {
 	size_t count = 0;
 
-	for (size_t i = 0; i < e->conf->uplinks_count && count < max; i++) {
+	for (size_t i = 0; i < e->conf->uplinks_count; i++) {
 		const struct conf_uplink *c = &e->conf->uplinks[i];
 		struct netmon_named *n = &ret[count++];
 
@@ -160,8 +161,8 @@ reconcile_named(const struct engine *e, struct netmon_named *ret, size_t max)
 static size_t
 read_uplinks(struct engine *e, struct netmon_uplink *ret, size_t max)
 {
-	struct netmon_named named[GATEWAYS_MAX];
-	size_t named_count = reconcile_named(e, named, GATEWAYS_MAX);
+	struct netmon_named named[CONF_UPLINKS_MAX];
+	size_t named_count = reconcile_named(e, named);
 	size_t found = netmon_uplinks(e->net, named, named_count, ret, max), count = 0;
 
 	for (size_t k = 0; k < found; k++)
@@ -371,10 +372,17 @@ follow_listeners(struct engine *e, msec_t now)
 	unsigned ifindexes[GATEWAYS_MAX];
 	size_t count = 0;
 
-	for (size_t i = 0; i < e->gateways_count; i++)
-		if (router_leases(gateway_router(e->gateways[i])) > 0)
-			ifindexes[count++] =
-			    (unsigned)gateway_uplink(e->gateways[i])->ifindex;
+	for (size_t i = 0; i < e->gateways_count; i++) {
+		unsigned ifindex = (unsigned)gateway_uplink(e->gateways[i])->ifindex;
+		size_t k = 0;
+
+		if (router_leases(gateway_router(e->gateways[i])) == 0)
+			continue;
+		while (k < count && ifindexes[k] != ifindex)
+			k++;
+		if (k == count) /* not of the other family */
+			ifindexes[count++] = ifindex;
+	}
 	return hear_on(e->hear, ifindexes, count) ? MSEC_NEVER : now + HEAR_AGAIN_MS;
 }
 

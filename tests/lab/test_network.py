@@ -5,12 +5,13 @@ import os
 import socket
 import threading
 import time
+from collections import Counter
 
 import home as h
 import pytest
 import scripted
 from daemon import INTERFACE, Natd, external
-from lab import wait_until
+from lab import Lab, wait_until
 from meddle import Meddle
 
 # From the kernel's event to the first request: acted on within 100 ms after a debounce of at
@@ -244,6 +245,21 @@ def test_starts_before_there_is_a_network(place, pcp):
     assert natd.call("Status")["state"] == "offline"
     place.client.ip("link set eth0 up", "route add default via 192.168.1.1")
     wait_until(lambda: len(pcp.table()) == 1, 3, "the mapping once there is a network")
+
+
+def test_as_many_uplinks_as_can_be_named():
+    """Each with both families, and none of them is left out."""
+    with Lab() as lab:
+        node, names = lab.node("host"), [f"tun{n}" for n in range(64)]
+        node.ip(*(line for n, name in enumerate(names) for line in (
+            f"link add {name} type veth peer name end{n}", f"link set {name} up",
+            f"link set end{n} up",
+            f"addr add 10.1.{n}.2/24 dev {name}",
+            f"addr add fd00:{n}::2/64 dev {name} nodad")))
+        natd = Natd(node, "".join(f"[Uplink {name}]\n" for name in names))
+        gateways = natd.call("ListGateways")["gateways"]
+        assert sorted(Counter(g["interface"] for g in gateways).items()) == sorted(
+            dict.fromkeys(names, 2).items())
 
 
 def test_a_new_ipv6_prefix():

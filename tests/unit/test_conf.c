@@ -108,6 +108,30 @@ test_all_errors_at_once(void **state)
 				  "missing\n");
 }
 
+static void
+test_too_many_sections(void **state)
+{
+	char *text = NULL;
+	size_t len;
+	struct conf *c;
+	FILE *f = open_memstream(&text, &len);
+
+	(void)state;
+	assert_non_null(f);
+	for (int i = 0; i < CONF_UPLINKS_MAX; i++)
+		fprintf(f, "[Uplink wg%d]\n", i);
+	fflush(f);
+	c = load_text(text);
+	assert_int_equal(c->uplinks_count, CONF_UPLINKS_MAX);
+	conf_free(c);
+	fprintf(f, "[Uplink one]\nGateway=me\n[Uplink wg0]\n[Uplink two]\n");
+	assert_int_equal(fclose(f), 0);
+	assert_string_equal(errors_of(text),
+	    "natd.conf:65: more than 64 [Uplink] sections\n"
+	    "natd.conf:68: more than 64 [Uplink] sections\n");
+	free(text);
+}
+
 #define FAMILIES                                                              \
 	"[Mapping a]: Family=, InternalAddress= and Gateway= are not of one " \
 	"address family\n"
@@ -481,6 +505,7 @@ main(void)
 		cmocka_unit_test_setup(test_what_must_fit_together, setup),
 		cmocka_unit_test_setup(
 		    test_what_a_drop_in_breaks_is_shown_there, setup),
+		cmocka_unit_test_setup(test_too_many_sections, setup),
 		cmocka_unit_test_setup(test_odd_lines, setup),
 		cmocka_unit_test_setup(test_names, setup),
 		cmocka_unit_test_setup(test_repeated, setup),
