@@ -5,7 +5,6 @@ import re
 
 import home as h
 import pytest
-import scripted
 import varlink
 from daemon import Natd, external
 from lab import Lab, wait_until
@@ -40,10 +39,16 @@ def pass_on(router, protocol, port, internal=8080):
 
 
 @pytest.fixture
-def places():
-    with h.carrier_home() as (place, carrier):
+def place():
+    with h.carrier_home() as (made, carrier):
+        made.carrier = carrier
         anycast(carrier)
-        yield place, carrier
+        yield made
+
+
+@pytest.fixture
+def carrier(place):
+    return place.carrier
 
 
 def wait_external(natd, ident, address, timeout_s=5.0):
@@ -61,10 +66,9 @@ def finding(natd, ident, word, timeout_s=5.0):
     return wait_until(check, timeout_s, f"a finding with {word}; natd said:\n{natd.log()}")
 
 
-def test_mapped_through_both(places):
-    place, carrier = places
+def test_mapped_through_both(place, carrier, gateway):
     carrier.start(upnp=False)
-    gw = scripted.Scripted(place.router, HOME)
+    gw = gateway(HOME)
     natd = Natd(place.client)
     m = natd.map(["tcp"], 8080)
     # The first answer is already the whole way.
@@ -78,16 +82,14 @@ def test_mapped_through_both(places):
     natd.call("ReleaseMapping", id=m["id"])
     wait_until(lambda: not carrier.rules() and not gw.table(), 3, "nothing left behind")
     assert natd.mappings() == []
-    gw.stop()
 
 
-def test_numbers_differ_on_each_layer(places):
+def test_numbers_differ_on_each_layer(place, carrier, gateway):
     """The carrier has given 8080 to somebody else; the home router 8080 to a neighbour."""
-    place, carrier = places
     carrier.start(upnp=False)
     taken = {"protocol": "udp", "external_port": 8080, "client": "192.168.1.99",
              "internal_port": 1, "lease_s": 0}
-    gw = scripted.Scripted(place.router, HOME)
+    gw = gateway(HOME)
     gw.order("insert", entry=taken)
     natd = Natd(place.client)
     m = natd.map(["udp"], 8080)
@@ -98,12 +100,10 @@ def test_numbers_differ_on_each_layer(places):
     assert external(m) == ("11.22.33.99", rule.external_port)
     pass_on(place.router, "udp", port)
     assert h.forwards(place, "udp", external(m), 8080)
-    gw.stop()
 
 
-def test_the_carrier_has_no_pcp(places):
-    place, carrier = places
-    gw = scripted.Scripted(place.router, HOME)
+def test_the_carrier_has_no_pcp(place, carrier, gateway):
+    gateway(HOME)
     natd = Natd(place.client)
     m = natd.map(["tcp"], 8080)
     p = finding(natd, m["id"], "does not answer")
@@ -116,13 +116,11 @@ def test_the_carrier_has_no_pcp(places):
     carrier.start(upnp=False)
     natd.call("RenewMapping", id=m["id"])
     wait_external(natd, m["id"], "11.22.33.99", 20)
-    gw.stop()
 
 
-def test_switched_off_nobody_is_asked(places):
-    place, carrier = places
+def test_switched_off_nobody_is_asked(place, carrier, gateway):
     carrier.start(upnp=False)
-    gw = scripted.Scripted(place.router, HOME)
+    gateway(HOME)
     natd = Natd(place.client, "[Daemon]\nPcpServers=\n")
     m = natd.map(["tcp"], 8080)
     natd.wait_state(m["id"], "active")
@@ -137,14 +135,12 @@ def test_switched_off_nobody_is_asked(places):
     natd.call("Reload")
     wait_external(natd, m["id"], "100.64.7.2")
     wait_until(lambda: carrier.rules() == set(), 3, "the carrier's mapping deleted")
-    gw.stop()
 
 
-def test_a_third_nat_is_named(places):
+def test_a_third_nat_is_named(place, carrier, gateway):
     """The home router's idea of its address is not what the carrier sees."""
-    place, carrier = places
     carrier.start(upnp=False)
-    gw = scripted.Scripted(place.router, HOME, wan="10.9.9.9")
+    gateway(HOME, wan="10.9.9.9")
     natd = Natd(place.client)
     m = natd.map(["tcp"], 8080)
     p = finding(natd, m["id"], "ADDRESS_MISMATCH")
@@ -152,26 +148,21 @@ def test_a_third_nat_is_named(places):
     assert "10.9.9.9" in p["message"] and ANYCAST in p["message"]
     assert natd.mapping(m["id"])["runtime"]["externalIsGlobal"] is False
     assert carrier.rules() == set()
-    gw.stop()
 
 
-def test_the_carriers_own_address_is_not_global_either(places):
-    place, carrier = places
-    gw = scripted.Scripted(place.router, HOME)
-    far = scripted.Scripted(carrier, HOME, wan="10.77.0.5", name="far")
+def test_the_carriers_own_address_is_not_global_either(place, carrier, gateway):
+    gateway(HOME)
+    gateway(HOME, carrier, wan="10.77.0.5", name="far")
     natd = Natd(place.client)
     m = natd.map(["tcp"], 8080)
     p = finding(natd, m["id"], "10.77.0.5")
     assert "100.64.7.2" in p["message"]
     assert natd.mapping(m["id"])["runtime"]["externalIsGlobal"] is False
-    far.stop()
-    gw.stop()
 
 
-def test_the_home_router_gets_another_address(places):
-    place, carrier = places
+def test_the_home_router_gets_another_address(place, carrier, gateway):
     carrier.start(upnp=False)
-    gw = scripted.Scripted(place.router, HOME + "[nat_pmp]\non = true\n")
+    gw = gateway(HOME + "[nat_pmp]\non = true\n")
     natd = Natd(place.client, "[Daemon]\nProbeSec=10\n")
     m = natd.map(["tcp"], 8080)
     assert external(m)[0] == "11.22.33.99"
@@ -184,13 +175,11 @@ def test_the_home_router_gets_another_address(places):
                "the mapping for the new address")
     natd.wait_state(m["id"], "active")
     assert external(natd.mapping(m["id"]))[0] == "11.22.33.99"
-    gw.stop()
 
 
-def test_after_a_crash_it_is_found_again_or_deleted(places):
-    place, carrier = places
+def test_after_a_crash_it_is_found_again_or_deleted(place, carrier, gateway):
     carrier.start(upnp=False)
-    gw = scripted.Scripted(place.router, HOME)
+    gateway(HOME)
     natd = Natd(place.client)
     kept = natd.map(["tcp"], 8080, persistence="permanent")
     with varlink.Connection(natd.lab.path(natd.socket)) as c:
@@ -202,14 +191,12 @@ def test_after_a_crash_it_is_found_again_or_deleted(places):
     wait_until(lambda: {r.external_port for r in carrier.rules()} == {8080}, 8,
                f"only what is wanted; natd said:\n{natd.log()}")
     assert external(wait_external(natd, kept["id"], "11.22.33.99")) == external(kept)
-    gw.stop()
 
 
-def test_killed_before_the_carrier_has_answered(places):
+def test_killed_before_the_carrier_has_answered(place, carrier, gateway):
     """What it was asked is deleted, although nobody knows the home router's address any more."""
-    place, carrier = places
-    gw = scripted.Scripted(place.router, HOME)
-    far = scripted.Scripted(carrier, HOME + '[[rule]]\non = "pcp.map"\ndo = { delay_ms = 700 }\n',
+    gw = gateway(HOME)
+    far = gateway(HOME + '[[rule]]\non = "pcp.map"\ndo = { delay_ms = 700 }\n', carrier,
                             name="far")
     natd = Natd(place.client)
     with natd.connect() as c:
@@ -218,20 +205,16 @@ def test_killed_before_the_carrier_has_answered(places):
         natd.kill()
     natd.start()
     wait_until(lambda: not far.table() and not gw.table(), 8, "nothing left behind")
-    far.stop()
-    gw.stop()
 
 
-def test_nothing_stays_when_natd_ends(places):
-    place, carrier = places
+def test_nothing_stays_when_natd_ends(place, carrier, gateway):
     carrier.start(upnp=False)
-    gw = scripted.Scripted(place.router, HOME)
+    gw = gateway(HOME)
     natd = Natd(place.client)
     natd.map(["tcp", "udp"], 8080)
     assert len(carrier.rules()) == 2
     assert natd.stop() == 0
     assert carrier.rules() == set() and gw.table() == []
-    gw.stop()
 
 
 @contextlib.contextmanager
@@ -287,9 +270,8 @@ def test_nobody_there_is_said_in_time():
         assert re.search(rf"; PCP: .*; PCP at {ANYCAST}: ", natd.log())
 
 
-def test_a_router_that_maps_nothing_in_front_of_a_carrier_that_would(places):
+def test_a_router_that_maps_nothing_in_front_of_a_carrier_that_would(place, carrier):
     """No protocol at home: the carrier sees a NAT it was not told of."""
-    place, carrier = places
     carrier.start(upnp=False)
     natd = Natd(place.client)
     with natd.connect() as c:

@@ -42,14 +42,13 @@ def new_address(natd, cause):
     raise AssertionError("no external address")
 
 
-def test_as_shipped_there_is_no_tcp_listener(place):
-    gw = scripted.Scripted(place.router, SCRIPTED)
+def test_as_shipped_there_is_no_tcp_listener(place, gateway):
+    gw = gateway(SCRIPTED)
     natd = Natd(place.client)
     natd.wait_state(natd.map(port=8080)["id"], "active")
     gw.wait_heard("soap.GetExternalIPAddress")
     assert listeners(place.client) == []
     assert gw.heard("http.subscribe") == []
-    gw.stop()
 
 
 def test_miniupnpd_tells_of_a_new_address(place):
@@ -81,8 +80,8 @@ def test_miniupnpd_tells_that_somebody_deleted_the_mapping(place):
     wait_until(lambda: rule in place.router.rules(), 3 * EVENT_S, "the mapping made again")
 
 
-def test_the_address_is_not_believed_but_asked(place):
-    gw = scripted.Scripted(place.router, SCRIPTED)
+def test_the_address_is_not_believed_but_asked(place, gateway):
+    gw = gateway(SCRIPTED)
     natd = Natd(place.client, CONFIG)
     ident = natd.map(port=8080)["id"]
     subscribed(gw)
@@ -91,11 +90,10 @@ def test_the_address_is_not_believed_but_asked(place):
     assert address == "11.22.33.55" and took < EVENT_S
     assert gw.heard("soap.GetExternalIPAddress", since)
     assert natd.mapping(ident)["runtime"]["external"]["address"] == "11.22.33.55"
-    gw.stop()
 
 
-def test_unsubscribed_when_nothing_is_held_at_reload_and_at_the_end(place):
-    gw = scripted.Scripted(place.router, SCRIPTED)
+def test_unsubscribed_when_nothing_is_held_at_reload_and_at_the_end(place, gateway):
+    gw = gateway(SCRIPTED)
     natd = Natd(place.client, CONFIG)
 
     def left(count):
@@ -118,22 +116,20 @@ def test_unsubscribed_when_nothing_is_held_at_reload_and_at_the_end(place):
     assert natd.stop() == 0
     left(3)
     assert gw.table() == []
-    gw.stop()
 
 
-def test_unsubscribed_at_the_end_although_the_mapping_stays(place):
-    gw = scripted.Scripted(place.router, SCRIPTED)
+def test_unsubscribed_at_the_end_although_the_mapping_stays(place, gateway):
+    gw = gateway(SCRIPTED)
     natd = Natd(place.client, CONFIG)
     natd.map(port=8080, persistence="permanent")
     subscribed(gw)
     assert natd.stop() == 0
     assert [line["result"] for line in gw.heard("http.unsubscribe")] == [200]
     assert len(gw.table()) == 1
-    gw.stop()
 
 
-def test_strangers_do_not_even_find_the_port(place):
-    gw = scripted.Scripted(place.router, SCRIPTED)
+def test_strangers_do_not_even_find_the_port(place, gateway):
+    gw = gateway(SCRIPTED)
     natd = Natd(place.client, CONFIG)
     natd.map(port=8080)
     sid = subscribed(gw)
@@ -148,7 +144,6 @@ def test_strangers_do_not_even_find_the_port(place):
         with pytest.raises(TimeoutError):
             s.connect(("192.168.1.20", port))
     assert sid["callback"].startswith(f"<http://192.168.1.20:{port}/")
-    gw.stop()
 
 
 def talk(place, port, data, timeout_s=8.0):
@@ -166,8 +161,8 @@ def talk(place, port, data, timeout_s=8.0):
         return got, time.monotonic() - start
 
 
-def test_hostile_requests_from_the_router_are_bounded(place):
-    gw = scripted.Scripted(place.router, SCRIPTED)
+def test_hostile_requests_from_the_router_are_bounded(place, gateway):
+    gw = gateway(SCRIPTED)
     natd = Natd(place.client, CONFIG)
     ident = natd.map(port=8080)["id"]
     callback = subscribed(gw)["callback"]
@@ -198,11 +193,10 @@ def test_hostile_requests_from_the_router_are_bounded(place):
     # It still hears.
     assert new_address(natd, lambda: gw.order("wan", address="11.22.33.55"))[0] < EVENT_S
     assert natd.mapping(ident)["runtime"]["state"] == "active"
-    gw.stop()
 
 
-def test_a_router_that_forgot_the_subscription_is_subscribed_again(place):
-    gw = scripted.Scripted(place.router, SCRIPTED)
+def test_a_router_that_forgot_the_subscription_is_subscribed_again(place, gateway):
+    gw = gateway(SCRIPTED)
     natd = Natd(place.client, CONFIG)
     natd.map(port=8080)
     subscribed(gw)
@@ -211,4 +205,3 @@ def test_a_router_that_forgot_the_subscription_is_subscribed_again(place):
     gw.wait_heard("http.subscribe", 2, result=200)
     wait_until(lambda: len(gw.table()) == 1, 5, "the mapping restored")
     assert new_address(natd, lambda: gw.order("wan", address="11.22.33.55"))[0] < EVENT_S
-    gw.stop()

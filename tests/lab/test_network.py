@@ -175,11 +175,11 @@ def test_the_default_route_moves_and_comes_back(place):
     wait_until(lambda: place.router.rules() == set(), 1, "all released")
 
 
-def test_two_uplinks_at_once(place, pcp):
+def test_two_uplinks_at_once(place, pcp, gateway):
     """Each mapping is on the uplink that was named, by interface or by gateway, and asked for from
     that one's address only; one that goes takes only its own with it, and who follows is told."""
     second = h.add_uplink(place)
-    other = scripted.Scripted(second, "a01-pcp", name="other")
+    other = gateway("a01-pcp", second, name="other")
     natd = Natd(place.client)
     with natd.connect() as c:
         wanted = {40000: {}, 40001: {"interface": "eth1"}, 40002: {"gateway": "192.168.2.1"},
@@ -203,7 +203,6 @@ def test_two_uplinks_at_once(place, pcp):
         second.node.ip("link set lan0 up")
         while next(stream)["mapping"]["runtime"]["state"] != "active":
             pass
-    other.stop()
 
 
 def test_two_uplinks_whose_routers_have_the_same_address(place, pcp):
@@ -292,11 +291,11 @@ def test_a_temporary_ipv6_address_gets_no_pinhole():
         assert clients(gw) == {"2a10:50::21"}
 
 
-def test_two_gateways_answer_and_only_the_own_is_asked(place):
+def test_two_gateways_answer_and_only_the_own_is_asked(place, gateway):
     """F21: two gateways answer.  Another IGD on the same network is not ours."""
     stranger = place.neighbour("192.168.1.99")
-    other = scripted.Scripted(h.Router(stranger, "192.168.1.99", "11.9.9.9", lan="eth0"), "a03-igd1")
-    own = scripted.Scripted(place.router, "a03-igd1")
+    other = gateway("a03-igd1", h.Router(stranger, "192.168.1.99", "11.9.9.9", lan="eth0"))
+    own = gateway("a03-igd1")
     try:
         natd = Natd(place.client)
         assert external(natd.map(port=40000))[0] == "11.22.33.44"
@@ -312,9 +311,9 @@ def udp_ports(node):
         return {int(line.split()[1].split(":")[1], 16) for line in list(f)[1:]}
 
 
-def test_searching_works_beside_a_program_that_holds_the_ports(place, tmp_path):
+def test_searching_works_beside_a_program_that_holds_the_ports(place, tmp_path, gateway):
     """F32, F33 (quirk 43): ports 1900 and 5350 are taken by somebody who does not share."""
-    gw = scripted.Scripted(place.router, "a03-igd1")
+    gateway("a03-igd1")
     held = []
     with place.client.inside():
         for port in (1900, 5350):
@@ -335,7 +334,6 @@ def test_searching_works_beside_a_program_that_holds_the_ports(place, tmp_path):
     meddle.order(asleep_s=61)
     natd.call("Status")
     wait_until(lambda: udp_ports(place.client) >= {1900, 5350}, 5, "natd at both ports")
-    gw.stop()
 
 
 def test_a_replaced_default_route_leaves_nothing_behind(place):

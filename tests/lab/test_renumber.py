@@ -37,9 +37,9 @@ def entries(gw):
 
 @pytest.mark.parametrize("version", [1, 2])
 @pytest.mark.parametrize("delete_any", ["true", "false"])
-def test_the_same_number_from_another_address(place, version, delete_any):
+def test_the_same_number_from_another_address(place, version, delete_any, gateway):
     """F25: renumbered by DHCP, the entry of the old address is ours."""
-    gw = scripted.Scripted(place.router, ROUTER.format(version=version, delete_any=delete_any))
+    gw = gateway(ROUTER.format(version=version, delete_any=delete_any))
     natd = Natd(place.client)
     ident = natd.map(port=PORT, description="game")["id"]
     assert entries(gw) == {(FORMER, PORT, PORT)}
@@ -51,7 +51,6 @@ def test_the_same_number_from_another_address(place, version, delete_any):
     else:  # the router guards what it takes for another host's
         assert port != PORT
         assert entries(gw) == {(FORMER, PORT, PORT), (NOW, port, PORT)}
-    gw.stop()
 
 
 @pytest.mark.parametrize("made", [
@@ -61,8 +60,8 @@ def test_the_same_number_from_another_address(place, version, delete_any):
     {"description": "game", "lease_s": 60, "internal_port": PORT + 1},
     {"description": "game", "lease_s": 60, "client": "192.168.1.30"},
 ])
-def test_what_lives_at_the_former_address_is_left_alone(place, made):
-    gw = scripted.Scripted(place.router, ROUTER.format(version=1, delete_any="true"))
+def test_what_lives_at_the_former_address_is_left_alone(place, made, gateway):
+    gw = gateway(ROUTER.format(version=1, delete_any="true"))
     natd = Natd(place.client)
     ident = natd.map(port=PORT, description="game")["id"]
     place.unplug()
@@ -79,4 +78,3 @@ def test_what_lives_at_the_former_address_is_left_alone(place, made):
     assert port != PORT
     assert entries(gw) == {other, (NOW, port, PORT)}
     assert not gw.heard("soap.DeletePortMapping", external_port=PORT)
-    gw.stop()
