@@ -129,6 +129,28 @@ def test_sigkill_between_the_request_and_the_answer(router, run, mode, port):
     assert natd.mappings() == []
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("port", [40000, None], ids=["a port", "of the router's choice"])
+def test_sigkill_before_the_answer_to_what_is_wanted_for_good(router, run, mode, port):
+    """F48: it is asked again, and there is one rule for it, the same one where a port is named."""
+    event = f"{mode}.map" if "igd" not in mode else "soap"
+    gw = router(mode, f'[[rule]]\non = ["{event}"]\ndo = {{ delay_ms = 400 }}\n')
+    natd = run()
+    with ask(natd, "permanent", port):
+        wait_until(lambda: gw.table(), 5, "the rule")
+        natd.kill()
+    before = held(gw)
+    gw.order("change", **{"with": {"rule": []}})
+    natd.start()
+    natd.wait_active(1)
+    mapping = natd.mappings()[0]["runtime"]
+    wait_until(lambda: len(gw.table()) == 1, 5, "one rule")
+    assert gw.table()[0]["external_port"] == mapping["external"]["port"]
+    assert port is None or held(gw) == before
+    natd.call("ReleaseMapping", id=natd.mappings()[0]["id"])
+    wait_until(lambda: gw.table() == [], 5, "nothing")
+
+
 def kill_while_it_is_asked(router, run, mode, times, seed):
     """Killed at any instant of many requests: the next natd leaves nothing of them."""
     print(f"seed {seed}")
