@@ -124,7 +124,14 @@ drain(struct world *w)
 	struct router_action a;
 
 	for (unsigned i = 0; router_next(w->router, w->now, &a); i++) {
+		struct lease_held asked;
+
 		MUST(i < ACTIONS_MAX);
+		if (a.asks) {
+			MUST(a.owner == w);
+			lease_asking(a.lease, w->now, &asked);
+			MUST(asked.guess && asked.external_port && asked.internal_port);
+		}
 		remember(w, &a);
 	}
 }
@@ -198,8 +205,12 @@ new_lease(struct world *w)
 	held.lifetime_s = take_u16(w);
 	held.expires_at =
 	    held.lifetime_s ? w->now + held.lifetime_s * MSEC_PER_SEC : MSEC_NEVER;
+	/* A guess is adopted to be let go of. */
+	held.guess = flags & 8;
 	w->lease[i] = lease_new(w->router, &want, flags & 4 ? &held : NULL, w, w->now);
 	MUST(w->lease[i]);
+	if (flags & 4 && flags & 8)
+		lease_release(w->lease[i], w->now);
 }
 
 static void
