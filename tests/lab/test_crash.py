@@ -1,10 +1,14 @@
 """natd itself: killed at any instant, a broken state, a second one, a full disk."""
 
+import collections
+import contextlib
 import json
 import os
 import random
+import re
 import signal
 import time
+import zlib
 
 import pytest
 import scripted
@@ -14,63 +18,13 @@ from lab import wait_until
 from meddle import Meddle
 
 COUNT = 200
+MANY = "[table]\ncapacity = 5000\n"
 place = shared_home()
 
 
 @pytest.fixture
 def gw(gateway):
-    return gateway("[pcp]\non = true\n[table]\ncapacity = 5000")
-
-
-def held(gw):
-    return {e["internal_port"]: (e["external_port"], e["nonce"]) for e in gw.table()}
-
-
-def kill_again_and_again(natd, gw, times, seed):
-    """Killed during requests, renewals, writing and adopting: nothing lost, nothing left over."""
-    chance = random.Random(seed)
-    with natd.connect(30) as c:
-        for port in range(COUNT):
-            c.call("org.natd.NAT.RequestMapping", protocols=["udp"], internalPort=20000 + port,
-                   persistence="permanent")
-    before = held(gw)
-    assert len(before) == COUNT
-    for _ in range(times):
-        if not natd.process.running():
-            natd.start()
-        try:
-            with natd.connect(1) as c:
-                c.send("org.natd.NAT.RenewMapping")
-        except OSError:
-            pass
-        time.sleep(chance.uniform(0, 0.3))
-        natd.kill()
-    since = scripted.now()
-    natd.start()
-    natd.wait_active(COUNT)
-    assert held(gw) == before
-    asked = [line["internal_port"] for event in ("pcp.map", "nat_pmp.map")
-             for line in gw.heard(event, since)]
-    assert len(asked) <= COUNT, "something was asked twice"
-
-
-def test_sigkill_loses_and_leaks_nothing(gw, run):
-    """F48: SIGKILL at random instants."""
-    kill_again_and_again(run(), gw, 5, 1)
-
-
-@pytest.mark.long
-def test_sigkill_a_thousand_times(gw, run):
-    """F48: SIGKILL, a thousand times."""
-    seed = int(time.time())
-    print(f"seed {seed}")
-    kill_again_and_again(run(), gw, 1000, seed)
-
-
-@pytest.mark.long
-def test_sigkill_with_nat_pmp(router, run):
-    """F48: the same where no nonce tells who is who."""
-    kill_again_and_again(run(), router("nat_pmp", "[table]\ncapacity = 5000\n"), 200, int(time.time()))
+    return gateway(MODES["pcp"] + MANY)
 
 
 MODES = {
@@ -81,15 +35,88 @@ MODES = {
 }
 
 
+def held(gw):
+    """Every rule that the router has, one by one."""
+    return sorted((e["protocol"], e["internal_port"], e["external_port"], e["client"], e["nonce"])
+                  for e in gw.table())
+
+
+def by_port(gw):
+    return {e["internal_port"]: e["external_port"] for e in gw.table()}
+
+
+def asked(gw, since):
+    """How often each rule was asked for, and each deletion."""
+    lines = [line for event in ("pcp.map", "nat_pmp.map", "soap") for line in gw.heard(event, since)
+             if "internal_port" in line and "Get" not in line["event"]]
+    return collections.Counter((line["event"], line["protocol"], line["internal_port"],
+                                line["external_port"] if "soap" in line["event"] else None,
+                                line.get("delete")) for line in lines)
+
+
+def kill_again_and_again(natd, gw, times, seed, count, protocols=("udp",)):
+    """Killed during requests, renewals, writing and adopting: nothing is lost, nothing is left over
+    of those who held a mapping by their connection, nothing is asked twice."""
+    chance, patience_s = random.Random(seed), 30 + count
+    with natd.connect(patience_s) as c:
+        for port in range(count):
+            c.call("org.natd.NAT.RequestMapping", protocols=list(protocols), internalPort=20000 + port,
+                   persistence="permanent")
+    before = held(gw)
+    assert len(before) == count * len(protocols)
+    clients = [ask(natd, "connection", 31000 + n, protocols) for n in range(3)]
+    wait_until(lambda: len(held(gw)) == len(before) + 3 * len(protocols), patience_s, "three more")
+    for n in range(times):
+        if not natd.process.running():
+            natd.start()
+        with contextlib.suppress(OSError):
+            for port in range(3):
+                clients.append(ask(natd, "connection", 30000 + 3 * (n % 10) + port, protocols))
+            clients.append(natd.connect(1))
+            clients[-1].send("org.natd.NAT.RenewMapping")
+        time.sleep(chance.uniform(0, 0.3))
+        natd.kill()
+        while clients:
+            clients.pop().close()
+    since = scripted.now()
+    natd.start()
+    natd.wait_active(count, patience_s)
+    wait_until(lambda: held(gw) == before, patience_s, "every rule as before, and no other")
+    assert max(asked(gw, since).values(), default=1) == 1, asked(gw, since).most_common(3)
+
+
+# Router, mappings, protocols of each.
+KILLED = {"pcp": ("pcp", 200, ["udp"]), "nat_pmp": ("nat_pmp", 30, ["udp", "tcp"]),
+          "igd": ("igd2", 5, ["udp"])}
+
+
+@pytest.mark.parametrize("kind", KILLED)
+def test_sigkill_loses_and_leaks_nothing(router, run, kind):
+    """F48: SIGKILL at random instants."""
+    mode, count, protocols = KILLED[kind]
+    kill_again_and_again(run(level="info"), router(mode, MANY), 5, 1, count, protocols)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("protocols", [["udp"], ["udp", "tcp"]], ids="+".join)
+@pytest.mark.parametrize("mode,times", [("pcp", 1000), ("nat_pmp", 200), ("igd1", 40), ("igd2", 40)])
+def test_sigkill_a_thousand_times(router, run, mode, times, protocols):
+    """F48: SIGKILL, a thousand times; where no nonce tells who is who; where the router takes five
+    requests a second."""
+    seed = int(time.time())
+    print(f"seed {seed}")
+    kill_again_and_again(run(level="info"), router(mode, MANY), times, seed, COUNT, protocols)
+
+
 @pytest.fixture
 def router(gateway):
     return lambda mode, more="": gateway(MODES[mode] + more)
 
 
-def ask(natd, persistence, port):
+def ask(natd, persistence, port, protocols=("udp",)):
     """A request on a connection of its own; the connection."""
     c = natd.connect()
-    c.send("org.natd.NAT.RequestMapping", {"protocols": ["udp"], "internalPort": port,
+    c.send("org.natd.NAT.RequestMapping", {"protocols": list(protocols), "internalPort": port,
                                            "persistence": persistence}, more=True)
     return c
 
@@ -104,7 +131,7 @@ def test_sigkill_at_the_moment_of_the_grant(router, run, mode, persistence):
             assert c.result()["mapping"]["runtime"]["state"] == "active"
             natd.kill()
         before = held(gw)
-        assert port in before
+        assert port in by_port(gw)
         natd.start()
         if persistence == "connection":
             wait_until(lambda: gw.table() == [], 5, "the rule deleted")
@@ -167,7 +194,7 @@ def kill_while_it_is_asked(router, run, mode, times, seed):
         natd.start()
         with ask(natd, "connection", 50000) as c:  # behind the deletions
             assert c.result()["mapping"]["runtime"]["state"] in ("active", "requesting")
-            wait_until(lambda: list(held(gw)) == [50000], 15, "only the new one")
+            wait_until(lambda: list(by_port(gw)) == [50000], 15, "only the new one")
         wait_until(lambda: gw.table() == [], 5, "nothing")
 
 
@@ -246,29 +273,55 @@ def test_an_entry_of_somebody_else_is_not_deleted_on_a_guess(router, run):
         ("192.168.1.30", 40000), ("192.168.1.20", 40001)}
 
 
-def state_files(natd):
-    return [p for p in natd.lab.path(natd.state).iterdir() if p.is_file()]
+def broken(data, harm):
+    """The state file with a harm, which hits the record of 40001 where it hits only one."""
+    lines = data.splitlines(keepends=True)
+    hit = next(n for n, line in enumerate(lines) if b'"internalPort":40001' in line)
+    before, line, behind = b"".join(lines[:hit]), lines[hit], b"".join(lines[hit + 1:])
+    middle = len(line) // 2
+    header = lines[0].replace(b'"natd":1,', b'"natd":99,').rstrip().split(b",", 1)[1]
+    return {"truncated": before + line[:middle], "empty": b"", "garbage": b"\0\xff{" * 1000,
+            "without its head": b"".join(lines[1:]),
+            "newer": b'{"crc":"%08x",%s\n' % (zlib.crc32(header), header) + b"".join(lines[1:]),
+            "flipped": before + line[:middle] + bytes([line[middle] ^ 0x40]) + line[middle + 1:] +
+            behind}[harm]
 
 
-@pytest.mark.parametrize("harm", ["truncated", "empty", "garbage", "newer", "flipped"])
+# What is said of the harm, which mappings are there at the next start.
+HARMS = {
+    "truncated": (r"is damaged, 1 of 3 records were read", {40000}),
+    "flipped": (r"is damaged, 2 of 3 records were read", {40000}),
+    "without its head": (r"has lost its first line, 3 records were read", {40000, 40001}),
+    "empty": (r"has lost its first line, 0 records were read", set()),
+    "garbage": (r"has lost its first line, 0 records were read", set()),
+    "newer": (r"is of version 99, natd knows 1", set()),
+}
+
+
+@pytest.mark.parametrize("harm", HARMS)
 def test_a_broken_state_file_does_not_keep_natd_from_starting(gw, run, harm):
-    """F47: a damaged or newer state file."""
+    """F47: a damaged or newer state file.  It is said, what can be read is held as before, and the
+    file is put aside."""
+    said, left = HARMS[harm]
     natd = run()
-    natd.map(port=40000, persistence="permanent")
-    natd.map(port=40001, persistence="permanent")
+    for port in (40000, 40001):
+        natd.map(port=port, persistence="permanent")
+    state = natd.lab.path(natd.state + "/leases.json")
+
+    def saved():
+        text = state.read_bytes()
+        return (text.count(b'"kind":"mapping"'), text.count(b"\n")) == (2, 4) and b'"records":3}' in text
+    wait_until(saved, 3, "nothing but both mappings and the last id in the file")
     natd.kill()
-    for path in state_files(natd):
-        data = path.read_bytes()
-        middle = len(data) // 2
-        path.write_bytes({"truncated": data[:middle], "empty": b"", "garbage": b"\0\xff{" * 1000,
-                          "newer": data.replace(b'"natd":1', b'"natd":99'),
-                          "flipped": data[:middle] + bytes([data[middle] ^ 0x40]) +
-                          data[middle + 1:]}[harm])
+    before, data = held(gw), broken(state.read_bytes(), harm)
+    state.write_bytes(data)
     natd.start()
-    mapping = natd.map(port=40002)
-    assert mapping["runtime"]["state"] == "active"
-    log = natd.log()
-    assert harm in ("flipped",) or "state" in log.lower()
+    assert re.search(rf"what was held before: leases.json {said}, kept as leases.json.bad", natd.log())
+    assert {m["context"]["internalPort"] for m in natd.mappings()} == left
+    assert not left or natd.wait_active(len(left))
+    assert held(gw) == before
+    assert natd.lab.path(natd.state + "/leases.json.bad").read_bytes() == data
+    assert natd.map(port=40002)["runtime"]["state"] == "active"
 
 
 @pytest.mark.parametrize("trouble", ["full", "read-only"])
@@ -383,7 +436,7 @@ def test_hup_storm(gw, run):
     natd.process.send(signal.SIGHUP)
     wait_until(lambda: [m["context"]["internalPort"] for m in natd.mappings()] == [8081], 3,
                "the new configuration")
-    wait_until(lambda: list(held(gw)) == [8081], 3, "only the new mapping on the router")
+    wait_until(lambda: list(by_port(gw)) == [8081], 3, "only the new mapping on the router")
 
 
 def test_configuration_mistakes_are_all_named(place, run):
