@@ -394,10 +394,6 @@ test_heavy_loss(void **state)
 
 /* ---- servers ---- */
 
-/* F58: STUN servers of one address only, or with another that is none. */
-static void
-test_servers(void **state)
-{
 #define EI BEHAVIOR_ENDPOINT_INDEPENDENT
 #define AD BEHAVIOR_ADDRESS_DEPENDENT
 #define APD BEHAVIOR_ADDRESS_AND_PORT_DEPENDENT
@@ -407,55 +403,51 @@ test_servers(void **state)
 	{                                                                 \
 		.mapping = m, .filtering = f, .preserves = p, .blocks = b \
 	}
-	static const struct {
-		struct nat nat;
-		struct setup setup;
-		enum behavior mapping, filtering;
-	} rows[] = {
-		/* One address: by comparing. */
-		{ BEHIND(EI, APD, 1, 0), { 0, { SINGLE, SINGLE }, 2, 40 }, EI,
-		    UNKNOWN },
-		{ BEHIND(APD, APD, 1, 0), { 0, { SINGLE, SINGLE }, 2, 40 }, UNKNOWN,
-		    UNKNOWN },
-		{ BEHIND(EI, APD, 1, 0), { 0, { SINGLE }, 1, 40 }, UNKNOWN, UNKNOWN },
-		{ BEHIND(NO_NAT, APD, 1, 0), { 0, { SINGLE }, 1, 40 }, NO_NAT,
-		    UNKNOWN },
-		{ BEHIND(EI, EI, 1, 0), { 0, { SINGLE, DEAD, SINGLE }, 3, 40 }, EI,
-		    UNKNOWN },
-		/* Some are dead. */
-		{ BEHIND(EI, APD, 1, 0), { 0, { DEAD, FULL }, 2, 40 }, EI, APD },
-		{ BEHIND(EI, EI, 1, 0), { 0, { DEAD, DEAD, DEAD, FULL }, 4, 40 }, EI,
-		    EI },
-		{ BEHIND(AD, AD, 0, 0), { 0, { FULL, DEAD }, 2, 40 }, AD, AD },
-		/* Some do not what they say: no verdict from their silence. */
-		{ BEHIND(EI, EI, 1, 0), { 0, { MUTE }, 1, 40 }, EI, UNKNOWN },
-		{ BEHIND(EI, EI, 1, 0), { 0, { DEAF }, 1, 40 }, EI, UNKNOWN },
-		{ BEHIND(EI, APD, 1, 0), { 0, { REFUSING }, 1, 40 }, EI, UNKNOWN },
-		{ BEHIND(EI, AD, 1, 0), { 0, { MUTE, FULL }, 2, 40 }, EI, AD },
-		{ BEHIND(EI, EI, 1, 0), { 0, { ONE_IP }, 1, 40 }, UNKNOWN, UNKNOWN },
-		{ BEHIND(EI, EI, 1, 0), { 0, { ONE_PORT }, 1, 40 }, UNKNOWN, UNKNOWN },
-		{ BEHIND(EI, EI, 1, 0), { 0, { INSIDE }, 1, 40 }, UNKNOWN, UNKNOWN },
-		/* Of two minds. */
-		{ BEHIND(EI, EI, 1, 0), { 0, { SINGLE, LYING }, 2, 40 }, UNKNOWN,
-		    UNKNOWN },
-		{ BEHIND(EI, EI, 1, 0), { 0, { FULL, LYING }, 2, 40 }, UNKNOWN, EI },
-		/* Nobody. */
-		{ BEHIND(EI, EI, 1, 0), { 0, { DEAD, DEAD }, 2, 40 }, UNKNOWN,
-		    UNKNOWN },
-		{ BEHIND(EI, EI, 1, 1), { 0, { FULL, FULL }, 2, 40 }, UNKNOWN,
-		    UNKNOWN },
-		{ BEHIND(EI, EI, 1, 1), { 1, { FULL, SINGLE }, 2, 40 }, UNKNOWN,
-		    UNKNOWN },
-	};
+static const struct {
+	struct nat nat;
+	struct setup setup;
+	enum behavior mapping, filtering;
+} of_servers[] = {
+	/* One address: by comparing. */
+	{ BEHIND(EI, APD, 1, 0), { 0, { SINGLE, SINGLE }, 2, 40 }, EI, UNKNOWN },
+	{ BEHIND(APD, APD, 1, 0), { 0, { SINGLE, SINGLE }, 2, 40 }, UNKNOWN, UNKNOWN },
+	{ BEHIND(EI, APD, 1, 0), { 0, { SINGLE }, 1, 40 }, UNKNOWN, UNKNOWN },
+	{ BEHIND(NO_NAT, APD, 1, 0), { 0, { SINGLE }, 1, 40 }, NO_NAT, UNKNOWN },
+	{ BEHIND(EI, EI, 1, 0), { 0, { SINGLE, DEAD, SINGLE }, 3, 40 }, EI, UNKNOWN },
+	/* Some are dead. */
+	{ BEHIND(EI, APD, 1, 0), { 0, { DEAD, FULL }, 2, 40 }, EI, APD },
+	{ BEHIND(EI, EI, 1, 0), { 0, { DEAD, DEAD, DEAD, FULL }, 4, 40 }, EI, EI },
+	{ BEHIND(AD, AD, 0, 0), { 0, { FULL, DEAD }, 2, 40 }, AD, AD },
+	/* Some do not what they say: no verdict from their silence. */
+	{ BEHIND(EI, EI, 1, 0), { 0, { MUTE }, 1, 40 }, EI, UNKNOWN },
+	{ BEHIND(EI, EI, 1, 0), { 0, { DEAF }, 1, 40 }, EI, UNKNOWN },
+	{ BEHIND(EI, APD, 1, 0), { 0, { REFUSING }, 1, 40 }, EI, UNKNOWN },
+	{ BEHIND(EI, AD, 1, 0), { 0, { MUTE, FULL }, 2, 40 }, EI, AD },
+	{ BEHIND(EI, EI, 1, 0), { 0, { ONE_IP }, 1, 40 }, UNKNOWN, UNKNOWN },
+	{ BEHIND(EI, EI, 1, 0), { 0, { ONE_PORT }, 1, 40 }, UNKNOWN, UNKNOWN },
+	{ BEHIND(EI, EI, 1, 0), { 0, { INSIDE }, 1, 40 }, UNKNOWN, UNKNOWN },
+	/* Of two minds. */
+	{ BEHIND(EI, EI, 1, 0), { 0, { SINGLE, LYING }, 2, 40 }, UNKNOWN, UNKNOWN },
+	{ BEHIND(EI, EI, 1, 0), { 0, { FULL, LYING }, 2, 40 }, UNKNOWN, EI },
+	/* Nobody. */
+	{ BEHIND(EI, EI, 1, 0), { 0, { DEAD, DEAD }, 2, 40 }, UNKNOWN, UNKNOWN },
+	{ BEHIND(EI, EI, 1, 1), { 0, { FULL, FULL }, 2, 40 }, UNKNOWN, UNKNOWN },
+	{ BEHIND(EI, EI, 1, 1), { 1, { FULL, SINGLE }, 2, 40 }, UNKNOWN, UNKNOWN },
+};
 
+/* F58: STUN servers of one address only, or with another that is none. */
+static void
+test_servers(void **state)
+{
 	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		bool nobody = rows[i].nat.blocks || rows[i].setup.servers[0] == DEAD;
+	for (size_t i = 0; i < ARRAY_SIZE(of_servers); i++) {
+		bool nobody =
+		    of_servers[i].nat.blocks || of_servers[i].setup.servers[0] == DEAD;
 		struct outcome o;
 
-		ask_setup(&rows[i].setup, &rows[i].nat, i, 0, &o);
-		if (o.r.mapping != rows[i].mapping ||
-		    o.r.filtering != rows[i].filtering)
+		ask_setup(&of_servers[i].setup, &of_servers[i].nat, i, 0, &o);
+		if (o.r.mapping != of_servers[i].mapping ||
+		    o.r.filtering != of_servers[i].filtering)
 			fail_msg("row %zu: %s, %s", i, behavior_name(o.r.mapping),
 			    behavior_name(o.r.filtering));
 		assert_true(o.took_ms <= 3000);

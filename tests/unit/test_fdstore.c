@@ -20,6 +20,7 @@
 
 #include <cmocka.h>
 
+#include "daemon/sock.h"
 #include "daemon/stun_listen.h"
 #include "proto/util.h"
 #include "tests/unit/manager.h"
@@ -197,16 +198,6 @@ bound(int type)
 	return fd;
 }
 
-static struct endpoint
-at(int fd)
-{
-	struct sockaddr_in in;
-	socklen_t len = sizeof(in);
-
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&in, &len), 0);
-	return (struct endpoint) { addr_ipv4(127, 0, 0, 1), ntohs(in.sin_port) };
-}
-
 #define CHECK(condition)                                                        \
 	do {                                                                    \
 		if (!(condition)) {                                             \
@@ -219,18 +210,14 @@ at(int fd)
  * two twins, the server's sockets, what is none of ours, and a name as no natd gives.
  */
 static int
-next_natd(void)
+pass(void)
 {
 	static const char *const names[] = { "varlink", "natd-twin-1-a",
 		"natd-server-2-0", "natd-server-3-0", "natd-twin-4-ffffffffffffffff",
 		"natd-later-5-0", "natd-not-a-socket" };
 	enum { N = ARRAY_SIZE(names) };
-	int mine[N], twin, other;
-	struct endpoint udp_at, tcp_at;
-	struct stun_listen *listen_;
-	struct fdstore *s;
-	uint64_t number = 0, tcp_cookie;
 	char pid[32], count[8], all[512] = "";
+	int mine[N];
 
 	for (int i = 0; i < N; i++)
 		mine[i] = fcntl(i == N - 1 ? 0
@@ -242,15 +229,26 @@ next_natd(void)
 		close(mine[i]);
 		sprintf(all + strlen(all), "%s%s", i ? ":" : "", names[i]);
 	}
-	udp_at = at(5);
-	tcp_at = at(6);
-	tcp_cookie = cookie(6);
 	snprintf(pid, sizeof(pid), "%d", getpid());
 	snprintf(count, sizeof(count), "%d", N);
 	setenv("LISTEN_PID", pid, 1);
 	setenv("LISTEN_FDS", count, 1);
 	setenv("LISTEN_FDNAMES", all, 1);
+	return 0;
+}
 
+static int
+next_natd(void)
+{
+	struct endpoint udp_at, tcp_at;
+	struct stun_listen *listen_;
+	struct fdstore *s;
+	uint64_t number = 0, tcp_cookie;
+	int twin, other;
+
+	CHECK(pass() == 0);
+	CHECK(sock_name(5, &udp_at) == 0 && sock_name(6, &tcp_at) == 0);
+	tcp_cookie = cookie(6);
 	CHECK(fdstore_new(&s) == 0);
 	CHECK(strcmp(heard(), "FDSTOREREMOVE=1\nFDNAME=natd-not-a-socket") == 0);
 	CHECK(fcntl(9, F_GETFD) < 0);
