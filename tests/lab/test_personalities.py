@@ -11,6 +11,8 @@ renewal_max_s, rss_kib.
 method of natd with the mapping's id), natd
 ("sigkill": killed and started again), release; quiet_s; then within within_s: heard (with
 heard_at_least, heard_at_most), and the keys of [expect].  slow: in `make check-long` only.
+best_of_three: what is measured is natd; a machine with other things to do may take five times
+within_s, twice.
 [request]: parameters of RequestMapping, "null" for none.  [natd]: config, its text.
 [lab]: ipv6, whether the home has it.
 """
@@ -118,6 +120,10 @@ def ill_mannered(gw):
     return wrong
 
 
+class Late(AssertionError):
+    """What was expected came, but late."""
+
+
 def step(then, outcome, gw):
     since = time.monotonic()
     if "order" in then:
@@ -148,12 +154,16 @@ def step(then, outcome, gw):
                 found.append(f"{count} × {then['heard']}")
         return found
 
-    end = since + then.get("within_s", 1.0) + then.get("quiet_s", 0)
-    found = wrong()
-    while found and time.monotonic() < end:
+    within_s = then.get("within_s", 1.0)
+    end = since + within_s * (5 if then.get("best_of_three") else 1) + then.get("quiet_s", 0)
+    looked, found = time.monotonic(), wrong()
+    while found and looked < end:
         time.sleep(0.02)
-        found = wrong()
+        looked, found = time.monotonic(), wrong()
     assert not found, f"after {then}: {found}"
+    took_s = looked - since - then.get("quiet_s", 0)
+    if took_s > within_s:
+        raise Late(f"after {then}: as expected after {took_s:.3f} s")
 
 
 def cases():
@@ -189,6 +199,14 @@ class Verdicts:
 
     def run(self, name, slow):
         """None, or what was wrong."""
+        for _ in range(2):
+            try:
+                return self.once(name, slow)
+            except Late as e:
+                print(f"{name}: {e}; again")
+        return self.once(name, slow)
+
+    def once(self, name, slow):
         conf = scripted.load(name)
         ipv6 = conf.get("lab", {}).get("ipv6", False)
         place = self.home(ipv6)
@@ -197,6 +215,8 @@ class Verdicts:
         try:
             judge(conf, natd, gw, slow)
             return None
+        except Late:
+            raise
         except Exception as e:
             heard = "\n".join(map(str, gw.heard()))
             return (f"{type(e).__name__}: {e}\nnatd said:\n{natd.log()}\nthe gateway heard:\n{heard}"

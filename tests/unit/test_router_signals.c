@@ -79,10 +79,21 @@ uptime_went_down(struct sim *s)
 	igd_poll(s->router);
 }
 
+/* The worst instant of the minute: the router has just been looked at. */
+static void
+until_looked_at(struct sim *s)
+{
+	const unsigned asked = s->https + s->datagrams;
+
+	while (s->https + s->datagrams == asked)
+		sim_pass(s, 1);
+}
+
 /* It says nothing; it is looked at each minute. */
 static void
 nothing(struct sim *s)
 {
+	until_looked_at(s);
 	lose(s, true);
 	if (s->igd)
 		igd_of(s)->boot = s->now;
@@ -107,7 +118,7 @@ static const struct signal {
 	{ "uptime went down", IGD, uptime_went_down, SOON_MS },
 	{ "nothing", PCP, nothing, 60000 },
 	{ "nothing", NATPMP, nothing, 60000 },
-	{ "nothing", IGD, nothing, 60000 + SOON_MS },
+	{ "nothing", IGD, nothing, 60000 },
 };
 
 static void
@@ -158,6 +169,33 @@ test_signals(void **state)
 	}
 }
 
+/* A router that says nothing of its new address is asked each minute, and what it
+ * answers is told in the same turn. */
+static void
+test_address_of_a_silent_router(void **state)
+{
+	const struct addr changed = addr_ipv4(198, 0, 2, 99);
+
+	(void)state;
+	for (unsigned spoken = PCP; spoken <= IGD; spoken++) {
+		struct addr external;
+		struct sim s;
+		unsigned told;
+
+		start(&s, spoken);
+		until_looked_at(&s);
+		told = s.externals;
+		*(s.igd ? &igd_of(&s)->external : &s.external) = changed;
+		sim_pass(&s, 60000);
+		assert_int_equal(s.externals, told + 1);
+		for (struct lease *l = s.router->leases; l; l = l->next) {
+			external = sim_status(l).held.external;
+			assert_true(addr_equal(&external, &changed));
+		}
+		sim_done(&s);
+	}
+}
+
 /* Whoever is not the router costs us no packet with what it announces; the same from
  * the router does. */
 static void
@@ -188,6 +226,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_signals),
+		cmocka_unit_test(test_address_of_a_silent_router),
 		cmocka_unit_test(test_stranger),
 	};
 
