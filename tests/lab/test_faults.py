@@ -103,6 +103,9 @@ def test_a_lan_of_ipv6_only():
         natctl = [str(BUILD / "natctl"), "-H", natd.socket]
         assert p.client.run(*natctl, "gateways", "-q").stdout == "fe80::1%eth0\n"
         p.client.run(*natctl, "map", "tcp", "40000", "--gateway", "fe80::1%eth0", "--permanent")
+        natd.configure("[Mapping web]\nProtocols=tcp\nInternalPort=40002\nGateway=fe80::1%eth0\n")
+        natd.call("Reload")
+        natd.wait_active(2)
         assert "uplink fe80::1 on eth0" in natd.log()
         assert not gw.heard("nat_pmp")
         assert "annot" not in natd.log() and "error" not in natd.log()
