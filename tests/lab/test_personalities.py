@@ -156,13 +156,13 @@ def step(then, outcome, gw):
 
     within_s = then.get("within_s", 1.0)
     end = since + within_s * (5 if then.get("best_of_three") else 1) + then.get("quiet_s", 0)
-    looked, found = time.monotonic(), wrong()
+    found, looked = wrong(), time.monotonic()
     while found and looked < end:
         time.sleep(0.02)
-        looked, found = time.monotonic(), wrong()
+        found, looked = wrong(), time.monotonic()
     assert not found, f"after {then}: {found}"
     took_s = looked - since - then.get("quiet_s", 0)
-    if took_s > within_s:
+    if then.get("best_of_three") and took_s > within_s:
         raise Late(f"after {then}: as expected after {took_s:.3f} s")
 
 
