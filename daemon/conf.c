@@ -270,6 +270,16 @@ begin_file(struct conf_loader *l, const char *path)
 	return 0;
 }
 
+/* Memory may be there the next time; all else is for the administrator to mend. */
+static void
+unreadable(struct conf_loader *l, int error)
+{
+	if (error == ENOMEM)
+		l->err = -ENOMEM;
+	else
+		conf_complain(l, l->at, "cannot be read: %s", strerror(error));
+}
+
 static void
 load_file(struct conf_loader *l, const char *path)
 {
@@ -281,7 +291,7 @@ load_file(struct conf_loader *l, const char *path)
 	if (!text)
 		l->err = -ENOMEM;
 	else if (file ? ferror(file) : errno != ENOENT)
-		conf_complain(l, l->at, "cannot be read: %m");
+		unreadable(l, errno);
 	else if (len > CONF_FILE_MAX)
 		conf_complain(l, l->at, "longer than %d bytes", CONF_FILE_MAX);
 	else if (len > 0)
@@ -322,7 +332,7 @@ load_drop_ins(struct conf_loader *l, const char *path)
 	if (error && error != ENOENT) {
 		l->err = begin_file(l, dir);
 		if (l->err == 0)
-			conf_complain(l, l->at, "cannot be read: %s", strerror(error));
+			unreadable(l, error);
 	}
 	for (int i = 0; i < n; i++) {
 		snprintf(file, sizeof(file), "%s/%s", dir, names[i]->d_name);
