@@ -380,13 +380,17 @@ lease_asks(void *owner, void *ctx)
 {
 	struct holding *h = owner;
 	struct lease_held ask;
+	bool same;
 
 	if (!h->mapping)
 		return;
 	lease_asking(h->lease, loop_now(), &ask);
-	if (h->held.method == ask.method &&
-	    h->held.internal_port == ask.internal_port &&
-	    h->held.external_port == ask.external_port)
+	same = h->held.method == ask.method &&
+	       h->held.internal_port == ask.internal_port &&
+	       h->held.external_port == ask.external_port &&
+	       h->held.expires_at > loop_now();
+	/* A pinhole that is made anew has another id. */
+	if (same && (h->held.guess || ask.method != METHOD_IGD_PINHOLE))
 		return;
 	h->held = ask;
 	persist_holding(ctx, h);

@@ -15,7 +15,7 @@ holding_add_tombstone(struct engine *e, const struct gateway_identity *on,
 	for (h = e->holdings; h; h = h->next)
 		if (!h->gateway && h->held.external_port == held->external_port &&
 		    h->held.internal_port == held->internal_port &&
-		    h->held.method == held->method &&
+		    h->held.method == held->method && h->held.guess == held->guess &&
 		    memcmp(h->want.nonce, want->nonce, PCP_NONCE_LEN) == 0 &&
 		    identity_matches(&h->on, on))
 			return h;

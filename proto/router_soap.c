@@ -199,7 +199,7 @@ soap_next(struct router *r, struct lease *l, msec_t now, struct router_action *r
 		r->igd.job_lease = l;
 		ret->lease = l;
 		ret->owner = l->owner;
-		ret->asks = l->op == OP_ASK;
+		ret->asks = l->op == OP_ASK && r->igd.job_action != IGD_UPDATE_PINHOLE;
 		step_sent(r, l->service, l, igd_action_name(r->igd.job_action), 1);
 		return true;
 	}

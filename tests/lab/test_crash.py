@@ -198,6 +198,23 @@ def kill_while_it_is_asked(router, run, mode, times, seed):
         wait_until(lambda: gw.table() == [], 5, "nothing")
 
 
+def test_sigkill_when_what_lapsed_is_asked_for_again(router, run):
+    """F48: what was noted of it is over; that it was asked for since is noted, too."""
+    gw, natd = router("nat_pmp", "[lease]\nmax = 2\n"), run()
+    with ask(natd, "connection", 40000) as c:
+        assert c.result()["mapping"]["runtime"]["state"] == "active"
+        natd.process.send(signal.SIGSTOP)
+        wait_until(lambda: gw.table() == [], 5, "the lease run out")
+        gw.order("change", **{"with": {"lease": {"max": 7200},
+                                       "rule": [{"on": "nat_pmp.map", "do": {"delay_ms": 400}}]}})
+        natd.process.send(signal.SIGCONT)
+        wait_until(gw.table, 5, "the rule")
+        natd.kill()
+    gw.order("change", **{"with": {"rule": []}})
+    natd.start()
+    wait_until(lambda: gw.table() == [], 8, "the rule deleted")
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_sigkill_while_it_is_asked(router, run, mode):
     """F48: SIGKILL at random instants of requests."""

@@ -98,6 +98,22 @@ def test_kept_over_a_crash(place, gw, natd):
     assert not holes(gw)
 
 
+def test_killed_before_the_id_of_the_one_made_again_is_known(gw, natd):
+    """F48: the id that was noted is that of a pinhole that the router lost."""
+    with natd.connect() as c:
+        c.send("org.natd.NAT.RequestMapping", {"protocols": ["tcp", "udp"], "internalPort": PORT,
+                                               "family": "ipv6"}, more=True)
+        ident = c.result()["mapping"]["id"]
+        gw.order("wipe")
+        gw.order("change", **{"with": {"rule": [{"on": "soap.AddPinhole", "do": {"delay_ms": 400}}]}})
+        natd.call("RenewMapping", id=ident)
+        wait_until(lambda: holes(gw), 5, "the pinhole")
+        natd.kill()
+    gw.order("change", **{"with": {"rule": []}})
+    natd.start()
+    wait_until(lambda: not holes(gw), 8, "the pinhole closed")
+
+
 def test_killed_before_the_id_is_known(gw, natd):
     """F48: a pinhole asked for again is the same one, and says its id: the next natd closes it."""
     gw.order("change", **{"with": {"rule": [{"on": "soap.AddPinhole", "nth": 1,

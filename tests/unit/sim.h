@@ -48,6 +48,8 @@ struct sim {
 	struct router *router;
 	const struct sim_peer *peer;
 	void *igd;
+	void (*on_asks)(struct sim *s, const struct lease *l, void *owner);
+	void (*on_changed)(struct sim *s, const struct lease *l, void *owner);
 	void (*on_gone)(struct sim *s, void *owner, bool confirmed);
 	msec_t now;
 	struct rng rng;
@@ -441,6 +443,8 @@ sim_turn(struct sim *s)
 	router_timer(s->router, s->now);
 	for (unsigned guard = 0; router_next(s->router, s->now, &a); guard++) {
 		assert_true(guard < 100000); /* it must come to rest */
+		if (a.asks && s->on_asks)
+			s->on_asks(s, a.lease, a.owner);
 		switch (a.kind) {
 		case ROUTER_SEND:
 			memcpy(copy, a.buf, a.len);
@@ -468,6 +472,8 @@ sim_turn(struct sim *s)
 			s->changes++;
 			lease_status(a.lease, &st);
 			s->unheld += !st.is_held;
+			if (s->on_changed)
+				s->on_changed(s, a.lease, a.owner);
 			break;
 		case ROUTER_LEASE_GONE:
 			s->gone++;

@@ -209,7 +209,19 @@ test_half_lapsed(void **state)
 	sim_done(&s);
 }
 
-/* Only one of its two pinholes is gone: the other is kept. */
+static unsigned asked_for;
+
+static void
+count_asked(struct sim *s, const struct lease *l, void *owner)
+{
+	(void)s;
+	(void)l;
+	(void)owner;
+	asked_for++;
+}
+
+/* Only one of its two pinholes is gone: the other is kept.  To renew one by its id asks
+ * for nothing that a note would have to tell. */
 static void
 test_half_gone(void **state)
 {
@@ -219,6 +231,7 @@ test_half_gone(void **state)
 	struct lease *l;
 
 	(void)state;
+	s.on_asks = count_asked;
 	w.internal = s.router->settings.local;
 	l = lease_new(s.router, &w, NULL, &s, s.now);
 	sim_pass(&s, 5000);
@@ -235,6 +248,7 @@ test_half_gone(void **state)
 	sim_pass(&s, 5000);
 	assert_state(l, MAPPING_ACTIVE);
 	assert_int_equal(g->count[IGD_ADD_PINHOLE], 5);
+	assert_int_equal(asked_for, 5);
 	release_all(&s, 0);
 	sim_done(&s);
 }
