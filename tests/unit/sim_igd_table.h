@@ -36,6 +36,7 @@ struct sim_fault {
 
 struct sim_mapping {
 	bool used, by_hand, stolen;
+	bool forgotten;    /* ours, and natd cannot know of it */
 	unsigned protocol; /* 6, 17 */
 	uint16_t external, internal;
 	char client[ADDR_TEXT_MAX], description[64];
@@ -224,7 +225,8 @@ sim_igd_add(struct sim_igd *g, const char *req, bool any, uint16_t *ret_port)
 		return 724;
 	if (any && g->any_port)
 		external = g->any_port++;
-	while (any && (m = sim_igd_find(g, number, external)) &&
+	while (any && !g->makes_same_port &&
+	       (m = sim_igd_find(g, number, external)) &&
 	       strcmp(m->client, client) != 0)
 		external++;
 	m = sim_igd_find(g, number, external);
