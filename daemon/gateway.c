@@ -20,7 +20,6 @@
 #include "proto/ssdp.h"
 
 #define DATAGRAMS_PER_TURN 64
-#define HINT_MS MSEC_PER_SEC
 
 struct channel {
 	int fd; /* -1: closed */
@@ -41,8 +40,7 @@ struct gateway {
 	unsigned fetch_id;
 	bool want_events;
 	struct callback *callback; /* while the router may send events */
-	msec_t hint_at;
-	struct addr external; /* known last */
+	struct addr external;      /* known last */
 	uint64_t soap_requests;
 	gateway_step step; /* NULL: nobody traces */
 	void *step_ctx;
@@ -150,14 +148,7 @@ on_timer(void *ctx)
 void
 gateway_announced(struct gateway *g)
 {
-	msec_t now = loop_now();
-
-	/* Anybody can forge the source of a multicast: it costs us one look a second.
-	 */
-	if (router_leases(g->router) == 0 || now - g->hint_at < HINT_MS)
-		return;
-	g->hint_at = now;
-	router_hint(g->router, now);
+	router_hint(g->router, loop_now());
 	gateway_kick(g);
 }
 
@@ -389,7 +380,6 @@ gateway_new(struct loop *loop, const struct netmon_uplink *uplink,
 	g->address = settings->gateway;
 	g->local = settings->local;
 	g->pxp.fd = g->ssdp.fd = -1;
-	g->hint_at = INT64_MIN / 2;
 	g->from = (struct sock_from) { .local = gateway_addr(
 					   &uplink->source, uplink->ifindex),
 		.ifname = g->uplink.name,

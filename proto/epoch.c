@@ -11,6 +11,8 @@
 
 /* Both RFCs forgive this much for rounding and delay. */
 #define SLACK_MS (2 * MSEC_PER_SEC)
+/* Whoever hears of a boot asks at once. */
+#define BOOTED_S 5
 /* RFC 6887 section 8.5: reordered answers may go back by up to one second. */
 #define REORDER_MS (1 * MSEC_PER_SEC)
 
@@ -35,8 +37,10 @@ epoch_judge(
     struct epoch *e, uint32_t epoch_s, const struct deltas *d, bool lost, msec_t now)
 {
 	bool same = epoch_s == e->epoch_s, still = e->still && same;
-	bool sure = d->server_ms < 0 ||
-		    (!same && epoch_s * MSEC_PER_SEC <= d->client_ms + SLACK_MS);
+	bool young = epoch_s * MSEC_PER_SEC <= d->client_ms + SLACK_MS;
+	/* Two boots a moment apart may show the same value; one that stands still, at
+	 * this or another, does so once. */
+	bool sure = d->server_ms < 0 || (young && (!same || epoch_s <= BOOTED_S));
 
 	lost = lost && !d->first && !still;
 	/* Not now, but what was seen before stays: it is told later if it is still

@@ -11,8 +11,6 @@
 
 /* How long a service that answered once is taken to be there without asking again. */
 #define TRUST_MS (INT64_C(10) * 60 * MSEC_PER_SEC)
-/* Hints can be forged: everything is asked again at most this often for them. */
-#define HINT_RENEW_MS (INT64_C(5) * MSEC_PER_SEC)
 #define AGAIN_BASE_MS (INT64_C(5) * MSEC_PER_SEC)
 #define AGAIN_CAP_MS (INT64_C(300) * MSEC_PER_SEC)
 
@@ -306,54 +304,6 @@ router_discover(struct router *r, msec_t now)
 }
 
 void
-router_hint(struct router *r, msec_t now)
-{
-	bool any = r->lease_count > 0;
-
-	for (enum router_service s = 0; s < ROUTER_SERVICES; s++) {
-		if (router_holds(r, s) ||
-		    (any && r->service[s].state == SERVICE_ABSENT))
-			service_probe(r, s, now);
-		else if (any && r->service[s].circuit == CIRCUIT_OPEN)
-			service_probe(r, s, now);
-	}
-	if (now < r->hint_again_at)
-		return;
-	/* An epoch cannot show a restart right after the last one, and some routers
-	 * keep theirs: what is held is asked again, which changes nothing where it is
-	 * still there; UPnP is read back. */
-	r->hint_again_at = now + HINT_RENEW_MS;
-	router_verify_all(r, now);
-	events_check(r, now);
-	for (struct lease *l = r->leases; l; l = l->next) {
-		if (l->is_held && !l->direct && l->op == OP_NONE &&
-		    pxp_is(l->service)) {
-			l->at = now;
-			l->quiet = true;
-		}
-	}
-}
-
-void
-router_lost(struct router *r, enum router_service s, msec_t now)
-{
-	r->restarted = true;
-	/* PCP and NAT-PMP share one table; the other's epoch tells nothing new. */
-	r->service[s == ROUTER_PCP ? ROUTER_NAT_PMP : ROUTER_PCP].epoch.known = false;
-	router_verify_all(r, now);
-	for (struct lease *l = r->leases; l; l = l->next) {
-		if (l->direct)
-			continue;
-		/* A full table is empty now, too. */
-		memset(l->again, 0, sizeof(l->again));
-		if (l->phase == LEASE_WAITING)
-			l->at = now;
-		else if (pxp_is(l->service))
-			lease_lost(l, now);
-	}
-}
-
-void
 router_set_external(struct router *r, const struct addr *external, enum method source)
 {
 	struct addr shown = *external;
@@ -400,6 +350,7 @@ router_timer(struct router *r, msec_t now)
 {
 	bool needed = unsatisfied(r);
 
+	hint_timer(r, now);
 	for (enum router_service s = 0; s < ROUTER_SERVICES; s++) {
 		struct service *svc = &r->service[s];
 
@@ -417,7 +368,7 @@ router_timer(struct router *r, msec_t now)
 msec_t
 router_deadline(const struct router *r)
 {
-	msec_t at = MIN(pxp_deadline(r), igd_deadline(r));
+	msec_t at = MIN(hint_deadline(r), MIN(pxp_deadline(r), igd_deadline(r)));
 	bool needed = unsatisfied(r);
 
 	for (enum router_service s = 0; s < ROUTER_SERVICES; s++) {

@@ -462,11 +462,11 @@ lease_verified(struct lease *l, uint32_t left_s, msec_t now)
 	lease_end_exchange(l);
 	if (more) {
 		lease_begin(l, OP_VERIFY, TRANSPORT_TCP);
-	} else if (l->heal == 1) {
-		l->heal = 2;
+	} else if (l->heal == HEAL_AGAIN) {
+		l->heal = HEAL_SEEN;
 		l->verify_at = MIN(l->verify_at, now + SEEN_AGAIN_MS);
 	} else {
-		l->heal = 0;
+		l->heal = HEAL_NONE;
 	}
 }
 
@@ -500,6 +500,20 @@ router_verify_all(struct router *r, msec_t now)
 }
 
 void
+lease_doubt(struct lease *l, msec_t now)
+{
+	bool any = l->is_held || l->started || lease_held_legs(l);
+
+	if ((l->phase != LEASE_HELD && l->phase != LEASE_ASKING) || !any) {
+		l->heal = HEAL_NONE;
+		return;
+	}
+	l->heal = HEAL_DOUBTED;
+	l->verify_at = now;
+	l->router->igd.doubted = true;
+}
+
+void
 router_verify_rest(struct router *r, msec_t now)
 {
 	for (struct lease *l = r->leases; l; l = l->next)
@@ -513,19 +527,27 @@ lease_vanished(struct lease *l, msec_t now)
 {
 	static const struct verdict drops = { 0, "VANISHED", REMEDY_RETRY_SLOW,
 		"the router says yes and forgets: its table may be full" };
+	enum heal heal = l->heal;
 
 	clear_leg(l);
 	l->verify_at = MSEC_NEVER;
-	if (!l->heal) {
-		/* Made again once, with the other leg; then the router is named. */
-		l->heal = 1;
+	if (heal == HEAL_AGAIN || heal == HEAL_SEEN) {
+		l->heal = HEAL_NONE;
+		l->op = OP_ASK;
+		lease_refused(l, 0, &drops, 0, now);
+	} else {
+		/* Made again, with the other leg; once, then the router is named. */
+		l->heal = heal == HEAL_DOUBTED ? HEAL_REMADE : HEAL_AGAIN;
 		l->changed = true;
 		lease_wait(l, now);
 		lease_end_exchange(l);
 		router_verify_rest(l->router, now);
-		return;
 	}
-	l->heal = 0;
-	l->op = OP_ASK;
-	lease_refused(l, 0, &drops, 0, now);
+	if (heal == HEAL_DOUBTED) {
+		l->router->restarted |= l->router->igd.doubted;
+		l->router->igd.doubted = false;
+	} else {
+		/* Perhaps it restarted: its uptime shows. */
+		igd_poll(l->router);
+	}
 }

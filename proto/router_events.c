@@ -227,7 +227,7 @@ renewal_failed(struct router *r, int error, msec_t now)
 		/* 412: it lost the subscription, so perhaps the mappings, too. */
 		forget(e);
 		e->at = now;
-		router_hint(r, now);
+		hint_take(r, HINT_LOOK | HINT_RESTART, now);
 	} else if (now + RENEW_AGAIN_MS < e->expires_at) {
 		e->at = now + RENEW_AGAIN_MS;
 	} else {
@@ -355,10 +355,11 @@ act_on(
 		e->disconnected = !n->connected;
 	if (news)
 		igd_poll(r);
-	/* It counts on, or anew, or fewer than are ours. */
-	if (sequence != SEQUENCE_NEXT ||
-	    (n->has_entries && n->entries < entries_held(r)))
-		router_hint(r, now);
+	if (sequence == SEQUENCE_ANEW)
+		hint_take(r, HINT_LOOK | HINT_RESTART, now);
+	else if (sequence == SEQUENCE_GAP ||
+		 (n->has_entries && n->entries < entries_held(r)))
+		hint_take(r, HINT_LOOK | HINT_READ_BACK, now);
 }
 
 int

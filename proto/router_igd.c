@@ -13,6 +13,8 @@
 #include "proto/router_private.h"
 
 #define UPTIME_SLACK_S 5
+/* One that jumps about is no reason to ask for everything again more often. */
+#define UPTIME_AGAIN_MS (INT64_C(5) * MSEC_PER_SEC)
 
 static bool
 wants_ipv6(const struct router *r)
@@ -293,6 +295,19 @@ choose_wan(struct router *r, bool connected)
 	use_wan(g, next_wan(g));
 }
 
+/* It went back; or began after the last look, though it grew beyond what it was then.
+ * One that stands still counts nothing. */
+static bool
+shows_restart(const struct igd *g, uint64_t uptime_s, msec_t now)
+{
+	msec_t since = now - g->uptime_at;
+
+	if (!g->has_uptime || uptime_s == g->uptime_s)
+		return false;
+	return uptime_s + UPTIME_SLACK_S < g->uptime_s ||
+	       (msec_t)(uptime_s + UPTIME_SLACK_S) * MSEC_PER_SEC < since - since / 16;
+}
+
 static void
 status_answered(struct router *r, int error, const struct igd_answer *ans, msec_t now)
 {
@@ -315,10 +330,15 @@ status_answered(struct router *r, int error, const struct igd_answer *ans, msec_
 		return;
 	/* It counts the connection, not the router: read back before anything is said.
 	 */
-	if (g->has_uptime && uptime + UPTIME_SLACK_S < g->uptime_s)
-		router_verify_all(r, now);
+	if (shows_restart(g, uptime, now)) {
+		if (now - g->uptime_less_at < UPTIME_AGAIN_MS)
+			return;
+		g->uptime_less_at = now;
+		router_restarted(r, ROUTER_IGD, now);
+	}
 	g->has_uptime = true;
 	g->uptime_s = uptime;
+	g->uptime_at = now;
 }
 
 static void

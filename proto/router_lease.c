@@ -544,7 +544,7 @@ lease_service_news(struct lease *l, enum router_service s, bool found, msec_t no
 		l->at = now;
 	} else if (l->is_held && l->service == s && !pxp_is(s)) {
 		/* It was away: perhaps it restarted. */
-		l->verify_at = now;
+		lease_doubt(l, now);
 	}
 }
 

@@ -11,6 +11,7 @@
  *   router_igd.c    UPnP: descriptions, which service is connected, polls
  *   router_soap.c   leases as SOAP dialogues
  *   router_events.c the subscription to UPnP events
+ *   router_restart.c signs of a restart, forgeable or not, and what follows
  *   router_steps.c  what was asked and answered, for traces
  *
  * Nobody else includes this.
@@ -91,6 +92,15 @@ struct leg {
 	msec_t granted_at;
 };
 
+/* Of what an IGD held and has no more: whose doing it is. */
+enum heal {
+	HEAL_NONE,
+	HEAL_DOUBTED, /* a restart was seen: if it is gone, that is why */
+	HEAL_REMADE,  /* made again after a restart */
+	HEAL_AGAIN,   /* made again after it vanished by itself, ... */
+	HEAL_SEEN     /* ... and seen since */
+};
+
 struct lease {
 	struct router *router;
 	struct lease *next, *prev;
@@ -132,8 +142,7 @@ struct lease {
 	bool verdict, changed;
 	bool pending; /* WAITING for services that are being looked for */
 	bool quiet;   /* this renewal only looks: no news unless something differs */
-	unsigned
-	    heal;     /* 1: made again after it vanished by itself; 2: and seen since */
+	enum heal heal;
 	bool dropped; /* deleted since the last grant: a late copy may still come */
 	bool started; /* op is under way, not just next in line */
 	bool overdue; /* its first verdict was silence */
@@ -169,7 +178,8 @@ struct igd {
 	struct candidate candidate[CANDIDATES_MAX];
 	bool has_bootid;
 	uint32_t bootid;
-	msec_t bye_at, alive_at; /* last NOTIFY of that kind that was acted on */
+	bool bye;     /* its last NOTIFY said goodbye */
+	bool doubted; /* it restarted and perhaps lost its table: not told yet */
 
 	/* What was found; NULL while it is looked for.  Indexes into its services, -1:
 	 * none. */
@@ -188,6 +198,8 @@ struct igd {
 	uint32_t outbound_s;   /* 0: it does not say */
 	bool forbids_pinholes; /* its IPv6 firewall is on and stays closed */
 	uint64_t uptime_s;
+	msec_t uptime_at;      /* when it said so */
+	msec_t uptime_less_at; /* last time it showed a restart */
 
 	/* The one HTTP exchange under way. */
 	enum igd_job job;
@@ -233,7 +245,10 @@ struct router {
 	struct lease *gone; /* reported as gone, to be freed */
 
 	struct retry_pace pace; /* first sends to port 5351 */
-	msec_t hint_again_at;
+	unsigned hints;         /* mask of enum hint, not acted on yet */
+	msec_t hint_next_at;    /* not before, whatever the credit */
+	msec_t hint_paid_at;    /* when all that were acted on are paid for */
+	msec_t hint_renew_at;  /* what PCP and NAT-PMP hold, for a hint: last or next */
 	msec_t natpmp_turn_at; /* the next NAT-PMP request may be sent */
 	unsigned exchanges;    /* of leases over 5351, started and not overdue */
 	unsigned overdue;      /* those whose first verdict was silence */
@@ -267,8 +282,6 @@ void service_silent(struct router *r, enum router_service s, msec_t now);
 void service_probe(struct router *r, enum router_service s, msec_t now);
 void
 router_set_external(struct router *r, const struct addr *external, enum method source);
-/* The router lost its table, as service s shows. */
-void router_lost(struct router *r, enum router_service s, msec_t now);
 bool router_holds(const struct router *r, enum router_service s);
 
 /* router_choose.c */
@@ -370,10 +383,31 @@ void lease_verified(struct lease *l, uint32_t left_s, msec_t now);
 void lease_moved(struct lease *l, msec_t now);
 /* Read back now all that UPnP holds: it has no epoch. */
 void router_verify_all(struct router *r, msec_t now);
+/* The same for one, because the router restarted: if it is gone, that is why. */
+void lease_doubt(struct lease *l, msec_t now);
 /* Those that were not seen for a while: one is gone. */
 void router_verify_rest(struct router *r, msec_t now);
 /* IGD: the leg is not there although the router said yes. */
 void lease_vanished(struct lease *l, msec_t now);
+
+/* router_restart.c */
+/*
+ * The router restarted, as service s shows for sure: by its epoch, so that the table of
+ * PCP and NAT-PMP is lost; UPnP has none, what it holds is read back.  What was refused
+ * or forgotten before is asked again.
+ */
+void router_restarted(struct router *r, enum router_service s, msec_t now);
+enum hint {
+	HINT_LOOK = 1,      /* services that went away may be there again */
+	HINT_READ_BACK = 2, /* something that is held may be gone */
+	HINT_RESTART = 4,
+	HINT_EVENTS = 8, /* it may not know the subscription any more */
+};
+/* What may be forged, or comes as often as the router likes: acted on now, or as soon
+ * as the limit for all of them allows. */
+void hint_take(struct router *r, unsigned hints, msec_t now);
+void hint_timer(struct router *r, msec_t now);
+msec_t hint_deadline(const struct router *r);
 
 /* router_pxp.c */
 bool pxp_is(enum router_service s);

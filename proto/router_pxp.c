@@ -436,7 +436,7 @@ natpmp_datagram(struct router *r, const uint8_t *buf, size_t len, msec_t now)
 	/* RFC 6886 3.5: "the entire request MUST be returned", which has no epoch. */
 	if (resp.result != NATPMP_UNSUPP_OPCODE &&
 	    epoch_natpmp(&r->service[ROUTER_NAT_PMP].epoch, resp.epoch_s, now))
-		router_lost(r, ROUTER_NAT_PMP, now);
+		router_restarted(r, ROUTER_NAT_PMP, now);
 	if (resp.op == NATPMP_OP_ADDRESS)
 		natpmp_address(r, &resp, now);
 	else
@@ -503,7 +503,7 @@ pcp_datagram(struct router *r, const uint8_t *buf, size_t len, msec_t now)
 	if (!l && !(resp.op == PCP_OP_ANNOUNCE && svc->probing))
 		return;
 	if (epoch_pcp(&svc->epoch, resp.epoch_s, now)) {
-		router_lost(r, ROUTER_PCP, now);
+		router_restarted(r, ROUTER_PCP, now);
 		l = pcp_match(r, &resp);
 	}
 	if (resp.op == PCP_OP_ANNOUNCE) {

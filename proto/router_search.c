@@ -17,8 +17,6 @@
 /* Unicast too: UDA 1.0 devices drop a search without it. */
 #define SEARCH_MX_S 1
 #define SEARCH_SLOTS (2 * SSDP_TARGETS)
-/* A storm of NOTIFY must not become a storm of ours. */
-#define HINT_MS (INT64_C(10) * MSEC_PER_SEC)
 /* Found at its place less than this ago (more than an exchange may take) and refused
  * there again, it may have moved at once, or what it says of itself is wrong: that is
  * looked into so often. */
@@ -194,18 +192,17 @@ rebooted(struct igd *g, const struct ssdp_message *msg)
 static void
 announced(struct router *r, const struct ssdp_message *msg, msec_t now)
 {
+	const struct service *svc = &r->service[igd_service_of(r)];
 	bool bye = msg->kind == SSDP_BYEBYE;
-	bool away = r->service[igd_service_of(r)].state == SERVICE_ABSENT;
-	bool restarted = rebooted(&r->igd, msg) || bye || away;
-	msec_t *last = bye ? &r->igd.bye_at : &r->igd.alive_at;
+	/* Each of its services says goodbye and hallo; UDA 1.0 has no more than that.
+	 */
+	bool restarted = rebooted(&r->igd, msg) || bye != r->igd.bye;
 
-	/* The router says goodbye and hallo within seconds: one does not hide the
-	 * other. */
-	if (!restarted || r->lease_count == 0 || (*last && now - *last < HINT_MS))
-		return;
-	*last = now;
-	router_hint(r, now);
-	router_verify_all(r, now);
+	r->igd.bye = bye;
+	if (restarted)
+		router_hint(r, now);
+	else if (!bye && (svc->state == SERVICE_ABSENT || svc->circuit == CIRCUIT_OPEN))
+		hint_take(r, HINT_LOOK, now);
 }
 
 void

@@ -61,6 +61,7 @@ struct sim_igd {
 	struct addr ssdp_from;
 	uint32_t bootid; /* 0: says none */
 	msec_t boot;
+	double drift; /* its uptime runs at 1 + drift */
 	struct addr external;
 	char client[ADDR_TEXT_MAX]; /* natd's host */
 	bool firewall_on, inbound_allowed;
@@ -300,7 +301,7 @@ sim_igd_connection(
 		    "<NewLastConnectionError>ERROR_NONE</NewLastConnectionError>"
 		    "<NewUptime>%u</NewUptime>",
 		    g->connected & 1u << wan ? "Connected" : "Disconnected",
-		    (unsigned)((g->s->now - g->boot) / 1000));
+		    (unsigned)((double)(g->s->now - g->boot) * (1 + g->drift) / 1000));
 		return 0;
 	case IGD_GET_EXTERNAL_IP_ADDRESS:
 		text_printf(out, "<NewExternalIPAddress>%s</NewExternalIPAddress>",

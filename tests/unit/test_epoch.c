@@ -207,12 +207,34 @@ test_broken_clocks(void **state)
 		}
 }
 
+/* A gateway that announces its boot is asked at once: two boots show the same value. */
+static void
+test_boots_in_a_row(void **state)
+{
+	static const epoch_rule rules[] = { epoch_natpmp, epoch_pcp };
+
+	(void)state;
+	for (unsigned r = 0; r < 2; r++) {
+		struct epoch e = { 0 };
+
+		rules[r](&e, 5000, 0);
+		assert_true(rules[r](&e, 0, 60000));
+		assert_true(rules[r](&e, 0, 63500));
+		/* That may be one that stands still, until it goes on. */
+		assert_false(rules[r](&e, 0, 67000));
+		assert_false(rules[r](&e, 1, 68000));
+		assert_true(rules[r](&e, 0, 72000));
+		assert_true(rules[r](&e, 0, 75500));
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_broken_clocks),
+		cmocka_unit_test(test_boots_in_a_row),
 		cmocka_unit_test(test_month_without_reset),
 		cmocka_unit_test(test_month_with_resets),
 	};

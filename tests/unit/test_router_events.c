@@ -389,6 +389,57 @@ test_restart(void **state)
 	sim_done(&s);
 }
 
+/* A count of entries that is too low is no restart: a router that says yes and forgets
+ * is found out, however often it says so. */
+static void
+test_forgets(void **state)
+{
+	struct sim s;
+	struct sim_igd *g = start(&s);
+	unsigned adds = g->count[IGD_ADD_PORT_MAPPING];
+
+	(void)state;
+	event(&s, gena.sid, 0, "");
+	g->room = 1;
+	memset(g->entry, 0, sizeof(g->entry));
+	sim_igd_foreign(g, 17, 1);
+	for (uint32_t seq = 1; seq < 20; seq++) {
+		event(&s, gena.sid, seq, ENTRIES("0"));
+		sim_pass(&s, 3000);
+	}
+	assert_int_equal(g->count[IGD_ADD_PORT_MAPPING], adds + 1);
+	assert_string_equal(sim_status(s.router->leases).problem.name, "VANISHED");
+	assert_int_equal(s.restarts, 0);
+	sim_done(&s);
+}
+
+/* Numbers that begin anew, or a subscription that is not known: it restarted, each time
+ * anew. */
+static void
+test_restarts_in_a_row(void **state)
+{
+	struct sim s;
+	struct sim_igd *g = start(&s);
+
+	(void)state;
+	event(&s, gena.sid, 0, "");
+	for (unsigned i = 1; i <= 6; i++) {
+		event(&s, gena.sid, 1, "");
+		sim_pass(&s, 7000);
+		memset(g->entry, 0, sizeof(g->entry));
+		if (i % 2) {
+			event(&s, gena.sid, 0, "");
+		} else {
+			gena.sid[0] = '\0';
+			s.router->events.at = s.now;
+		}
+		sim_pass(&s, 1000);
+		assert_int_equal(sim_igd_entries(g), 1);
+		assert_int_equal(s.restarts, i);
+	}
+	sim_done(&s);
+}
+
 static void
 test_lost_by_itself(void **state)
 {
@@ -492,6 +543,8 @@ main(void)
 		cmocka_unit_test(test_early),
 		cmocka_unit_test(test_hints),
 		cmocka_unit_test(test_restart),
+		cmocka_unit_test(test_forgets),
+		cmocka_unit_test(test_restarts_in_a_row),
 		cmocka_unit_test(test_lost_by_itself),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_silent),
