@@ -42,6 +42,7 @@ static struct {
 	void *ctx;
 	msec_t (*now)(void);
 	struct log_place *owing; /* places with suppressed > 0 */
+	struct timer timer; /* until the first of them may pay, if there is a loop */
 } the_log = {
 	.level = LOG_LEVEL_INFO,
 	.target = LOG_TARGET_PLAIN,
@@ -217,11 +218,25 @@ pay(struct log_place *place)
 	emit(place->level, NULL, text);
 }
 
+/* Nothing wakes the process where nothing is owed. */
+static void
+plan(msec_t now)
+{
+	msec_t wait = MSEC_NEVER;
+
+	if (!the_log.timer.loop)
+		return;
+	for (const struct log_place *p = the_log.owing; p; p = p->next)
+		wait = MIN(wait, MAX(p->second_at + MSEC_PER_SEC - now, 0));
+	timer_set(&the_log.timer, wait == MSEC_NEVER ? wait : loop_now() + wait);
+}
+
 /* Pay what is owed by places whose second is over. */
 static void
 pay_due(msec_t now)
 {
 	struct log_place **at = &the_log.owing;
+	bool paid = false;
 
 	while (*at) {
 		struct log_place *place = *at;
@@ -232,7 +247,25 @@ pay_due(msec_t now)
 		}
 		*at = place->next;
 		pay(place);
+		paid = true;
 	}
+	if (paid)
+		plan(now);
+}
+
+static void
+on_due(void *ctx)
+{
+	(void)ctx;
+	pay_due(the_log.now());
+}
+
+int
+log_use_loop(struct loop *l)
+{
+	timer_done(&the_log.timer);
+	the_log.timer = (struct timer) { 0 };
+	return l ? timer_init(&the_log.timer, l, on_due, NULL) : 0;
 }
 
 void
@@ -249,13 +282,14 @@ suppress(struct log_place *place, enum log_level level, const char *text, msec_t
 		place->second_at = now;
 		place->lines = 0;
 	}
-	if (place->lines < LOG_BURST) {
+	if (place->lines < place->burst) {
 		place->lines++;
 		return false;
 	}
 	if (place->suppressed++ == 0) {
 		place->next = the_log.owing;
 		the_log.owing = place;
+		plan(now);
 	}
 	place->level = level;
 	text_copy_printable(place->last, sizeof(place->last), text, strlen(text));

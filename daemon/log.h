@@ -5,8 +5,9 @@
  * their fields.  On a terminal they are plain text, anywhere else they begin with <N>,
  * the syslog priority.  Every line is made printable (text of peers is quoted in them),
  * is at most LOG_LINE_MAX bytes, and each place in the code may say LOG_BURST of them
- * per second; what it was not allowed to say is counted and told in one line.  Only the
- * mistakes of the configuration are told without that limit.
+ * per second; what it was not allowed to say is counted, and told in one line as soon
+ * as the second is over.  What becomes of our own mappings has a far higher limit: no
+ * peer makes more of them.  The mistakes of the configuration have none.
  *
  * Logging keeps errno, never fails and never blocks for good; not for signal handlers
  * or a second thread.
@@ -19,8 +20,11 @@
 
 #include "proto/util.h"
 
+struct loop;
+
 #define LOG_LINE_MAX 1024
 #define LOG_BURST 10
+#define LOG_BURST_MAPPINGS 1000
 #define LOG_FIELDS_MAX 12
 
 enum log_level {
@@ -76,11 +80,17 @@ struct log_field {
 #define log_info_with(fields, ...) log_at(LOG_LEVEL_INFO, fields, __VA_ARGS__)
 #define log_debug_with(fields, ...) log_at(LOG_LEVEL_DEBUG, fields, __VA_ARGS__)
 
+/* What became of one of our mappings. */
+#define log_mapping(level, fields, ...) \
+	log_limited(LOG_BURST_MAPPINGS, level, fields, __VA_ARGS__)
+
 /* fields: NULL, or an array that ends with key NULL. */
-#define log_at(level, fields, ...)                                     \
-	do {                                                           \
-		static struct log_place log_place_;                    \
-		log_line(&log_place_, (level), (fields), __VA_ARGS__); \
+#define log_at(level, fields, ...) log_limited(LOG_BURST, level, fields, __VA_ARGS__)
+
+#define log_limited(lines_per_second, level, fields, ...)                           \
+	do {                                                                        \
+		static struct log_place log_place_ = { .burst = lines_per_second }; \
+		log_line(&log_place_, (level), (fields), __VA_ARGS__);              \
 	} while (0)
 
 /* Without the limit: for what nobody but the administrator can make come often. */
@@ -90,6 +100,7 @@ struct log_field {
 /* What one place in the code has said lately; static, made by log_at(). */
 struct log_place {
 	struct log_place *next; /* among those that owe a line */
+	unsigned burst;         /* lines per second */
 	msec_t second_at;       /* when the current second began */
 	unsigned lines, suppressed;
 	enum log_level level;
@@ -109,7 +120,10 @@ enum log_target log_open(void);
 /* The bare lines on stderr, wherever it leads. */
 void log_plain(void);
 
-/* Tell what is still owed of suppressed lines. */
+/* The loop tells what is owed of suppressed lines, even if nothing more is said; NULL:
+ * no more, before it is freed.  0 or -ENOMEM. */
+int log_use_loop(struct loop *l);
+/* Tell what is still owed of them. */
 void log_close(void);
 
 void log_set_level(enum log_level level);

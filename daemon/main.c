@@ -391,6 +391,8 @@ start_loop(struct natd *n)
 	int r = loop_new(&n->loop);
 
 	if (r == 0)
+		r = log_use_loop(n->loop);
+	if (r == 0)
 		r = watch_signals(n);
 	if (r == 0)
 		r = timer_init(&n->watchdog, n->loop, on_watchdog, n);
@@ -478,6 +480,7 @@ natd_done(struct natd *n)
 		if (n->signals[i])
 			event_free(n->signals[i]);
 	if (n->loop) {
+		log_use_loop(NULL);
 		timer_done(&n->watchdog);
 		timer_done(&n->status_timer);
 	}

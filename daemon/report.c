@@ -61,8 +61,9 @@ report_open(const struct mapping *m, const struct lease_status *st, bool changed
 	struct texts t;
 
 	texts_of(m, st, &t);
-	log_info_with(MAPPING_FIELDS(m, st, &t,
-			  changed ? MESSAGE_MAPPING_CHANGED : MESSAGE_MAPPING_ACTIVE),
+	log_mapping(LOG_LEVEL_INFO,
+	    MAPPING_FIELDS(
+		m, st, &t, changed ? MESSAGE_MAPPING_CHANGED : MESSAGE_MAPPING_ACTIVE),
 	    "mapping %s: %s %s -> %s by %s%s", m->id, t.protocol, t.external,
 	    t.internal, method_title(st->held.method), changed ? ", changed" : "");
 }
@@ -102,10 +103,11 @@ report_problem(const struct mapping *m, const struct lease_status *st)
 		write_tried(m, tried);
 	if (st->problem.holder.family != ADDR_NONE)
 		addr_format(&st->problem.holder, holder);
-	log_warning_with(MAPPING_FIELDS(m, st, &t,
-			     st->is_held ? MESSAGE_MAPPING_DEGRADED
-			     : no_method ? MESSAGE_NO_METHOD
-					 : MESSAGE_MAPPING_FAILED),
+	log_mapping(LOG_LEVEL_WARNING,
+	    MAPPING_FIELDS(m, st, &t,
+		st->is_held ? MESSAGE_MAPPING_DEGRADED
+		: no_method ? MESSAGE_NO_METHOD
+			    : MESSAGE_MAPPING_FAILED),
 	    "mapping %s: %s %s %s: %s%s%s%s%s%s%s%s", m->id, t.protocol, t.internal,
 	    st->is_held ? "is not renewed" : "failed", no_method ? "" : router,
 	    no_method || !router[0] ? ""
@@ -165,13 +167,15 @@ report_gone(const struct mapping *m)
 
 	if (!said_open(m)) {
 		if (m->end == MAPPING_END_LIFETIME)
-			log_info("mapping %s: its lifetime ended", m->id);
+			log_mapping(LOG_LEVEL_INFO, NULL,
+			    "mapping %s: its lifetime ended", m->id);
 		return;
 	}
 	st.held.external = m->reported.external.addr;
 	st.held.external_port = m->reported.external.port;
 	texts_of(m, &st, &t);
-	log_info_with(MAPPING_FIELDS(m, &st, &t, MESSAGE_MAPPING_RELEASED),
+	log_mapping(LOG_LEVEL_INFO,
+	    MAPPING_FIELDS(m, &st, &t, MESSAGE_MAPPING_RELEASED),
 	    "mapping %s: %s %s released%s", m->id, t.protocol, t.external, why[m->end]);
 }
 

@@ -209,3 +209,18 @@ def test_the_log_tells_once_when_a_port_is_closed_and_why(place, run):
             (web, ", its configuration changed"), (asked, ""), (short, ", its lifetime ended"),
             (held, ", its program ended")))
     assert said[-1] == "2 open mappings released, 0 left for the next start"
+
+
+def test_every_change_of_many_mappings_is_in_the_log(place, run):
+    """A reader of the log must not wonder which of them the others were."""
+    ports = range(41100, 41140)
+    natd = run("".join(f"[Mapping m{p}]\nProtocols=udp\nInternalPort={p}\n" for p in ports))
+    natd.wait_active(40)
+    log = natd.log()
+    assert [p for p in ports if f" -> {CLIENT}:{p} by " not in log] == []
+    natd.configure("")
+    natd.call("Reload")
+    wait_until(lambda: natd.mappings() == [], 10, "no mapping")
+    log = natd.log()
+    assert [p for p in ports if f":{p} released, its configuration changed" not in log] == []
+    assert "more like: mapping" not in log

@@ -3,7 +3,9 @@
  */
 #include "daemon/log.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <event2/event.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,6 +17,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "daemon/loop.h"
 
 /* What the sink got: "MESSAGE=...|PRIORITY=...|...\n" per line. */
 static struct {
@@ -246,6 +250,123 @@ test_ten_per_second_are_never_suppressed(void **state)
 	assert_null(strstr(got.text, "suppressed"));
 }
 
+/* Everybody's mappings, when their router comes back. */
+static void
+test_mappings_have_a_far_higher_limit(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2000; i++)
+		log_mapping(LOG_LEVEL_INFO, LOG_FIELDS({ LOG_MAPPING_ID, "m1" }),
+		    "mapping %d open", i);
+	assert_int_equal(got.lines, LOG_BURST_MAPPINGS);
+	assert_non_null(strstr(
+	    got.text, "MESSAGE=mapping 999 open|PRIORITY=6|NATD_MAPPING_ID=m1\n"));
+	forget();
+	log_close();
+	assert_string_equal(got.text,
+	    "MESSAGE=suppressed 1000 more like: mapping 1999 open|PRIORITY=6\n");
+}
+
+/* How long the process would sleep, in ms; 0: until something happens. */
+static long
+timer_left_ms(void)
+{
+	DIR *dir = opendir("/proc/self/fdinfo");
+	long seconds = -1, nanoseconds = 0;
+	struct dirent *e;
+
+	assert_non_null(dir);
+	while ((e = readdir(dir))) {
+		char path[300], line[200];
+		FILE *f;
+
+		snprintf(path, sizeof(path), "/proc/self/fdinfo/%s", e->d_name);
+		f = fopen(path, "re");
+		while (f && fgets(line, sizeof(line), f))
+			(void)sscanf(
+			    line, "it_value: (%ld, %ld)", &seconds, &nanoseconds);
+		if (f)
+			fclose(f);
+	}
+	closedir(dir);
+	assert_true(seconds >= 0);
+	return seconds * 1000 + nanoseconds / 1000000;
+}
+
+struct look {
+	struct loop *loop;
+	long left_ms;
+};
+
+static void
+look_and_stop(int fd, short what, void *ctx)
+{
+	struct look *look = ctx;
+
+	(void)fd, (void)what;
+	look->left_ms = timer_left_ms();
+	loop_stop(look->loop);
+}
+
+static void
+sink_and_stop(void *ctx, const struct iovec *entries, size_t count)
+{
+	struct look *look = ctx;
+
+	sink(&got, entries, count);
+	if (strstr(got.text, "suppressed"))
+		loop_stop(look->loop);
+}
+
+/* A place of its own, whose second is one of the loop's clock. */
+static void
+flood_real(unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		log_warning("refused %u", i);
+}
+
+/* Nobody says anything for days; nothing wakes the process when nothing is owed. */
+static void
+test_the_loop_tells_what_is_owed(void **state)
+{
+	struct look look = { 0 };
+	struct event *event = NULL;
+	msec_t began;
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(loop_new(&look.loop), 0);
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(write(ends[1], "x", 1), 1);
+	assert_int_equal(
+	    loop_watch(look.loop, ends[0], EV_READ, look_and_stop, &look, &event), 0);
+	log_redirect(sink_and_stop, &look, NULL);
+	assert_int_equal(log_use_loop(look.loop), 0);
+	flood_real(LOG_BURST);
+	assert_int_equal(loop_run(look.loop), 0);
+	assert_int_equal(look.left_ms, 0);
+	flood_real(1);
+	began = loop_now();
+	assert_int_equal(loop_run(look.loop), 0);
+	assert_in_range(look.left_ms, 1, MSEC_PER_SEC);
+	event_free(event);
+	event = NULL;
+	assert_int_equal(loop_run(look.loop), 0);
+	assert_in_range(loop_now() - began, MSEC_PER_SEC / 2, 10 * MSEC_PER_SEC);
+	assert_non_null(strstr(got.text, "suppressed 1 more like: refused 0"));
+	/* It is paid. */
+	assert_int_equal(
+	    loop_watch(look.loop, ends[0], EV_READ, look_and_stop, &look, &event), 0);
+	assert_int_equal(loop_run(look.loop), 0);
+	assert_int_equal(look.left_ms, 0);
+	event_free(event);
+	assert_int_equal(log_use_loop(NULL), 0);
+	loop_free(look.loop);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 /* A mistake of the configuration, of which each is another. */
 static void
 test_lines_without_a_limit(void **state)
@@ -375,6 +496,10 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_rate_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_ten_per_second_are_never_suppressed, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_mappings_have_a_far_higher_limit, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_the_loop_tells_what_is_owed, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_lines_without_a_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(
