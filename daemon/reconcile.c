@@ -202,15 +202,13 @@ static bool
 uplink_fits(const struct mapping *m, const struct gateway *g, enum addr_family family)
 {
 	const struct netmon_uplink *u = gateway_uplink(g);
-	struct addr gateway = gateway_addr(&u->gateway, u->ifindex);
+	struct addr gateway = gateway_addr(&u->gateway, 0);
 	struct addr wanted = m->context.gateway;
 
 	if (family_of(u) != family)
 		return false;
 	if (m->context.ifname[0] && strcmp(m->context.ifname, u->name) != 0)
 		return false;
-	if (wanted.family == ADDR_IPV6)
-		gateway.scope = wanted.scope ? gateway.scope : 0;
 	return wanted.family == ADDR_NONE || addr_equal(&wanted, &gateway);
 }
 

@@ -379,8 +379,9 @@ read_context(struct varlink_call *call, const struct varlink_value *v,
 	else if (c.internal.family != ADDR_NONE && c.family != ADDR_NONE &&
 		 c.internal.family != c.family)
 		wrong = "family";
-	else if (c.gateway.family != ADDR_NONE && c.internal.family != ADDR_NONE &&
-		 c.gateway.family != c.internal.family)
+	else if ((c.gateway.family != ADDR_NONE && c.internal.family != ADDR_NONE &&
+		     c.gateway.family != c.internal.family) ||
+		 sock_take_zone(&c.gateway, c.ifname) < 0)
 		wrong = "gateway";
 	else if (c.persistence == PERSISTENCE_CONNECTION && !varlink_call_more(call))
 		wrong = "persistence"; /* it would end with this very call */

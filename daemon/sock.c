@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <unistd.h>
@@ -99,6 +98,21 @@ sock_addr_parse(const char *text, struct addr *ret)
 	if (zone[0] && a.scope == 0)
 		return -EINVAL;
 	*ret = a;
+	return 0;
+}
+
+int
+sock_take_zone(struct addr *a, char ifname[static IF_NAMESIZE])
+{
+	char name[IF_NAMESIZE];
+
+	if (a->scope == 0)
+		return 0;
+	if (!if_indextoname(a->scope, name) ||
+	    (ifname[0] && strcmp(ifname, name) != 0))
+		return -EINVAL;
+	a->scope = 0;
+	strcpy(ifname, name);
 	return 0;
 }
 

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <net/if.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
@@ -31,6 +32,9 @@ int sock_name(int fd, struct endpoint *ret);
 /* A literal with the zone as a name or number.  0 or -EINVAL: it is none, or there is
  * no such interface. */
 int sock_addr_parse(const char *text, struct addr *ret);
+/* Moves the zone of *a, if it has one, to the interface's name, which outlives a
+ * reboot. -EINVAL: no such interface, or ifname is already another. */
+int sock_take_zone(struct addr *a, char ifname[static IF_NAMESIZE]);
 /* As addr_format() and endpoint_format(), with the name of the interface for its index
  * as long as there is one. */
 const char *sock_addr_format(const struct addr *a, char buf[static ADDR_TEXT_MAX]);
