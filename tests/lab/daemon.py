@@ -117,9 +117,22 @@ class Natd:
     def kill(self):
         return self.process.kill()
 
-    def rss_kib(self):
+    def _status(self, name):
         with open(f"/proc/{self.process.pid}/status") as f:
-            return next(int(line.split()[1]) for line in f if line.startswith("VmRSS"))
+            return next(int(line.split()[1]) for line in f if line.startswith(name))
+
+    def rss_kib(self):
+        return self._status("VmRSS")
+
+    def forget_peak(self):
+        """The most memory it took is what it takes now; that."""
+        with open(f"/proc/{self.process.pid}/clear_refs", "w") as f:
+            f.write("5")
+        return self.peak_kib()
+
+    def peak_kib(self):
+        """The most memory it took, for however short a time, since forget_peak()."""
+        return self._status("VmHWM")
 
     def wakeups(self, seconds):
         """How often natd wakes in that time though the kernel has no news for it; how often

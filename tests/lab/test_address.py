@@ -75,11 +75,11 @@ def told_after_s(place, way):
 @pytest.mark.parametrize("way", WAYS)
 def test_an_address_that_was_seen_is_told(place, way):
     """Fault 15: the address outside changes.  The best of three, on a machine that has other
-    things to do."""
+    things to do, and none five times too late."""
     for _ in range(3):
         seen, all_in_all = told_after_s(place, way)
         print(f"{way}: told {seen * 1000:.1f} ms after it was seen, {all_in_all * 1000:.0f} ms in all")
-        assert all_in_all < 1.5
+        assert all_in_all < 1.5 and seen < 5 * TOLD_S
         if seen < TOLD_S:
             return
     raise AssertionError("three times too late")

@@ -154,8 +154,11 @@ def best_of_three(test):
 
 
 def check_lag(natd):
-    if lag_s(natd) > LAG_S:
-        raise Stalled(f"a turn of {lag_s(natd)} s")
+    lag = lag_s(natd)
+    print(f"the longest turn: {lag * 1000:.1f} ms")
+    assert lag <= 5 * LAG_S, "no disk and no host is that busy"
+    if lag > LAG_S:
+        raise Stalled(f"a turn of {lag} s")
 
 
 @best_of_three
@@ -182,11 +185,11 @@ def serve_hostile(place, server, told, most_growth_kib=GROWTH_KIB):
         natd.start()
         ident = natd.map(port=40000)["id"]
         search([("/none", "/none")])
-        before = natd.rss_kib()
+        before = natd.forget_peak()
         for i in range(0, len(told), 8):
             search(told[i:i + 8])
-        print(f"RSS {before} KiB + {natd.rss_kib() - before}, lag {lag_s(natd)} s")
-        assert natd.rss_kib() - before <= most_growth_kib
+        print(f"memory {before} KiB + {natd.peak_kib() - before}, lag {lag_s(natd)} s")
+        assert natd.peak_kib() - before <= most_growth_kib
         check_lag(natd)
         assert external(natd.mapping(ident)) == ("11.22.33.44", 40000)
         assert len(gw.table()) == 1
@@ -197,13 +200,13 @@ def serve_hostile(place, server, told, most_growth_kib=GROWTH_KIB):
         gw.stop()
 
 
-SOME = ["10 MB", "deep", "entities", "endless", "endless chunks", "lying length"]
-REST = [pytest.param([name for name in WORST if name not in (*SOME, "slow")], id="rest",
-                     marks=pytest.mark.long),
-        pytest.param(["slow"], id="slow", marks=pytest.mark.long)]
+# As many as natd looks at in one search, and one that takes natd's whole patience.
+QUICK = [name for name in WORST if name != "slow"]
+KINDS = [pytest.param(QUICK[:8], id="some"), pytest.param(QUICK[8:], id="others"),
+         pytest.param(["slow"], id="slow", marks=pytest.mark.long)]
 
 
-@pytest.mark.parametrize("names", [pytest.param(SOME, id="some"), *REST])
+@pytest.mark.parametrize("names", KINDS)
 def test_hostile_descriptions(place, server, names):
     """Faults 36 and 37: endless, huge, deep and expanding ones."""
     server.pages = {f"/{n}": WORST[name] for n, name in enumerate(names)}
@@ -218,7 +221,7 @@ def test_every_recorded_and_made_up_description(place, server):
     serve_hostile(place, server, [(path, path) for path in list(server.pages)])
 
 
-@pytest.mark.parametrize("names", [pytest.param(SOME, id="some"), *REST])
+@pytest.mark.parametrize("names", KINDS)
 def test_hostile_soap(place, server, names):
     """A good description; what is behind its control URL is not."""
     for n, name in enumerate(names):
@@ -233,13 +236,13 @@ def test_a_flood_does_not_hold_up_the_loop(place):
     gw = scripted.Scripted(place.router, "a05-all")
     natd = Natd(place.client, level="info", wrap=URGENT)
     ident = natd.map(port=40000)["id"]
-    before, since = natd.rss_kib(), scripted.now()
+    before, since = natd.forget_peak(), scripted.now()
     try:
         with flood(place.attacker, forged) as sent:
             time.sleep(3)
         assert sent[0] > 5000
-        print(f"{sent[0]} packets, RSS {before} KiB + {natd.rss_kib() - before}, lag {lag_s(natd)} s")
-        assert natd.rss_kib() - before <= GROWTH_KIB
+        print(f"{sent[0]} packets, memory {before} KiB + {natd.peak_kib() - before}, lag {lag_s(natd)} s")
+        assert natd.peak_kib() - before <= GROWTH_KIB
         assert external(natd.mapping(ident)) == ("11.22.33.44", 40000)
         assert len(gw.table()) == 1
         assert len(gw.heard(since=since)) < 60
