@@ -108,8 +108,7 @@ sock_take_zone(struct addr *a, char ifname[static IF_NAMESIZE])
 
 	if (a->scope == 0)
 		return 0;
-	if (!if_indextoname(a->scope, name) ||
-	    (ifname[0] && strcmp(ifname, name) != 0))
+	if (!if_indextoname(a->scope, name) || (ifname[0] && strcmp(ifname, name) != 0))
 		return -EINVAL;
 	a->scope = 0;
 	strcpy(ifname, name);
