@@ -5,7 +5,7 @@
  * The clocks of the C library are these here: they jump by an hour at each call, as an
  * NTP step does, and count who asks them.
  */
-#include "tests/unit/sim.h"
+#include "tests/unit/sim_igd.h"
 
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -58,8 +58,8 @@ gettimeofday(struct timeval *restrict ret, void *restrict zone)
 
 struct calendar {
 	struct lease *lease;
-	unsigned looks, renewals, lapses;
-	msec_t look_at, renew_at, ends_at;
+	unsigned looks, renewals, lapses, readbacks;
+	msec_t look_at, renew_at, ends_at, verify_at;
 };
 
 /* What is due at this instant, by the lease's own word for the renewal (random within
@@ -85,6 +85,27 @@ keep_calendar(struct calendar *c, const struct sim *s)
 	}
 }
 
+/* UPnP: read back 90 s after each grant and 290 s after each reading, unless what was
+ * held has lapsed. */
+static void
+keep_readbacks(struct calendar *c, const struct sim *s, unsigned lapses)
+{
+	msec_t at = c->lease->verify_at;
+
+	if (c->lapses > lapses) {
+		c->verify_at = MSEC_NEVER;
+	} else if (c->verify_at <= s->now) {
+		c->readbacks++;
+		c->verify_at = MSEC_NEVER;
+	}
+	if (at <= s->now || at == c->verify_at || at == MSEC_NEVER)
+		return;
+	if (at < c->verify_at && c->verify_at != MSEC_NEVER)
+		assert_true(at - s->now <= 90 * MSEC_PER_SEC);
+	assert_true(at < c->verify_at && at - s->now <= 290 * MSEC_PER_SEC);
+	c->verify_at = at;
+}
+
 /* As sim_until(), with the calendar beside it. */
 static void
 live_until(struct sim *s, struct calendar *c, msec_t then)
@@ -92,8 +113,12 @@ live_until(struct sim *s, struct calendar *c, msec_t then)
 	msec_t at;
 
 	for (;;) {
+		unsigned lapses = c->lapses;
+
 		sim_turn(s);
 		keep_calendar(c, s);
+		if (s->igd)
+			keep_readbacks(c, s, lapses);
 		at = MIN(sim_next_at(s), MIN(c->look_at, c->renew_at));
 		if (at > then)
 			break;
@@ -181,6 +206,65 @@ test_month(void **state)
 		live_a_month(&months[i], 100 + i);
 }
 
+static void
+live_an_igd_month(const char *what, double drift, uint64_t seed)
+{
+	struct sim s;
+	struct sim_igd *g = sim_igd_init(&s, 1, seed);
+	struct lease_want w = sim_want(8080, TCP);
+	struct calendar c = { .renew_at = MSEC_NEVER, .verify_at = MSEC_NEVER };
+	unsigned readings = clock_readings, gets, searches;
+
+	/* The router was switched on together with this host. */
+	g->boot = s.now;
+	g->drift = drift;
+	c.lease = lease_new(s.router, &w, NULL, &s, s.now);
+	sim_pass(&s, 10000);
+	assert_int_equal(sim_status(c.lease).state, MAPPING_ACTIVE);
+	gets = g->gets;
+	searches = s.searches;
+	s.https = s.changes = 0;
+	memset(g->count, 0, sizeof(g->count));
+	c.look_at = s.router->service[ROUTER_IGD].poll_at;
+	c.renew_at = sim_status(c.lease).renew_at;
+	c.ends_at = sim_status(c.lease).held.expires_at;
+	c.verify_at = c.lease->verify_at;
+	for (unsigned day = 0; day < 30; day++) {
+		s.now += DAY_MS - AWAKE_MS; /* suspended */
+		live_until(&s, &c, s.now + AWAKE_MS);
+	}
+	live_until(&s, &c, s.now + 5000);
+	printf("%s: %u looks, %u renewals, %u lapsed in sleep, %u read back, %u "
+	       "requests\n",
+	    what, c.looks, c.renewals, c.lapses, c.readbacks, s.https);
+	assert_int_equal(s.restarts, 0);
+	assert_int_equal(sim_status(c.lease).state, MAPPING_ACTIVE);
+	assert_int_equal(g->count[IGD_GET_STATUS_INFO], c.looks);
+	assert_int_equal(g->count[IGD_GET_EXTERNAL_IP_ADDRESS], c.looks);
+	assert_int_equal(g->count[IGD_ADD_PORT_MAPPING], c.renewals + c.lapses);
+	assert_int_equal(g->count[IGD_GET_SPECIFIC_PORT_MAPPING_ENTRY], c.readbacks);
+	/* And nothing else. */
+	assert_int_equal(s.https, 2 * c.looks + c.renewals + c.lapses + c.readbacks);
+	assert_int_equal(g->gets, gets);
+	assert_int_equal(s.searches, searches);
+	assert_int_equal(clock_readings, readings);
+	assert_in_range(c.looks, 30 * 80000 / 60, 30 * 80000 / 60 + 30);
+	assert_in_range(c.readbacks, 30 * 80000 / 290, 30 * 80000 / 290 + 800);
+	assert_true(c.lapses > 0 && c.lapses < 30);
+	sim_done(&s);
+}
+
+/* UPnP has no epoch; its uptime is the sign of a restart that must not be imagined. */
+static void
+test_month_of_upnp(void **state)
+{
+	(void)state;
+	live_an_igd_month("UPnP", 0, 120);
+	live_an_igd_month("UPnP, its uptime 5 % fast", 0.05, 121);
+	live_an_igd_month("UPnP, its uptime 5 % slow", -0.05, 122);
+	live_an_igd_month("UPnP, its uptime stands still", -1, 123);
+}
+
 /* Quirk 46: an epoch estimate that starts from the new value calls every pause a
  * restart.  Idle for 3 s, 5 minutes, an hour; then each mapping is deleted once. */
 static void
@@ -225,6 +309,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_month),
+		cmocka_unit_test(test_month_of_upnp),
 		cmocka_unit_test(test_idle),
 	};
 
