@@ -138,8 +138,8 @@ SHARED_LDFLAGS = $(RELRO) -Wl,-z,defs
 endif
 
 # "make deps", "make help" and the like must work on a machine that has nothing yet.
-NO_LIBS_GOALS = help deps clean dist deb configure uninstall check check-layers check-fuzz-corpus \
-	fuzz lint-format lint-man
+NO_LIBS_GOALS = help deps clean distclean dist deb configure uninstall check check-layers \
+	check-fuzz-corpus fuzz lint-format lint-man
 GOALS = $(or $(MAKECMDGOALS),all)
 ifneq ($(filter-out $(NO_LIBS_GOALS),$(GOALS)),)
 
@@ -450,13 +450,17 @@ deb: dist ## Debian packages of the last commit, below build/deb (apt-get build-
 	@ls $(DEB_DIR)/*.deb
 
 clean: ## remove everything that was built
-	rm -rf build run compile_commands.json autom4te.cache
+	rm -rf build compile_commands.json autom4te.cache
+
+distclean: clean ## and what ./configure wrote, and the state of "make run"
+	rm -rf run config.mk config.log config.status configure
 
 help: ## this list
 	@sed -n 's/^\([a-z_.-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | expand -t 24
 
 .PHONY: all tests check check-unit check-ctl check-build check-lab check-systemd check-long check-headers \
 	check-layers check-package check-fuzz-corpus run-fuzz-corpus fuzz run-fuzz coverage bench lint \
-	lint-format lint-c lint-man deps demo run install uninstall dist deb clean help libs
+	lint-format lint-c lint-man deps demo run install uninstall dist deb clean distclean \
+	help libs
 
 endif

@@ -100,6 +100,19 @@ def test_objects_are_the_same_in_every_folder(run, top, tmp_path):
     assert built[0] == built[1]
 
 
+def test_clean_keeps_what_natd_was_told(run, top, tmp_path):
+    """The state of "make run": permanent mappings, and what is held on a router."""
+    tree = copy_of_tree(top, tmp_path / "t")
+    state, built = tree / "run/state/leases.json", tree / "build/natd"
+    for file in (state, built, tree / "config.mk"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    run("make", "clean", cwd=tree)
+    assert state.exists() and not built.exists() and (tree / "config.mk").exists()
+    run("make", "distclean", cwd=tree)
+    assert not (tree / "run").exists() and not (tree / "config.mk").exists()
+
+
 def copy_of_tree(top, target):
     shutil.copytree(top, target, ignore=shutil.ignore_patterns(".git", "build", "run", "peers", "config.mk",
                                                                "__pycache__"))
