@@ -2,6 +2,7 @@
 tests/package does that."""
 
 import json
+import os
 import re
 import shutil
 
@@ -32,6 +33,22 @@ def test_units_that_are_not_started_are_stopped_with_the_package(top):
                 or "\nRemainAfterExit=yes\n" in path.read_text()} - {"natd.socket"}
     prerm = (top / "debian/natd.prerm").read_text()
     assert set(re.findall(r"\bnatd[\w-]*\.(?:socket|timer|service)", prerm)) == optional
+
+
+@pytest.mark.parametrize("action, active, closed", [
+    ("remove", True, {"m1", "m2"}), ("remove", False, set()), ("upgrade", True, set())])
+def test_only_removal_closes_what_is_open_on_the_router(run, top, tmp_path, action, active, closed):
+    """Whatever becomes of it, the package can be removed."""
+    for name, text in [
+            ("systemctl", f"exit {0 if active else 3}"), ("deb-systemd-invoke", "exit 1"),
+            ("natctl", f"if [ $1 = unmap ]; then echo $2 >>{tmp_path}/closed; exit 1; fi\n"
+                       "printf 'm1\\ttcp\\tactive\\nm2\\tudp\\tfailed\\n'")]:
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    script = (top / "debian/natd.prerm").read_text().replace("/run/systemd/system", str(tmp_path))
+    run("sh", "-c", script, "prerm", action, env={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    file = tmp_path / "closed"
+    assert set(file.read_text().split() if file.exists() else []) == closed
 
 
 def test_symbols_are_those_of_the_library(top):

@@ -1,12 +1,14 @@
 """natctl with the real daemon and a real router."""
 
+import os
+import re
 import signal
 
 import pytest
 
 import home as h
 from daemon import BUILD, Natd
-from lab import wait_until
+from lab import TOP, wait_until
 
 NATCTL = str(BUILD / "natctl")
 SOCKET = "/run/natd/org.natd.NAT"
@@ -181,6 +183,28 @@ def test_a_configured_mapping_that_was_released_comes_back(place):
     assert place.natctl("reload") == "changed: Mapping web\n"
     on_router(place, {h.Rule("tcp", 8085, "192.168.1.20", 8085)})
     assert place.natctl("reload") == "nothing changed\n"
+
+
+def test_stopping_for_good_closes_what_a_stop_leaves(place):
+    """The line of natd(8); without it the rules are there for the next start."""
+    line = re.search(r"^\.Dl (natctl list .*)$", (TOP / "man/natd.8").read_text(), re.M)[1]
+    static = h.Rule("tcp", 8085, "192.168.1.20", 8085)
+    permanent = h.Rule("udp", 9400, "192.168.1.20", 9400)
+    place.natd.configure("[Mapping web]\nProtocols=tcp\nInternalPort=8085\n")
+    place.natctl("reload")
+    place.natctl("map", "udp", "9400", "--permanent")
+    place.natctl("map", "udp", "9401")
+    on_router(place, {static, permanent, h.Rule("udp", 9401, "192.168.1.20", 9401)})
+    place.natd.stop()
+    on_router(place, {static, permanent})
+    place.natd.start()
+    on_router(place, {static, permanent, h.Rule("udp", 9401, "192.168.1.20", 9401)})
+    done = place.client.run("sh", "-c", line, env={"PATH": f"{BUILD}:{os.environ['PATH']}"})
+    assert done.returncode == 0, done.stderr
+    on_router(place, set())
+    place.natd.stop()
+    place.natd.start()
+    on_router(place, {static})
 
 
 def test_reload_names_every_mistake(place):
