@@ -396,7 +396,7 @@ lease_perhaps_moved(const struct lease *l, enum transport t)
 static void
 port_taken(struct lease *l, msec_t now)
 {
-	lease_refused(l, 718, verdict_find(VERDICT_UPNP, 718), 0, now);
+	lease_refused(l, 718, verdict_find(VERDICT_UPNP_WAN, 718), 0, now);
 }
 
 void

@@ -48,6 +48,15 @@ soap_lifetime(const struct lease *l)
 		   : rung_lifetime(l, l->router->habits.lease_rung);
 }
 
+/* The numbers of one service mean other things to the other. */
+static const struct verdict *
+verdict_of(const struct lease *l, int code)
+{
+	return verdict_find(
+	    l->service == ROUTER_PINHOLE ? VERDICT_UPNP_FIREWALL : VERDICT_UPNP_WAN,
+	    code);
+}
+
 /* ---- exchanges ---- */
 
 bool
@@ -203,7 +212,7 @@ soap_next(struct router *r, struct lease *l, msec_t now, struct router_action *r
 		step_sent(r, l->service, l, igd_action_name(r->igd.job_action), 1);
 		return true;
 	}
-	lease_refused(l, 402, verdict_find(VERDICT_UPNP, 402), 0, now);
+	lease_refused(l, 402, verdict_of(l, 402), 0, now);
 	return false;
 }
 
@@ -250,7 +259,7 @@ ask_otherwise(struct router *r, struct lease *l, int code, enum remedy remedy)
 static void
 ask_refused(struct router *r, struct lease *l, const struct igd_answer *ans, msec_t now)
 {
-	const struct verdict *v = verdict_find(VERDICT_UPNP, ans->error);
+	const struct verdict *v = verdict_of(l, ans->error);
 
 	if (l->phase == LEASE_RELEASING) {
 		lease_refused(l, ans->error, v, 0, now);
@@ -363,16 +372,16 @@ note_holder(struct lease *l, const struct igd_answer *ans)
 }
 
 static bool
-says_gone(const struct igd_answer *ans)
+says_gone(const struct lease *l, const struct igd_answer *ans)
 {
-	return verdict_find(VERDICT_UPNP, ans->error)->remedy == REMEDY_GONE;
+	return verdict_of(l, ans->error)->remedy == REMEDY_GONE;
 }
 
 /* Our own stale entry is replaced or deleted, any other host's is left alone. */
 static void
 owner_answered(struct lease *l, const struct igd_answer *ans, msec_t now)
 {
-	bool known = ans->error == 0 || says_gone(ans);
+	bool known = ans->error == 0 || says_gone(l, ans);
 	/* To a question that it cannot answer it says the same each time: a yes is
 	 * believed. */
 	bool believed = !known && !l->leg[l->leg_now].unsure;
@@ -389,7 +398,7 @@ owner_answered(struct lease *l, const struct igd_answer *ans, msec_t now)
 		return;
 	}
 	l->confirmed &= known;
-	lease_not_owned(l, says_gone(ans), now);
+	lease_not_owned(l, says_gone(l, ans), now);
 }
 
 /* Of the same client and port inside there may be an entry of another program. */
@@ -400,7 +409,7 @@ search_answered(struct lease *l, const struct igd_answer *ans, msec_t now)
 	uint64_t port;
 
 	if (ans->error) {
-		l->confirmed &= says_gone(ans);
+		l->confirmed &= says_gone(l, ans);
 		lease_not_owned(l, true, now);
 	} else if (entry_is_ours(l, ans) &&
 		   strcasecmp(ans->value[IGD_ARG_PROTOCOL], protocol) == 0 &&
@@ -415,9 +424,9 @@ search_answered(struct lease *l, const struct igd_answer *ans, msec_t now)
 
 /* Not implemented, or not for us; anything else may be another answer next time. */
 static bool
-cannot_be_asked(const struct igd_answer *ans)
+cannot_be_asked(const struct lease *l, const struct igd_answer *ans)
 {
-	enum remedy remedy = verdict_find(VERDICT_UPNP, ans->error)->remedy;
+	enum remedy remedy = verdict_of(l, ans->error)->remedy;
 
 	return remedy == REMEDY_NEXT_METHOD || remedy == REMEDY_GIVE_UP ||
 	       remedy == REMEDY_RETRY_HOURLY;
@@ -431,14 +440,14 @@ verify_answered(struct lease *l, const struct igd_answer *ans, msec_t now)
 	uint64_t left_s = 0;
 
 	l->holder = (struct addr) { 0 };
-	if (says_gone(ans)) {
+	if (says_gone(l, ans)) {
 		if (!pinhole && leg->external_port != leg->internal_port)
 			lease_begin(l, OP_SAME, l->leg_now);
 		else
 			lease_vanished(l, now);
 	} else if (ans->error) {
 		lease_end_exchange(l);
-		if (cannot_be_asked(ans))
+		if (cannot_be_asked(l, ans))
 			l->verify_at = now + READ_AGAIN_MS;
 	} else if (pinhole || entry_is_ours(l, ans)) {
 		igd_answer_uint(ans, IGD_ARG_LEASE_DURATION, UINT32_MAX, &left_s);
@@ -456,7 +465,7 @@ verify_answered(struct lease *l, const struct igd_answer *ans, msec_t now)
 static void
 same_answered(struct lease *l, const struct igd_answer *ans, msec_t now)
 {
-	bool known = ans->error == 0 || says_gone(ans);
+	bool known = ans->error == 0 || says_gone(l, ans);
 
 	if (entry_is_ours(l, ans)) {
 		lease_moved(l, now);
@@ -527,8 +536,7 @@ soap_answer(struct router *r, struct lease *l, int error,
 		return;
 	case OP_DELETE:
 		if (ans.error) {
-			lease_refused(l, ans.error,
-			    verdict_find(VERDICT_UPNP, ans.error), 0, now);
+			lease_refused(l, ans.error, verdict_of(l, ans.error), 0, now);
 			return;
 		}
 		step_found(r, l->service, l, now);

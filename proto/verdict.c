@@ -1,9 +1,9 @@
 /*
  * verdict.c - what every "no" of a router means.
  *
- * UPnP error codes overlap: 703 to 711 mean one thing to the connection-control actions
- * of WANIPConnection, which natd never calls, and another to WANIPv6FirewallControl,
- * which it does; 701 to 709 are therefore read as the latter's.
+ * UPnP error codes overlap: 701 to 709 mean one thing to WANIPConnection and
+ * WANPPPConnection and another to WANIPv6FirewallControl, so the service that answered
+ * is looked up first; all other codes mean the same to all of them.
  */
 #include "proto/verdict.h"
 
@@ -84,22 +84,6 @@ static const struct verdict upnp_table[] = {
 	{ 610, "InvalidSequence", REMEDY_NEXT_METHOD, HINT_DENIED },
 	{ 611, "InvalidControlURL", REMEDY_REDISCOVER, NULL },
 	{ 612, "NoSuchSession", REMEDY_NEXT_METHOD, HINT_DENIED },
-	/* WANIPv6FirewallControl:1. */
-	{ 701, "PinholeSpaceExhausted", REMEDY_RETRY_SLOW,
-	    "the router's table of IPv6 pinholes is full: delete old ones in its "
-	    "settings, or restart it" },
-	{ 702, "FirewallDisabled", REMEDY_NEXT_METHOD,
-	    "the router's IPv6 firewall is off: the port needs no pinhole" },
-	{ 703, "InboundPinholeNotAllowed", REMEDY_RETRY_HOURLY,
-	    "the router forbids IPv6 pinholes: allow them in its settings" },
-	{ 704, "NoSuchEntry", REMEDY_GONE, NULL },
-	{ 705, "ProtocolNotSupported", REMEDY_NEXT_METHOD, NULL },
-	{ 706, "InternalPortWildcardingNotAllowed", REMEDY_GIVE_UP,
-	    "the router opens single ports only: name an internal port" },
-	{ 707, "ProtocolWildcardingNotAllowed", REMEDY_GIVE_UP,
-	    "the router opens TCP or UDP only: name a protocol" },
-	{ 708, "WildCardNotPermittedInSrcIP", REMEDY_NEXT_METHOD, NULL },
-	{ 709, "NoTrafficReceived", REMEDY_RETRY, NULL },
 	/* WANIPConnection:1 and :2. */
 	{ 710, "InvalidConnectionType", REMEDY_NEXT_METHOD, NULL },
 	{ 711, "ConnectionAlreadyTerminated", REMEDY_WAIT_WAN, HINT_NO_WAN },
@@ -129,47 +113,83 @@ static const struct verdict upnp_table[] = {
 	{ 733, "InconsistentParameters", REMEDY_GIVE_UP, HINT_BUG },
 };
 
+/* WANIPConnection:1 and :2, WANPPPConnection:1: what keeps the connection from being
+ * one. */
+static const struct verdict wan_table[] = {
+	{ 703, "InactiveConnectionStateRequired", REMEDY_NEXT_METHOD, NULL },
+	{ 704, "ConnectionSetupFailed", REMEDY_WAIT_WAN, HINT_NO_WAN },
+	{ 705, "ConnectionSetupInProgress", REMEDY_WAIT_WAN, HINT_NO_WAN },
+	{ 706, "ConnectionNotConfigured", REMEDY_WAIT_WAN,
+	    "the router's Internet connection is not set up: look at its settings "
+	    "page" },
+	{ 707, "DisconnectInProgress", REMEDY_WAIT_WAN, HINT_NO_WAN },
+	{ 708, "InvalidLayer2Address", REMEDY_NEXT_METHOD, NULL },
+	{ 709, "InternetAccessDisabled", REMEDY_WAIT_WAN,
+	    "the router's Internet access is switched off: switch it on in its "
+	    "settings" },
+};
+
+/* WANIPv6FirewallControl:1. */
+static const struct verdict firewall_table[] = {
+	{ 701, "PinholeSpaceExhausted", REMEDY_RETRY_SLOW,
+	    "the router's table of IPv6 pinholes is full: delete old ones in its "
+	    "settings, or restart it" },
+	{ 702, "FirewallDisabled", REMEDY_NEXT_METHOD,
+	    "the router's IPv6 firewall is off: the port needs no pinhole" },
+	{ 703, "InboundPinholeNotAllowed", REMEDY_RETRY_HOURLY,
+	    "the router forbids IPv6 pinholes: allow them in its settings" },
+	{ 704, "NoSuchEntry", REMEDY_GONE, NULL },
+	{ 705, "ProtocolNotSupported", REMEDY_NEXT_METHOD, NULL },
+	{ 706, "InternalPortWildcardingNotAllowed", REMEDY_GIVE_UP,
+	    "the router opens single ports only: name an internal port" },
+	{ 707, "ProtocolWildcardingNotAllowed", REMEDY_GIVE_UP,
+	    "the router opens TCP or UDP only: name a protocol" },
+	{ 708, "WildCardNotPermittedInSrcIP", REMEDY_NEXT_METHOD, NULL },
+	{ 709, "NoTrafficReceived", REMEDY_RETRY, NULL },
+};
+
 /* RFC 6886 section 3.5 and RFC 6887 section 7.4: an undefined code is fatal for the
  * request.  Unknown UPnP codes were seen where another lease helped (TP-Link). */
-static const struct {
+static const struct verdict unknown_result = { -1, "UNKNOWN", REMEDY_NEXT_METHOD,
+	HINT_OFF };
+static const struct verdict unknown_upnp = { -1, "Unknown", REMEDY_NEXT_LEASE, NULL };
+
+struct table {
 	const struct verdict *rows;
 	size_t count;
-	struct verdict unknown;
-} families[] = {
-	[VERDICT_PCP] = { pcp_table, ARRAY_SIZE(pcp_table),
-	    { -1, "UNKNOWN", REMEDY_NEXT_METHOD, HINT_OFF } },
-	[VERDICT_NAT_PMP] = { natpmp_table, ARRAY_SIZE(natpmp_table),
-	    { -1, "UNKNOWN", REMEDY_NEXT_METHOD, HINT_OFF } },
-	[VERDICT_UPNP] = { upnp_table, ARRAY_SIZE(upnp_table),
-	    { -1, "Unknown", REMEDY_NEXT_LEASE, NULL } },
 };
+
+#define TABLE(t)                   \
+	{                          \
+		(t), ARRAY_SIZE(t) \
+	}
+
+static const struct {
+	struct table own, shared;
+	const struct verdict *unknown;
+} families[] = {
+	[VERDICT_PCP] = { TABLE(pcp_table), { NULL, 0 }, &unknown_result },
+	[VERDICT_NAT_PMP] = { TABLE(natpmp_table), { NULL, 0 }, &unknown_result },
+	[VERDICT_UPNP_WAN] = { TABLE(wan_table), TABLE(upnp_table), &unknown_upnp },
+	[VERDICT_UPNP_FIREWALL] = { TABLE(firewall_table), TABLE(upnp_table),
+	    &unknown_upnp },
+};
+
+static const struct verdict *
+find_row(const struct table *t, int code)
+{
+	for (size_t i = 0; i < t->count; i++)
+		if (t->rows[i].code == code)
+			return &t->rows[i];
+	return NULL;
+}
 
 const struct verdict *
 verdict_find(enum verdict_family family, int code)
 {
-	for (size_t i = 0; i < families[family].count; i++)
-		if (families[family].rows[i].code == code)
-			return &families[family].rows[i];
-	return &families[family].unknown;
-}
+	const struct verdict *v = find_row(&families[family].own, code);
 
-const char *
-remedy_name(enum remedy r)
-{
-	static const char *const names[] = {
-		[REMEDY_NONE] = "none",
-		[REMEDY_RETRY] = "retry",
-		[REMEDY_RETRY_SLOW] = "retry slowly",
-		[REMEDY_RETRY_HOURLY] = "retry hourly",
-		[REMEDY_WAIT_WAN] = "wait for the router's Internet connection",
-		[REMEDY_OTHER_PORT] = "try another port",
-		[REMEDY_SAME_PORT] = "use the same port on both sides",
-		[REMEDY_NEXT_LEASE] = "try another lease",
-		[REMEDY_NEXT_METHOD] = "try another method",
-		[REMEDY_REDISCOVER] = "discover the router again",
-		[REMEDY_GONE] = "no such entry",
-		[REMEDY_GIVE_UP] = "give up",
-	};
-
-	return names[r];
+	if (!v)
+		v = find_row(&families[family].shared, code);
+	return v ? v : families[family].unknown;
 }

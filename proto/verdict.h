@@ -2,7 +2,7 @@
  * verdict.h - what every "no" of a router means: one table for PCP, NAT-PMP and UPnP.
  *
  * A row names the result, says what natd does about it and what a person can do.  UPnP
- * codes 701 to 709 have the meaning of WANIPv6FirewallControl.
+ * codes 701 to 709 mean what the service that answered means by them.
  */
 #pragma once
 
@@ -32,10 +32,13 @@ struct verdict {
 	const char *hint; /* what a person can do, or NULL */
 };
 
-enum verdict_family { VERDICT_PCP, VERDICT_NAT_PMP, VERDICT_UPNP };
+enum verdict_family {
+	VERDICT_PCP,
+	VERDICT_NAT_PMP,
+	VERDICT_UPNP_WAN,      /* WANIPConnection, WANPPPConnection */
+	VERDICT_UPNP_FIREWALL, /* WANIPv6FirewallControl */
+};
 
 /* Never NULL: a code that is not in the table gets the row of unknown codes, whose
  * code is -1 (the caller keeps the number). */
 const struct verdict *verdict_find(enum verdict_family family, int code);
-
-const char *remedy_name(enum remedy r);

@@ -329,6 +329,64 @@ test_entry_at_the_former_address(void **state)
 	}
 }
 
+/* One number, and what the service that says it means by it. */
+static void
+test_codes_of_the_service(void **state)
+{
+	static const struct {
+		unsigned version;
+		enum igd_action action;
+		int code;
+		const char *name;
+	} rows[] = {
+		{ 1, IGD_ADD_PORT_MAPPING, 705, "ConnectionSetupInProgress" },
+		{ 6, IGD_ADD_PINHOLE, 703, "InboundPinholeNotAllowed" },
+		{ 1, IGD_ADD_PORT_MAPPING, 709, "InternetAccessDisabled" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct lease_want w = sim_want(8080, TCP);
+		struct sim_igd *g;
+		struct lease *l;
+		struct sim s;
+
+		g = sim_igd_init(&s, rows[i].version, 123);
+		g->fault[0] =
+		    (struct sim_fault) { rows[i].action, SIM_CODE, rows[i].code, 0, 0 };
+		w.internal = s.router->settings.local;
+		w.methods = METHODS_ALL & ~METHOD_BIT(METHOD_DIRECT);
+		l = lease_new(s.router, &w, NULL, &s, s.now);
+		sim_pass(&s, 10000);
+		assert_int_equal(sim_status(l).problem.code, rows[i].code);
+		assert_string_equal(sim_status(l).problem.name, rows[i].name);
+		sim_done(&s);
+	}
+}
+
+/* 704 of a WAN connection is no word about the entry that was asked for. */
+static void
+test_read_back_without_a_connection(void **state)
+{
+	struct lease_want w = sim_want(8080, TCP);
+	struct sim_igd *g;
+	struct lease *l;
+	struct sim s;
+
+	(void)state;
+	g = sim_igd_init(&s, 1, 124);
+	l = lease_new(s.router, &w, NULL, &s, s.now);
+	sim_pass(&s, 10000);
+	g->fault[0] = (struct sim_fault) { IGD_GET_SPECIFIC_PORT_MAPPING_ENTRY,
+		SIM_CODE, 704, 0, 0 };
+	router_hint(s.router, s.now);
+	sim_pass(&s, 10000);
+	assert_true(g->count[IGD_GET_SPECIFIC_PORT_MAPPING_ENTRY] > 0);
+	assert_int_equal(g->count[IGD_ADD_PORT_MAPPING], 1);
+	assert_int_equal(sim_status(l).state, MAPPING_ACTIVE);
+	sim_done(&s);
+}
+
 int
 main(void)
 {
@@ -343,6 +401,8 @@ main(void)
 		cmocka_unit_test(test_pcp_other_protocol),
 		cmocka_unit_test(test_unreachable_while_held),
 		cmocka_unit_test(test_entry_at_the_former_address),
+		cmocka_unit_test(test_codes_of_the_service),
+		cmocka_unit_test(test_read_back_without_a_connection),
 	};
 
 	return cmocka_run_group_tests_name("router_guards", tests, NULL, NULL);

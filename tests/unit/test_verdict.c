@@ -69,15 +69,6 @@ static const struct row upnp_rows[] = {
 	{ 610, "InvalidSequence", REMEDY_NEXT_METHOD, true },
 	{ 611, "InvalidControlURL", REMEDY_REDISCOVER, false },
 	{ 612, "NoSuchSession", REMEDY_NEXT_METHOD, true },
-	{ 701, "PinholeSpaceExhausted", REMEDY_RETRY_SLOW, true },
-	{ 702, "FirewallDisabled", REMEDY_NEXT_METHOD, true },
-	{ 703, "InboundPinholeNotAllowed", REMEDY_RETRY_HOURLY, true },
-	{ 704, "NoSuchEntry", REMEDY_GONE, false },
-	{ 705, "ProtocolNotSupported", REMEDY_NEXT_METHOD, false },
-	{ 706, "InternalPortWildcardingNotAllowed", REMEDY_GIVE_UP, true },
-	{ 707, "ProtocolWildcardingNotAllowed", REMEDY_GIVE_UP, true },
-	{ 708, "WildCardNotPermittedInSrcIP", REMEDY_NEXT_METHOD, false },
-	{ 709, "NoTrafficReceived", REMEDY_RETRY, false },
 	{ 710, "InvalidConnectionType", REMEDY_NEXT_METHOD, false },
 	{ 711, "ConnectionAlreadyTerminated", REMEDY_WAIT_WAN, true },
 	{ 713, "SpecifiedArrayIndexInvalid", REMEDY_GONE, false },
@@ -97,15 +88,42 @@ static const struct row upnp_rows[] = {
 	{ 733, "InconsistentParameters", REMEDY_GIVE_UP, true },
 };
 
+/* The same numbers, and what each service means by them. */
+static const struct row wan_rows[] = {
+	{ 703, "InactiveConnectionStateRequired", REMEDY_NEXT_METHOD, false },
+	{ 704, "ConnectionSetupFailed", REMEDY_WAIT_WAN, true },
+	{ 705, "ConnectionSetupInProgress", REMEDY_WAIT_WAN, true },
+	{ 706, "ConnectionNotConfigured", REMEDY_WAIT_WAN, true },
+	{ 707, "DisconnectInProgress", REMEDY_WAIT_WAN, true },
+	{ 708, "InvalidLayer2Address", REMEDY_NEXT_METHOD, false },
+	{ 709, "InternetAccessDisabled", REMEDY_WAIT_WAN, true },
+};
+
+static const struct row firewall_rows[] = {
+	{ 701, "PinholeSpaceExhausted", REMEDY_RETRY_SLOW, true },
+	{ 702, "FirewallDisabled", REMEDY_NEXT_METHOD, true },
+	{ 703, "InboundPinholeNotAllowed", REMEDY_RETRY_HOURLY, true },
+	{ 704, "NoSuchEntry", REMEDY_GONE, false },
+	{ 705, "ProtocolNotSupported", REMEDY_NEXT_METHOD, false },
+	{ 706, "InternalPortWildcardingNotAllowed", REMEDY_GIVE_UP, true },
+	{ 707, "ProtocolWildcardingNotAllowed", REMEDY_GIVE_UP, true },
+	{ 708, "WildCardNotPermittedInSrcIP", REMEDY_NEXT_METHOD, false },
+	{ 709, "NoTrafficReceived", REMEDY_RETRY, false },
+};
+
 static const struct family {
 	enum verdict_family family;
 	const struct row *rows;
 	size_t count;
+	bool upnp; /* upnp_rows, too */
 	enum remedy unknown;
 } families[] = {
-	{ VERDICT_PCP, pcp_rows, ARRAY_SIZE(pcp_rows), REMEDY_NEXT_METHOD },
-	{ VERDICT_NAT_PMP, natpmp_rows, ARRAY_SIZE(natpmp_rows), REMEDY_NEXT_METHOD },
-	{ VERDICT_UPNP, upnp_rows, ARRAY_SIZE(upnp_rows), REMEDY_NEXT_LEASE },
+	{ VERDICT_PCP, pcp_rows, ARRAY_SIZE(pcp_rows), false, REMEDY_NEXT_METHOD },
+	{ VERDICT_NAT_PMP, natpmp_rows, ARRAY_SIZE(natpmp_rows), false,
+	    REMEDY_NEXT_METHOD },
+	{ VERDICT_UPNP_WAN, wan_rows, ARRAY_SIZE(wan_rows), true, REMEDY_NEXT_LEASE },
+	{ VERDICT_UPNP_FIREWALL, firewall_rows, ARRAY_SIZE(firewall_rows), true,
+	    REMEDY_NEXT_LEASE },
 };
 
 static const struct row *
@@ -114,6 +132,9 @@ row_of(const struct family *f, int code)
 	for (size_t i = 0; i < f->count; i++)
 		if (f->rows[i].code == code)
 			return &f->rows[i];
+	for (size_t i = 0; f->upnp && i < ARRAY_SIZE(upnp_rows); i++)
+		if (upnp_rows[i].code == code)
+			return &upnp_rows[i];
 	return NULL;
 }
 
@@ -132,7 +153,7 @@ check(const struct family *f, int code)
 	assert_int_equal(v->code, code);
 	assert_string_equal(v->name, want->name);
 	if (v->remedy != want->remedy || !v->hint != !want->hint)
-		fail_msg("%d %s: %s", code, v->name, remedy_name(v->remedy));
+		fail_msg("%d %s: remedy %d", code, v->name, v->remedy);
 	/* A hint is half a sentence after the reason: no capital, no full stop. */
 	if (v->hint) {
 		assert_in_range(v->hint[0], 'a', 'z');
@@ -149,24 +170,11 @@ test_every_code(void **state)
 			check(&families[f], code);
 }
 
-static void
-test_remedy_names(void **state)
-{
-	(void)state;
-	for (int a = REMEDY_NONE; a <= REMEDY_GIVE_UP; a++) {
-		assert_non_null(remedy_name((enum remedy)a));
-		for (int b = REMEDY_NONE; b < a; b++)
-			assert_string_not_equal(
-			    remedy_name((enum remedy)a), remedy_name((enum remedy)b));
-	}
-}
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_code),
-		cmocka_unit_test(test_remedy_names),
 	};
 
 	return cmocka_run_group_tests_name("verdict", tests, NULL, NULL);
