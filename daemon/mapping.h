@@ -58,6 +58,7 @@ struct reported {
 	bool any;
 	enum mapping_state state;
 	struct endpoint external;
+	bool again; /* asked for anew since: that it is there again is to be said */
 };
 
 /* What was wanted and held until a request changed it. */

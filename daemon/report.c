@@ -55,17 +55,24 @@ texts_of(const struct mapping *m, const struct lease_status *st, struct texts *r
 	    { LOG_PROBLEM, (st)->problem.present ? (st)->problem.name : NULL },    \
 	    { LOG_HINT, (st)->problem.present ? (st)->problem.hint : NULL })
 
+enum how_open { OPEN, OPEN_AGAIN, OPEN_CHANGED };
+
 static void
-report_open(const struct mapping *m, const struct lease_status *st, bool changed)
+report_open(const struct mapping *m, const struct lease_status *st, enum how_open how)
 {
+	static const char *const suffix[] = {
+		[OPEN] = "",
+		[OPEN_AGAIN] = ", again",
+		[OPEN_CHANGED] = ", changed",
+	};
 	struct texts t;
 
 	texts_of(m, st, &t);
 	log_mapping(LOG_LEVEL_INFO,
-	    MAPPING_FIELDS(
-		m, st, &t, changed ? MESSAGE_MAPPING_CHANGED : MESSAGE_MAPPING_ACTIVE),
+	    MAPPING_FIELDS(m, st, &t,
+		how == OPEN_CHANGED ? MESSAGE_MAPPING_CHANGED : MESSAGE_MAPPING_ACTIVE),
 	    "mapping %s: %s %s -> %s by %s%s", m->id, t.protocol, t.external,
-	    t.internal, method_title(st->held.method), changed ? ", changed" : "");
+	    t.internal, method_title(st->held.method), suffix[how]);
 }
 
 #define TRIED_TEXT_MAX 320
@@ -118,6 +125,21 @@ report_problem(const struct mapping *m, const struct lease_status *st)
 	    hint ? hint : "");
 }
 
+/* What a reader of the log takes for open. */
+static bool
+said_open(const struct mapping *m)
+{
+	return m->reported.any && (m->reported.state == MAPPING_ACTIVE ||
+				      m->reported.state == MAPPING_DEGRADED);
+}
+
+/* Lost and asked for anew: nothing of it may be seen in what comes of it. */
+static bool
+is_lost(const struct mapping *m, const struct lease_status *st)
+{
+	return st->verdict && st->state == MAPPING_REQUESTING && said_open(m);
+}
+
 void
 report_mapping(struct mapping *m, const struct lease_status *st)
 {
@@ -126,6 +148,7 @@ report_mapping(struct mapping *m, const struct lease_status *st)
 		.external = { st->held.external, st->held.external_port } };
 	bool moved;
 
+	m->reported.again |= is_lost(m, st);
 	/* On the way: what comes of it is told. */
 	if (!st->verdict ||
 	    (st->state != MAPPING_ACTIVE && st->state != MAPPING_FAILED &&
@@ -135,22 +158,17 @@ report_mapping(struct mapping *m, const struct lease_status *st)
 		now.external = said.external;
 	moved = said.external.addr.family != ADDR_NONE &&
 		!endpoint_equal(&said.external, &now.external);
-	if (said.any && said.state == now.state && !moved)
+	if (said.any && said.state == now.state && !moved && !said.again)
 		return;
 	now.any = true;
 	m->reported = now;
 	if (st->state == MAPPING_ACTIVE)
-		report_open(m, st, moved);
+		report_open(m, st,
+		    moved        ? OPEN_CHANGED
+		    : said.again ? OPEN_AGAIN
+				 : OPEN);
 	else
 		report_problem(m, st);
-}
-
-/* What a reader of the log takes for open. */
-static bool
-said_open(const struct mapping *m)
-{
-	return m->reported.any && (m->reported.state == MAPPING_ACTIVE ||
-				      m->reported.state == MAPPING_DEGRADED);
 }
 
 void

@@ -212,6 +212,7 @@ def test_a_router_that_forgot_the_subscription_is_subscribed_again(place, gatewa
     gw.wait_heard("http.subscribe", 1, result=412)
     gw.wait_heard("http.subscribe", 2, result=200)
     wait_until(lambda: len(gw.table()) == 1, 5, "the mapping restored")
+    assert natd.metric("natd_gateway_restarts_total") == 1  # of however many signs
     assert new_address(natd, lambda: gw.order("wan", address="11.22.33.55"))[0] < EVENT_S
 
 

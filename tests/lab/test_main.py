@@ -2,6 +2,7 @@
 internet connects, the lease is held, and the rule goes away when it should."""
 
 import concurrent.futures
+import re
 import signal
 import time
 
@@ -47,6 +48,11 @@ def holds(router, *rules):
 
 def gone(router, within_s=1.0):
     wait_until(lambda: router.rules() == set(), within_s, "no rule on the router")
+
+
+def said_again(natd, ident):
+    """The lines that say of the mapping that it is open once more."""
+    return len(re.findall(rf"mapping {ident}: .* by .*, again$", natd.log(), re.M))
 
 
 @pytest.mark.parametrize("protocol", ["udp", "tcp"])
@@ -222,6 +228,32 @@ def test_a_router_that_restarts_gets_its_mappings_again(place, router, run, mode
     wait_until(lambda: router.rules() == {rule("udp", 40030), rule("tcp", 40030)}, 5,
                f"both rules after the restart; natd said:\n{natd.log()}")
     assert h.forwards(place, "udp", (WAN, 40030), 40030)
+
+
+@pytest.mark.parametrize("mode", ["igd1", "igd2", "pcp off"])
+def test_a_restart_that_only_upnp_shows_is_counted_and_told(place, router, run, mode):
+    router.start() if mode == "pcp off" else only(router, mode)
+    natd = run("[Daemon]\nMethods=igd2 igd1\n" if mode == "pcp off" else "")
+    ident = natd.map(["udp", "tcp"], 40033)["id"]
+    natd.wait_state(ident, "active")
+    router.restart()
+    wait_until(lambda: said_again(natd, ident) == 1, 8, f"a line of it:\n{natd.log()}")
+    assert router.rules() == {rule("udp", 40033), rule("tcp", 40033)}
+    assert natd.metric("natd_gateway_restarts_total") == 1
+    assert natd.log().count("restarted; mappings are asked again") == 1
+
+
+@pytest.mark.parametrize("mode", ["igd1", "igd2"])
+def test_a_table_that_is_wiped_is_no_restart(place, router, run, mode):
+    only(router, mode)
+    natd = run()
+    # With unequal numbers it is read back at once.
+    ident = natd.map(port=40034, suggestedExternalPort=41034)["id"]
+    router.flush()
+    wait_until(lambda: said_again(natd, ident) == 1, 8, f"a line of it:\n{natd.log()}")
+    assert router.ports() == {("udp", 41034)}
+    assert natd.metric("natd_gateway_restarts_total") == 0
+    assert "restarted" not in natd.log()
 
 
 def test_an_unplugged_cable_costs_nothing(place, router, run):

@@ -204,14 +204,17 @@ def test_journal_has_fields_and_explains(natd, place):
     assert f'"natctl unmap {name}" closes the port.' in text
 
 
-def test_restart_of_the_router_is_one_line(natd, place):
-    mapped(natd, "tcp", "40011")
+def test_restart_of_the_router_is_told(natd, place):
+    name = mapped(natd, "tcp", "40011")
     start = natd.cursor()
     place.router.restart()
     natd.natctl("renew")
     wait_until(lambda: rules(place) == {("tcp", 40011, 40011)}, 5, "the mapping")
+    wait_until(lambda: len(told(natd, start)) >= 2, 5, "two lines")
     time.sleep(0.3)
-    assert told(natd, start) == ["192.168.1.1 on eth0 restarted; mappings are asked again"]
+    assert told(natd, start) == [
+        "192.168.1.1 on eth0 restarted; mappings are asked again",
+        f"mapping {name}: tcp 11.22.33.44:40011 -> 192.168.1.20:40011 by PCP, again"]
 
 
 def test_quiet_day_says_nothing(natd, place):
