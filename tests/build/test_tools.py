@@ -60,6 +60,17 @@ def test_part_is_counted(run, top, tmp_path, xml, status, expected):
     assert done.stdout.splitlines()[-1] == last
 
 
+@pytest.mark.parametrize("most_s,told", [("0.5", True), ("60", False)])
+def test_the_total_time_is_told(run, top, tmp_path, most_s, told):
+    fake_make = script(tmp_path / "make", "sleep 0.3")
+    done = run(sys.executable, top / "tests/tools/check.py", "--make", fake_make,
+               "--results", tmp_path, "--most-s", most_s, "x", "y", check=False)
+    total = [line.split() for line in done.stdout.splitlines() if line.startswith("all ")]
+    assert len(total) == 1 and 0.6 <= float(total[0][1]) < 30
+    assert ("This took longer than" in done.stdout) == told
+    assert done.returncode == 0
+
+
 def test_harness_is_one_test_by_its_exit_status(run, top, tmp_path):
     good, bad = script(tmp_path / "good", "exit 0"), script(tmp_path / "bad", "exit 1")
     done = run(sys.executable, top / "tests/tools/run_tests.py", "--results",

@@ -1,9 +1,11 @@
 """Runs the parts of "make check" and adds up what they counted.
 
-    check.py --make MAKE --results DIR --only-root PART PART...
+    check.py --make MAKE --results DIR --only-root PART [--most-s SECONDS] PART PART...
 
 Every part runs, whatever the others did.  A part is "make check-PART"; it leaves
 DIR/PART.xml (JUnit) behind, or nothing: then the part itself counts as one test.
+Their times and the total are told, and whether that is more than it is meant to be: no failure,
+for a slow or busy machine is not wrong.
 The last line is for people and for CI: "N passed, N failed, N skipped".
 """
 
@@ -38,6 +40,7 @@ def main():
     arguments.add_argument("--make", required=True)
     arguments.add_argument("--results", required=True)
     arguments.add_argument("--only-root", action="append", default=[])
+    arguments.add_argument("--most-s", type=float, default=600)
     arguments.add_argument("parts", nargs="+")
     arguments = arguments.parse_args()
 
@@ -59,8 +62,14 @@ def main():
     print()
     for part, (passed, failed, skipped), seconds in rows:
         print(f"{part:12} {passed:5} passed {failed:3} failed {skipped:3} skipped {seconds:7.1f} s")
+    total_s = sum(seconds for _, _, seconds in rows)
+    print(f"{'all':12} {total_s:43.1f} s")
     for part in skipped_parts:
         print(f"{part:12} skipped: it makes namespaces, which needs root (sudo make check)")
+    if total_s > arguments.most_s:
+        print(f"This took longer than the {arguments.most_s / 60:.0f} minutes that are enough for it on"
+              f" two cores with nothing else to do; here are {len(os.sched_getaffinity(0))}, with a load"
+              f" of {os.getloadavg()[1]:.1f}.")
     passed, failed, skipped = (sum(row[1][i] for row in rows) for i in range(3))
     skipped += len(skipped_parts)
     print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
