@@ -3,7 +3,7 @@
     soak = Soak(place, "pcp", seed)
     soak.run(10 * 60)    # then everything is healed, compared, released and compared again
 
-By hand, for one seed again and again:  soak.py KIND SEED SECONDS
+By hand, for one seed again and again:  soak.py KIND SEED SECONDS [steady]
 """
 
 import contextlib
@@ -31,7 +31,40 @@ KINDS = {
     "igd2": ("[upnp]\non = true\n[description]\nversion = 2\n", 60, 8),
     "two": ("[pcp]\non = true\n[nat_pmp]\non = true\n", 8, 20),  # uplinks
     "all": ("[pcp]\non = true\n[nat_pmp]\non = true\n[upnp]\non = true\n", 8, 12),
+    "miniupnpd": (None, 120, 20),
 }
+# What nobody tells is found out by looking, each minute, and a circuit is closed again after one; by
+# UPnP each rule is read back after five at the latest.  The rest is pace, and two busy cores.
+PATIENCE_S = {"pcp": 85, "nat_pmp": 85, "pxp": 85, "two": 85}
+LONGEST_PATIENCE_S = 340
+
+
+class Miniupnpd:
+    """The real router behind the orders that a scripted one takes."""
+
+    def __init__(self, router):
+        self.router = router
+        router.start()
+
+    def order(self, do, **more):
+        node = self.router.node
+        if do in ("restart", "wipe"):
+            self.router.restart()
+        elif do == "silent":
+            node.lossy(self.router.lan, 100 if more["on"] else 0)
+        elif do == "wan":
+            node.ip("addr flush dev wan0", f"addr add {more['address']}/24 dev wan0",
+                    "route replace default via 11.22.33.1")
+
+    def table(self):
+        return [{"protocol": rule.protocol, "internal_port": rule.port,
+                 "external_port": rule.external_port} for rule in self.router.rules()]
+
+    def heard(self):
+        return []
+
+    def stop(self):
+        self.router.stop()
 
 
 @dataclasses.dataclass
@@ -45,16 +78,26 @@ class Wish:
 
 
 class Soak:
-    def __init__(self, place, kind, seed, level="info"):
+    """steady: natd itself is not restarted or killed, so that it is one process to the end."""
+
+    def __init__(self, place, kind, seed, level="info", steady=False):
         text, self.lease, self.most = KINDS[kind]
-        self.place, self.chance = place, random.Random(seed)
+        self.place, self.seed, self.step, self.steady = place, seed, 0, steady
+        self.next_chance()
         routers = [place.router, h.add_uplink(place)] if kind == "two" else [place.router]
         self.gws = {r.lan_address: scripted.Scripted(r, text + COMMON.format(lease=self.lease))
-                    for r in routers}
+                    if text else Miniupnpd(r) for r in routers}
+        self.samples, self.patience_s = [], PATIENCE_S.get(kind, LONGEST_PATIENCE_S)
         self.natd = Natd(place.client, level=level)
         self.wishes, self.left, self.port, self.done, self.heal_at = {}, {}, 20000, {}, 0
         self.address = "192.168.1.20"
         self.descriptors = self.count_descriptors()
+
+    def next_chance(self):
+        """The choices of a step depend on the seed and its number only, not on how the ones before
+        went: as far as the time goes, a seed is the same faults in the same order."""
+        self.step += 1
+        self.chance = random.Random(f"{self.seed}/{self.step}")
 
     def count_descriptors(self):
         return len(os.listdir(f"/proc/{self.natd.process.pid}/fd"))
@@ -163,6 +206,8 @@ class Soak:
                       tell=self.chance.random() < 0.5)
 
     def host_is_renumbered(self):
+        if isinstance(self.gw, Miniupnpd):
+            return  # which lets nobody delete what another address asked for
         was, self.address = self.address, self.chance.choice(("192.168.1.20", "192.168.1.77"))
         if self.address != was:
             self.place.client.ip(f"addr del {was}/24 dev eth0", f"addr add {self.address}/24 dev eth0",
@@ -220,6 +265,7 @@ class Soak:
         address_changes: 3, host_is_renumbered: 2, route_moves: 3, natd_is_killed: 2,
         natd_is_restarted: 1, natd_is_reloaded: 1,
     }
+    ENDS_OF_NATD = (natd_is_killed, natd_is_restarted)
 
     def expire(self):
         for wish in list(self.wishes.values()):
@@ -228,12 +274,16 @@ class Soak:
                 del self.wishes[wish.ident]
 
     def run(self, seconds):
+        weights = {action: weight for action, weight in self.WEIGHTS.items()
+                   if not self.steady or action not in self.ENDS_OF_NATD}
         end = time.monotonic() + seconds
         while time.monotonic() < end:
+            self.next_chance()
+            self.samples.append((time.monotonic(), self.natd.rss_kib()))
             if self.heal_at and time.monotonic() > self.heal_at:
                 self.heal()
             self.expire()
-            action, = self.chance.choices(list(self.WEIGHTS), self.WEIGHTS.values())
+            action, = self.chance.choices(list(weights), weights.values())
             self.done[action.__name__] = self.done.get(action.__name__, 0) + 1
             action(self)
             time.sleep(self.chance.choice((0, 0, 0.01, 0.1, 0.3)))
@@ -286,14 +336,13 @@ class Soak:
             last = self.differences()
             return last is None
         try:
-            wait_until(check, self.lease + 25, what, 0.1)
+            wait_until(check, self.patience_s, what, 0.1)
         except LabError:
             raise AssertionError(f"{what}: {last}") from None
 
     def settle(self):
         self.heal()
         self.place.replug()
-        self.natd.call("RenewMapping")
         self.agree("wanted = held = the router's table")
         wait_until(lambda: not self.untold(), 5, "every application told the truth")
         for wish in self.wishes.values():
@@ -323,7 +372,7 @@ class Soak:
 def main():
     kind, seed, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
     with h.home() as place:
-        soak = Soak(place, kind, seed, "debug")
+        soak = Soak(place, kind, seed, "debug", steady=sys.argv[4:] == ["steady"])
         try:
             soak.run(seconds)
         except BaseException:
