@@ -412,7 +412,7 @@ lease_taken(struct lease *l, msec_t now)
 	l->replaced |= 1u << l->leg_now;
 	*leg = (struct leg) { .held = true,
 		.unsure = true,
-		.exact = true,
+		.exact = !leg->held || leg->exact,
 		.internal_port = l->internal_port,
 		.external_port = l->external_port };
 	l->drop |= 1u << l->leg_now;

@@ -80,6 +80,28 @@ test_moved_away_from_another(void **state)
 	}
 }
 
+/* The same where one's own entry is a conflict, and it is renewed before it was read
+ * back: what is in the way is not at the number that was asked. */
+static void
+test_moved_and_in_the_way(void **state)
+{
+	struct sim s;
+	struct sim_igd *g = sim_igd_init(&s, 1, 70);
+	struct lease *l;
+
+	(void)state;
+	g->makes_same_port = g->own_conflict = true;
+	l = want_at(&s, 8080, 9000, TCP);
+	pass_until_held(&s, l);
+	lease_renew(l, s.now);
+	sim_pass(&s, 5000);
+	assert_state(l, MAPPING_ACTIVE);
+	assert_port(l, 8080);
+	assert_int_equal(sim_igd_entries(g), 1);
+	release_all(&s, 0);
+	sim_done(&s);
+}
+
 /* What cannot be read back is deleted where the router said it is. */
 static void
 test_unreadable(void **state)
@@ -282,6 +304,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_moved_unseen),
 		cmocka_unit_test(test_moved_away_from_another),
+		cmocka_unit_test(test_moved_and_in_the_way),
 		cmocka_unit_test(test_unreadable),
 		cmocka_unit_test(test_seen),
 		cmocka_unit_test(test_refused),
