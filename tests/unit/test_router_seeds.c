@@ -144,6 +144,21 @@ disturb_table(struct world *w)
 	}
 }
 
+/* A number that natd may want, too. */
+static void
+other_host(struct world *w)
+{
+	uint16_t port = (uint16_t)(w->next_port + pick(w, 3) + 100 * pick(w, 2));
+	enum transport t = pick(w, 2) ? TRANSPORT_TCP : TRANSPORT_UDP;
+	struct sim_mapping *m;
+
+	if (w->g->version == 6 || sim_igd_find(w->g, transport_number(t), port))
+		return;
+	m = sim_igd_foreign(w->g, transport_number(t), port);
+	for (const struct lease *l = w->s.router->leases; m && l; l = l->next)
+		m->stolen |= l->leg[t].held && l->leg[t].external_port == port;
+}
+
 /* Nobody waits while all sleep. */
 static void
 suspend(struct world *w, msec_t ms)
@@ -164,7 +179,7 @@ step(struct world *w)
 	static const unsigned waits[] = { 0, 1, 50, 500, 3000, 20000, 90000, 600000,
 		5000000 };
 
-	switch (pick(w, 16)) {
+	switch (pick(w, 17)) {
 	case 0 ... 4:
 		new_wish(w);
 		break;
@@ -201,6 +216,9 @@ step(struct world *w)
 		w->s.external = w->g->external =
 		    addr_ipv4(198, 0, 2, pick(w, 2) ? 9 : 0);
 		w->g->connected = 1u << pick(w, 3);
+		break;
+	case 16:
+		other_host(w);
 		break;
 	}
 	sim_pass(&w->s, 1 + pick(w, 1 + waits[pick(w, ARRAY_SIZE(waits))]));
@@ -273,6 +291,55 @@ check_held(struct world *w)
 }
 
 static void
+check_asked(const struct world *w, unsigned kept, unsigned ended)
+{
+	const unsigned *count = w->g->count;
+
+	assert_int_equal(count[IGD_ADD_PORT_MAPPING] + count[IGD_ADD_ANY_PORT_MAPPING] +
+			     count[IGD_ADD_PINHOLE] + count[IGD_UPDATE_PINHOLE],
+	    kept);
+	assert_int_equal(
+	    count[IGD_DELETE_PORT_MAPPING] + count[IGD_DELETE_PINHOLE], ended);
+}
+
+/* Killed while all is well: each number stays; what is held by UPnP is asked for once
+ * and not deleted, what a connection held is deleted and not asked for. */
+static void
+check_restart(struct world *w)
+{
+	uint16_t number[WISHES] = { 0 };
+	unsigned kept = 0, ended = 0;
+	bool others = false; /* denied so far, left behind, or free to move to UPnP */
+
+	for (unsigned i = 0; i < WISHES; i++) {
+		const struct wish *wish = &w->wish[i];
+
+		if (!wish->used || wish->released)
+			continue;
+		if (!wish->lease || !sim_status(wish->lease).is_held ||
+		    wish->last.method == METHOD_DIRECT) {
+			others = true;
+			continue;
+		}
+		number[i] = wish->last.external_port;
+		others |= pxp_is(method_service(wish->last.method));
+		*(wish->of_connection ? &ended : &kept) +=
+		    wish->want.transports == 3 ? 2 : 1;
+	}
+	for (unsigned i = 0; i < TOMBSTONES; i++)
+		others |= w->tombstone[i].used;
+	restart_natd(w);
+	memset(w->g->count, 0, sizeof(w->g->count));
+	/* Shorter than until the first renewal. */
+	sim_pass(&w->s, 25000);
+	for (unsigned i = 0; i < WISHES; i++)
+		if (w->wish[i].used && number[i])
+			assert_int_equal(w->wish[i].last.external_port, number[i]);
+	if (!others)
+		check_asked(w, kept, ended);
+}
+
+static void
 check_all_gone(struct world *w)
 {
 	for (unsigned i = 0; i < WISHES; i++) {
@@ -324,6 +391,7 @@ run_seed(uint64_t seed)
 	sim_pass(&w.s, 2 * 3700000);
 	check_wishes(&w);
 	check_held(&w);
+	check_restart(&w);
 	check_all_gone(&w);
 	sim_done(&w.s);
 }
