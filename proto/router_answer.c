@@ -177,11 +177,14 @@ lease_granted(struct lease *l, uint16_t internal_port, uint16_t external_port,
 			l->internal_port = external_port;
 		internal_port = l->internal_port;
 	}
+	/* Counted from the question: the answer may have been waiting while this host
+	 * slept. */
 	*leg = (struct leg) { .held = true,
 		.internal_port = internal_port,
 		.external_port = external_port,
 		.lifetime_s = lifetime_s,
-		.granted_at = now,
+		.granted_at =
+		    pxp_is(l->service) ? l->sent_at : l->router->igd.job_sent_at,
 		.pinhole_id = pinhole_id };
 	l->todo &= ~(1u << l->leg_now);
 	l->dropped = false;

@@ -114,9 +114,9 @@ struct lease {
 	/* A refusal or silence of a service: not asked again before. */
 	msec_t again[ROUTER_SERVICES];
 	msec_t at; /* WAITING: try again; HELD: renew; overdue: look for others */
-	msec_t verify_at;             /* HELD by IGD: read back */
-	msec_t seen_at;               /* granted or read back, by IGD */
-	msec_t next_send, started_at; /* of the exchange */
+	msec_t verify_at;                      /* HELD by IGD: read back */
+	msec_t seen_at;                        /* granted or read back, by IGD */
+	msec_t next_send, started_at, sent_at; /* of the exchange */
 	msec_t wanted_at;
 
 	enum lease_phase phase;

@@ -212,6 +212,7 @@ send_lease(struct router *r, struct lease *l, msec_t now, struct router_action *
 	}
 	len = l->service == ROUTER_PCP ? encode_pcp(r, l) : encode_natpmp(r, l);
 	l->sends++;
+	l->sent_at = now;
 	l->next_send = now + interval(r, l, now);
 	step_sent(r, l->service, l, question_of(l), l->sends);
 	*ret = (struct router_action) {

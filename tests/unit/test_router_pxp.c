@@ -378,6 +378,35 @@ test_renewal_refused(void **state)
 	sim_done(&s);
 }
 
+/* The host slept while the answer waited to be read: the lease has run since it was
+ * asked for, and an hour of it is gone. */
+static void
+test_answer_read_late(void **state)
+{
+	struct lease_want first = sim_want(8080, UDP), w = sim_want(8081, UDP);
+	uint8_t answer[16] = { 0, 128 + 1, 0, 0, 0, 0, 0, 0, 8081 >> 8, 8081 & 0xff,
+		8081 >> 8, 8081 & 0xff, 0, 0, 7200 >> 8, 7200 & 0xff };
+	struct lease *l;
+	struct sim s;
+	msec_t asked;
+
+	(void)state;
+	sim_init(&s, 91);
+	s.natpmp = true;
+	lease_new(s.router, &first, NULL, &s, s.now);
+	sim_pass(&s, 5000);
+	s.natpmp = false;
+	asked = s.now;
+	l = lease_new(s.router, &w, NULL, &s, s.now);
+	sim_pass(&s, 1);
+	s.now += 3600000;
+	router_datagram(s.router, answer, sizeof(answer), s.now);
+	assert_true(sim_status(l).is_held);
+	assert_in_range(
+	    sim_status(l).held.expires_at, asked + 7200000, asked + 7201000);
+	sim_done(&s);
+}
+
 /* Silent while it was looked for, then it renews: its address is asked for at once, and
  * not again and again while it has none. */
 static void
@@ -524,6 +553,7 @@ main(void)
 		cmocka_unit_test(test_prefer_failure),
 		cmocka_unit_test(test_most_telling),
 		cmocka_unit_test(test_renewal_refused),
+		cmocka_unit_test(test_answer_read_late),
 	};
 
 	return cmocka_run_group_tests_name("router_pxp", tests, NULL, NULL);
