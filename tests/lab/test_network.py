@@ -3,6 +3,7 @@
 import contextlib
 import os
 import socket
+import statistics
 import threading
 import time
 from collections import Counter
@@ -15,8 +16,12 @@ from lab import Lab, wait_until
 from meddle import Meddle
 
 # From the kernel's event to the first request: acted on within 100 ms after a debounce of at
-# most 250 ms, and time for two busy cores.
-SOON_S = 0.6
+# most 250 ms.  The rest is for the machine, where natd has no priority: see Reaction.
+ACTED_S, SOON_S = 0.1, 0.6
+# Its priority is above that of the other programs of this machine: what is measured is natd.
+URGENT = ["chrt", "--fifo", "10"]
+VPN = ("[Uplink wg0]\nGateway=10.2.0.1\nLeaseSec=60\nMethods=nat_pmp\n"
+       "[Mapping torrent]\nProtocols=tcp udp\nInternalPort=0\nInterface=wg0\n")
 
 
 @pytest.fixture
@@ -62,30 +67,111 @@ def move(place, address):
                     "route add default via 192.168.1.1")
 
 
+class Reaction:
+    """How long after the kernel's last word natd did something, again and again: half of the times
+    within 100 ms, and never five times as late."""
+
+    def __init__(self, node):
+        self.news, self.took = News(node), {}
+
+    def __enter__(self):
+        self.news.__enter__()
+        return self
+
+    def to(self, what, cause, effect):
+        """effect(since): the time when natd has reacted to the cause."""
+        since = scripted.now()
+        cause()
+        done = effect(since)
+        told = [t for t in self.news.times if since <= t <= done]
+        assert told, f"nothing was told before {what}"
+        self.add(what, done - max(told))
+        time.sleep(0.1)  # whatever the kernel has to add
+
+    def add(self, what, took):
+        self.took.setdefault(what, []).append(took)
+
+    def __exit__(self, *failed):
+        self.news.__exit__(*failed)
+        for what, took in self.took.items():
+            print(f"{what} after", *(f"{1000 * t:.0f} ms" for t in took))
+        for what, took in self.took.items():
+            assert any(failed) or statistics.median(took) < ACTED_S, what
+            assert any(failed) or max(took) < 5 * ACTED_S, what
+
+
+def asked(gw, event="pcp.map", **facts):
+    return lambda since: gw.wait_heard(event, since=since, **facts)[0]["t"]
+
+
+def in_state(natd, *states):
+    def effect(since):
+        wait_until(lambda: natd.mappings()[0]["runtime"]["state"] in states, 5, states)
+        return scripted.now()
+    return effect
+
+
 def test_acted_on_within_100_ms_and_told(place, pcp):
     """From the kernel's last word to the first request, and from the router's answer to the
-    application; the best of six, for the machine may be busy."""
-    natd = Natd(place.client, level="info")
-    acted, told = [], []
-    with News(place.client) as news, natd.connect() as c:
+    application."""
+    natd = Natd(place.client, level="info", wrap=URGENT)
+    with Reaction(place.client) as reaction, natd.connect() as c:
         stream = c.more(INTERFACE + "RequestMapping", protocols=["udp"], internalPort=40000)
         next(stream)
-        for address in (f"192.168.1.{n}" for n in range(31, 37)):
-            move(place, address)
-            heard = pcp.wait_heard("pcp.map", client=address)[0]["t"]
-            acted.append(heard - max(t for t in news.times if t < heard))
+        def asked_and_told(since):
+            heard = asked(pcp, client=address)(since)
             # Told of the loss, perhaps, and of the new one in any case.
-            while next(stream)["mapping"]["runtime"].get("internal", {}).get("address") != address:
+            while (next(stream)["mapping"]["runtime"].get("internal") or {}).get("address") != address:
                 pass
-            told.append(time.monotonic() - heard)
-    print("acted on after", *(f"{1000 * t:.0f} ms" for t in acted))
-    print("told after", *(f"{1000 * t:.0f} ms" for t in told))
-    assert min(acted) < 0.1 and min(told) < 0.1
+            reaction.add("told", scripted.now() - heard)
+            return heard
+        for address in (f"192.168.1.{n}" for n in range(31, 37)):
+            reaction.to("another address", lambda: move(place, address), asked_and_told)
+
+
+def test_a_default_route_that_moves_is_followed_within_100_ms(place, pcp, gateway):
+    second = gateway("a01-pcp", h.add_uplink(place), name="second")
+    natd = Natd(place.client, level="info", wrap=URGENT)
+    natd.map(port=40000)
+    way = "default via 192.168.2.1 dev eth1 metric 50"
+    place.client.ip("route replace default via 192.168.1.1 dev eth0 metric 100",
+                    "route del default via 192.168.1.1 dev eth0 metric 0")
+    time.sleep(0.5)
+    with Reaction(place.client) as reaction:
+        for _ in range(3):
+            reaction.to("route moved", lambda: place.client.ip(f"route add {way}"),
+                        asked(second, delete=False))
+            reaction.to("route moved back", lambda: place.client.ip(f"route del {way}"),
+                        asked(pcp, delete=False))
+
+
+def test_a_vpn_that_comes_and_goes_is_noticed_within_100_ms(place, gateway):
+    vpn = h.add_tunnel(place)
+    gw = gateway("v01-vpn", h.Router(vpn, "10.2.0.1", "11.99.1.1", lan="wg0"))
+    natd = Natd(place.client, VPN, level="info", wrap=URGENT)
+    natd.wait_active(1)
+    with Reaction(place.client) as reaction:
+        for _ in range(3):
+            reaction.to("tunnel down", lambda: h.tunnel_down(place), in_state(natd, "suspended"))
+            reaction.to("tunnel up", lambda: h.tunnel_up(place), asked(gw, "nat_pmp.map"))
+            natd.wait_active(1)
+
+
+def test_a_carrier_that_goes_and_comes_is_noticed_within_100_ms(place, pcp):
+    natd = Natd(place.client, level="info", wrap=URGENT)
+    natd.map(port=40000)
+    with Reaction(place.client) as reaction:
+        for _ in range(3):
+            reaction.to("carrier lost", place.unplug, in_state(natd, "suspended"))
+            # The first packet waits for the bridge, which the kernel tells of a second later.
+            reaction.to("carrier back", place.replug,
+                        in_state(natd, "requesting", "renewing", "active"))
+            natd.wait_active(1)
 
 
 def test_news_without_end_are_acted_on_in_between(place, pcp):
     """Debounced for 250 ms at most, although the kernel goes on talking of something else."""
-    natd = Natd(place.client, level="info")
+    natd = Natd(place.client, level="info", wrap=URGENT)
     natd.map(port=40000)
     place.client.ip("link add other type veth peer name other2", "link set other up")
     talk = place.client.spawn("sh", "-c", "while :; do ip addr add 10.9.9.1/32 dev other; "
@@ -98,7 +184,7 @@ def test_news_without_end_are_acted_on_in_between(place, pcp):
         acted.append(pcp.wait_heard("pcp.map", client=address)[0]["t"] - since)
     talk.kill()
     print("acted on after", *(f"{1000 * t:.0f} ms" for t in acted))
-    assert min(acted) < 0.35
+    assert statistics.median(acted) < 0.35 and max(acted) < 1
 
 
 def test_carrier_loss_and_return(place, pcp):
