@@ -68,3 +68,15 @@ def test_every_package_that_is_installed_earns_its_line(top):
         short = re.sub(r"^python3-(pytest-)?|^libclang-rt-dev$|-nftables$", "", package)
         return re.search(rf"\b{re.escape(short)}\b", rows)
     assert [package for package in sorted(wanted) if package != "python3" and not named(package)] == []
+
+
+def test_every_module_is_in_the_index(top):
+    """A header that only the files of one part share is no module."""
+    text = (top / "README.md").read_text().split("### What is in which file")[1].split("\n## ")[0]
+    parts = re.findall(r"`(\w+)/`:\n(.*?)(?=\n`\w+/`:|\Z)", text, re.S)
+    assert [folder for folder, _ in parts] == ["daemon", "proto"]
+    for folder, part in parts:
+        there = {path.stem for path in (top / folder).glob("*.[ch]")
+                 if not path.stem.endswith(("_private", "_internal"))}
+        table = "\n".join(line for line in part.splitlines() if line.startswith("|"))
+        assert sorted(re.findall(r"`(\w+)`", table)) == sorted(there)
