@@ -21,7 +21,12 @@ from varlink import Connection, VarlinkError
 
 PORT = 40000
 PCP = "[pcp]\non = true\n[epoch]\nkept = true\nstart = 90000000\n"
+NAT_PMP = PCP.replace("pcp", "nat_pmp")
 IGD = "[upnp]\non = true\n[pxp]\nlisten = false\n"
+IGD2 = IGD + "[description]\nversion = 2\n"
+# The router, the request that it hears.
+KINDS = {"pcp": (PCP, "pcp.map"), "nat_pmp": (NAT_PMP, "nat_pmp.map"), "igd": (IGD, "soap"),
+         "pinhole": (IGD2, "soap")}
 
 
 @pytest.fixture
@@ -40,9 +45,10 @@ def insist(what):
 class Life:
     """A mapping's life on a router, over and over."""
 
-    def __init__(self, natd, gw, igd):
-        self.natd, self.gw, self.igd, self.epoch = natd, gw, igd, 90000000
-        self.asked = "soap" if igd else "pcp.map"
+    def __init__(self, natd, gw, kind):
+        self.natd, self.gw, self.epoch = natd, gw, 90000000
+        self.asked, self.soap = KINDS[kind][1], KINDS[kind][1] == "soap"
+        self.pinhole = kind == "pinhole"
 
     def call(self, method, **parameters):
         with Connection(self.natd.lab.path(self.natd.socket), timeout_s=5) as c:
@@ -53,10 +59,14 @@ class Life:
 
     def request(self):
         return self.call("RequestMapping", protocols=["udp"], internalPort=PORT,
+                         family="ipv6" if self.pinhole else "ipv4",
                          persistence="permanent")["mapping"]["id"]
 
+    def rules(self):
+        return self.gw.order("table")["pinholes" if self.pinhole else "table"]
+
     def held(self):
-        return [e["internal_port"] for e in self.gw.table()] == [PORT]
+        return [e["internal_port"] for e in self.rules()] == [PORT]
 
     def renew(self, ident):
         """Asked again where the one before is still under way, which is then the renewal."""
@@ -80,13 +90,13 @@ class Life:
         wait_until(self.saved, 2, "the mapping on the disk")
         self.renew(ident)
         self.gw.order("wipe")
-        if not self.igd:
+        if not self.soap:
             self.epoch -= 100
             self.gw.order("change", **{"with": {"epoch": {"start": self.epoch}}})
         self.renew(ident)
         wait_until(self.held, 8, "the mapping restored")
         insist(lambda: self.released(ident))
-        wait_until(lambda: not self.gw.table(), 5, "the mapping released")
+        wait_until(lambda: not self.rules(), 5, "the mapping released")
 
     def saved(self):
         """With the nonce that the router knows: without it, it could never be deleted."""
@@ -107,7 +117,7 @@ class Binding(Life):
     """A look at an application's address, then a binding that is kept."""
 
     def __init__(self, natd, gw, place, server):
-        super().__init__(natd, gw, False)
+        super().__init__(natd, gw, "pcp")
         self.place, self.server = place, server
 
     def ask(self, c, more):
@@ -137,17 +147,18 @@ class Binding(Life):
             lambda: self.call("GetMetrics"))["text"], 5, "the binding ended")
 
 
-def live(place, meddle, text, igd, numbers, more=0, config="", make=None):
-    gw = scripted.Scripted(place.router, text)
+def live(place, meddle, kind, numbers, more=0, config="", make=None):
+    gw = scripted.Scripted(place.router, KINDS[kind][0],
+                           lan6=["fe80::1", "2a10:50::1"] if place.ipv6 else [])
     natd = Natd(place.client, config, start=False, level="info")
     natd.start(env=meddle.env)
-    life, n = make(natd, gw) if make else Life(natd, gw, igd), 0
+    life, n = make(natd, gw) if make else Life(natd, gw, kind), 0
     # libevent keeps a block for each descriptor that ever was: for all that there may be.
     with contextlib.ExitStack() as many:
         for c in [many.enter_context(natd.connect()) for _ in range(12)]:
             c.call(INTERFACE + "Status")
     try:
-        for _ in range(1 if igd else 3):
+        for _ in range(1 if life.soap else 3):
             life.run()
         meddle.refuse(0)
         life.run()
@@ -180,15 +191,23 @@ def some(count):
     return lambda total: sorted({1 + i * total // count for i in range(count)})
 
 
-@pytest.mark.parametrize("kind,count", [("pcp", 40), ("igd", 2)])
-def test_memory_refused_now_and_then(place, meddle, kind, count):
+@contextlib.contextmanager
+def home_of(kind):
+    with h.home(ipv6=kind == "pinhole") as place:
+        yield place
+
+
+# How many n in `make check`: a life by SOAP, five requests a second, takes seconds.
+@pytest.mark.parametrize("kind,count", [("pcp", 40), ("nat_pmp", 20), ("igd", 4), ("pinhole", 3)])
+def test_memory_refused_now_and_then(meddle, kind, count):
     """F45: the n-th malloc of a mapping's life fails."""
-    live(place, meddle, IGD if kind == "igd" else PCP, kind == "igd", some(count))
+    with home_of(kind) as place:
+        live(place, meddle, kind, some(count))
 
 
 def bindings(place, meddle, numbers, more=0):
     with StunServer(place.internet, h.INTERNET) as server:
-        live(place, meddle, PCP, False, numbers, more, f"[Stun]\nServers={h.INTERNET}\n",
+        live(place, meddle, "pcp", numbers, more, f"[Stun]\nServers={h.INTERNET}\n",
              lambda natd, gw: Binding(natd, gw, place, server))
 
 
@@ -205,10 +224,10 @@ def test_memory_refused_to_bindings_at_every_call(place, meddle, more):
 
 @pytest.mark.long
 @pytest.mark.parametrize("more", [0, 9])
-@pytest.mark.parametrize("kind", ["pcp", "igd"])
-def test_memory_refused_at_every_call(place, meddle, kind, more):
-    live(place, meddle, IGD if kind == "igd" else PCP, kind == "igd",
-         lambda total: range(1, total + 1, 5 if kind == "igd" else 1), more)
+@pytest.mark.parametrize("kind", KINDS)
+def test_memory_refused_at_every_call(meddle, kind, more):
+    with home_of(kind) as place:
+        live(place, meddle, kind, lambda total: range(1, total + 1), more)
 
 
 def held(gw):
