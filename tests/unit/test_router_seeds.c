@@ -226,6 +226,28 @@ step(struct world *w)
 
 /* ---- what must be true ---- */
 
+/* No two mappings of this host have one number: the gateway would let the later one
+ * take it away. */
+static void
+check_numbers(const struct world *w)
+{
+	uint16_t number[TRANSPORT_MAX][2 * WISHES];
+	unsigned count[TRANSPORT_MAX] = { 0 };
+
+	for (const struct lease *l = w->s.router->leases; l; l = l->next) {
+		if (l->phase != LEASE_HELD || l->direct || w->g->version == 6)
+			continue;
+		for (enum transport t = 0; t < TRANSPORT_MAX; t++) {
+			if (!l->leg[t].held)
+				continue;
+			for (unsigned i = 0; i < count[t]; i++)
+				assert_int_not_equal(
+				    number[t][i], l->leg[t].external_port);
+			number[t][count[t]++] = l->leg[t].external_port;
+		}
+	}
+}
+
 static void
 check_wishes(struct world *w)
 {
@@ -270,6 +292,7 @@ in_table(struct world *w, const struct lease_held *held, enum transport t)
 static void
 check_held(struct world *w)
 {
+	check_numbers(w);
 	for (unsigned i = 0; i < WISHES; i++) {
 		struct lease_status st;
 
