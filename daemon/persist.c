@@ -16,7 +16,9 @@
  * Three rules can't be named and end with their lease: on an IGD that gave another
  * number than the one asked and refuses to read out its table; a pinhole of a router
  * that gives each AddPinhole an id of its own, against WANIPv6FirewallControl:1; and
- * after a power cut that of the last moments, as notes do not wait for the disk.
+ * after a power cut that of the last moments, as notes do not wait for the disk.  So
+ * does what UPnP was asked for without an answer when the next start gets it by PCP or
+ * NAT-PMP: on many routers that is the same rule, which must not be deleted.
  */
 #include <errno.h>
 #include <inttypes.h>
