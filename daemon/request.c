@@ -429,8 +429,7 @@ refuse(struct varlink_call *call, enum engine_refusal refusal,
 		json_add_string(o, "interface", c->ifname);
 		varlink_error(call, NATD_ERROR("NoSuchInterface"), o);
 		return;
-	/* No error is about memory; this one is tried again by programs that can wait.
-	 */
+	/* No error is about memory; this one is tried again by who can wait. */
 	case ENGINE_NO_MEMORY:
 	case ENGINE_SHUTTING_DOWN:
 		varlink_error(call, NATD_ERROR("ShuttingDown"), o);
