@@ -143,7 +143,6 @@ pid_t varlink_call_pid(const struct varlink_call *c);
 /* uid 0, the daemon's own uid, or a member of the admin group. */
 bool varlink_call_privileged(const struct varlink_call *c);
 bool varlink_call_more(const struct varlink_call *c);
-bool varlink_call_oneway(const struct varlink_call *c);
 /* The passed descriptor, -1 if none; the caller then owns it. */
 int varlink_call_take_fd(struct varlink_call *c);
 

@@ -338,12 +338,6 @@ varlink_call_more(const struct varlink_call *c)
 	return c->more;
 }
 
-bool
-varlink_call_oneway(const struct varlink_call *c)
-{
-	return c->oneway;
-}
-
 int
 varlink_call_take_fd(struct varlink_call *c)
 {

@@ -517,12 +517,6 @@ netmon_routes(const struct netmon *n, size_t *ret_count)
 	return netmon_table_routes(&n->now, ret_count);
 }
 
-const struct netmon_rule *
-netmon_rules(const struct netmon *n, size_t *ret_count)
-{
-	return netmon_table_rules(&n->now, ret_count);
-}
-
 const struct netmon_neigh *
 netmon_neighs(const struct netmon *n, size_t *ret_count)
 {
@@ -546,11 +540,4 @@ netmon_uplinks(const struct netmon *n, const struct netmon_named *named,
     size_t named_count, struct netmon_uplink *ret, size_t max)
 {
 	return netmon_uplinks_from(&n->now, named, named_count, ret, max);
-}
-
-size_t
-netmon_global_addrs(const struct netmon *n, int ifindex, int family,
-    const struct netmon_addr **ret, size_t max)
-{
-	return netmon_global_addrs_from(&n->now, ifindex, family, ret, max);
 }

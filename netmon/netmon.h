@@ -130,11 +130,11 @@ struct netmon_named {
  */
 int netmon_watch(struct netmon *n, const struct netmon_named *named, size_t count);
 
-/* The tables, borrowed until the next dispatch. */
+/* The tables, borrowed until the next dispatch.  Of the neighbours there are those that
+ * are a gateway: that no others are kept shows here only. */
 const struct netmon_link *netmon_links(const struct netmon *n, size_t *ret_count);
 const struct netmon_addr *netmon_addrs(const struct netmon *n, size_t *ret_count);
 const struct netmon_route *netmon_routes(const struct netmon *n, size_t *ret_count);
-const struct netmon_rule *netmon_rules(const struct netmon *n, size_t *ret_count);
 const struct netmon_neigh *netmon_neighs(const struct netmon *n, size_t *ret_count);
 
 /* Counters for metrics. */
@@ -170,8 +170,3 @@ struct netmon_uplink {
  */
 size_t netmon_uplinks(const struct netmon *n, const struct netmon_named *named,
     size_t named_count, struct netmon_uplink *ret, size_t max);
-
-/* All usable stable global IPv6 addresses (or IPv4 addresses) of a link, as netmon_addr
- * pointers borrowed until the next dispatch; fills ret[0..max), returns the count. */
-size_t netmon_global_addrs(const struct netmon *n, int ifindex, int family,
-    const struct netmon_addr **ret, size_t max);

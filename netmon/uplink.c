@@ -225,23 +225,6 @@ choose_source(const struct netmon_tables *t, int ifindex, int family,
 	return best ? best->ip : (struct netmon_ip) { 0 };
 }
 
-size_t
-netmon_global_addrs_from(const struct netmon_tables *t, int ifindex, int family,
-    const struct netmon_addr **ret, size_t max)
-{
-	size_t count, n = 0;
-	const struct netmon_addr *addrs = netmon_table_addrs(t, &count);
-
-	for (size_t i = 0; i < count && n < max; i++) {
-		const struct netmon_addr *a = &addrs[i];
-
-		if (a->ifindex == ifindex && a->ip.family == family && !a->link_local &&
-		    !a->temporary && !a->deprecated && !a->tentative && !a->failed)
-			ret[n++] = a;
-	}
-	return n;
-}
-
 /* The first host of the address's network, or the other end of a /31; none if that is
  * ourselves. */
 static struct netmon_ip

@@ -11,9 +11,6 @@ size_t
 netmon_uplinks_from(const struct netmon_tables *t, const struct netmon_named *named,
     size_t named_count, struct netmon_uplink *ret, size_t max);
 
-size_t netmon_global_addrs_from(const struct netmon_tables *t, int ifindex, int family,
-    const struct netmon_addr **ret, size_t max);
-
 /* The route that unmarked traffic of this host takes to the internet at large, as the
  * rules decide; NULL: none.  Borrowed from the table. */
 const struct netmon_route *

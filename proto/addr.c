@@ -115,13 +115,6 @@ prefix_match(const uint8_t *a, const uint8_t *b, unsigned len)
 	return rest == 0 || (a[whole] & mask) == (b[whole] & mask);
 }
 
-bool
-addr_same_prefix(const struct addr *a, const struct addr *b, unsigned len)
-{
-	return a->family == b->family && len <= addr_len(a->family) * 8 &&
-	       prefix_match(a->bytes, b->bytes, len);
-}
-
 enum addr_class
 addr_classify(const struct addr *a)
 {

@@ -40,6 +40,8 @@ enum addr_class {
 #define ADDR_TEXT_MAX 64     /* with %zone and NUL */
 #define ENDPOINT_TEXT_MAX 72 /* [address%zone]:port and NUL */
 
+/* The only way to write an address down without a text that may be wrong: no program
+ * has one in it, tests and their gateways do. */
 struct addr addr_ipv4(uint8_t a, uint8_t b, uint8_t c, uint8_t d);
 
 /* family: ADDR_IPV4 reads 4 bytes, ADDR_IPV6 reads 16. */
@@ -94,9 +96,6 @@ const char *endpoint_format_zone(
 /* The 16-byte form of RFC 6887 section 5: IPv4 as ::ffff:a.b.c.d. */
 void addr_to_ipv6_bytes(const struct addr *a, uint8_t ret[static 16]);
 struct addr addr_from_ipv6_bytes(const uint8_t bytes[static 16]);
-
-/* Whether both are in the same prefix of len bits. */
-bool addr_same_prefix(const struct addr *a, const struct addr *b, unsigned len);
 
 /* The families in turn (RFC 8305 section 4), beginning with that of the first; each
  * family stays in its order.  At most ENDPOINTS_IN_TURN_MAX of them are moved. */

@@ -15,19 +15,6 @@
 #define AGAIN_CAP_MS (INT64_C(300) * MSEC_PER_SEC)
 
 const char *
-service_state_name(enum service_state s)
-{
-	static const char *const names[] = {
-		[SERVICE_UNKNOWN] = "unknown",
-		[SERVICE_PROBING] = "probing",
-		[SERVICE_AVAILABLE] = "available",
-		[SERVICE_ABSENT] = "absent",
-	};
-
-	return names[s];
-}
-
-const char *
 circuit_name(enum circuit c)
 {
 	static const char *const names[] = {

@@ -335,5 +335,4 @@ uint32_t router_outbound_s(const struct router *r);
 const struct router_habits *router_habits(const struct router *r);
 size_t router_leases(const struct router *r);
 unsigned router_exchanges(const struct router *r); /* under way now */
-const char *service_state_name(enum service_state s);
 const char *circuit_name(enum circuit c);

@@ -346,6 +346,8 @@ struct stun_channel_data {
 	const uint8_t *data; /* borrowed */
 };
 
-/* 0 or -EBADMSG: short, a channel out of range, more behind the data than padding. */
+/* 0 or -EBADMSG: short, a channel out of range, more behind the data than padding.  No
+ * program relays yet; captured dialogues with TURN servers cannot be read without it.
+ */
 int
 stun_channel_data_decode(const uint8_t *buf, size_t len, struct stun_channel_data *ret);

@@ -124,7 +124,7 @@ int stun_value_read(
     const struct stun_msg *m, const struct stun_raw *raw, struct stun_value *ret);
 
 /* Appends the attribute; integrity and fingerprint are written as the bytes they are.
- */
+ * The other half of stun_value_read(): what proves that nothing of a value is lost. */
 void stun_value_write(struct stun_out *out, const struct stun_value *v);
 
 /* "XOR-MAPPED-ADDRESS 192.0.2.1:32853"; bytes of other people are made printable. */

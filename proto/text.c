@@ -116,13 +116,6 @@ text_trim(const char **text, size_t *len)
 		(*len)--;
 }
 
-int
-text_to_uint_trimmed(const char *text, size_t len, uint64_t max, uint64_t *ret)
-{
-	text_trim(&text, &len);
-	return text_to_uint(text, len, max, ret);
-}
-
 bool
 text_is(const char *text, size_t len, const char *word)
 {

@@ -38,11 +38,8 @@ int text_to_uint(const char *text, size_t len, uint64_t max, uint64_t *ret);
 /* The same, but a value above max, however many digits it has, becomes max. */
 int text_to_uint_clamped(const char *text, size_t len, uint64_t max, uint64_t *ret);
 
-/* As text_to_uint() after trimming white space of XML and HTTP (space, tab, CR, LF).
- */
-int text_to_uint_trimmed(const char *text, size_t len, uint64_t max, uint64_t *ret);
-
-/* Moves *text and *len to what is left without white space at both ends. */
+/* Moves *text and *len to what is left without white space of XML and HTTP (space, tab,
+ * CR, LF) at both ends. */
 void text_trim(const char **text, size_t *len);
 
 /* ASCII case-insensitive: text[0..len) is exactly the NUL-terminated word. */

@@ -48,7 +48,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct netmon_named named = { .name = "tn" };
 	struct netmon_tables t = { 0 };
 	struct netmon_uplink uplinks[8];
-	const struct netmon_addr *addrs[8];
 	struct nlmsghdr *msg, *buf;
 
 	if (size > INT32_MAX || !(buf = malloc(size ? size : 1)))
@@ -58,7 +57,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (int left = (int)size; nlmsg_ok(msg, left); msg = nlmsg_next(msg, &left))
 		apply(&t, msg);
 	check(netmon_uplinks_from(&t, &named, 1, uplinks, 8) <= 8);
-	check(netmon_global_addrs_from(&t, 1, AF_INET6, addrs, 8) <= 8);
 	netmon_tables_clear(&t);
 	free(buf);
 	return 0;

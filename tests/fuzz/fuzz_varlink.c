@@ -37,7 +37,7 @@ hold(struct varlink_call *c, const struct varlink_value *v, void *ctx)
 {
 	(void)v;
 	(void)ctx;
-	MUST(held == NULL && !(varlink_call_more(c) && varlink_call_oneway(c)));
+	MUST(held == NULL);
 	held = c;
 	varlink_call_on_end(c, on_end, NULL);
 }

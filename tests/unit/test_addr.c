@@ -317,42 +317,6 @@ test_hosts(void **state)
 	}
 }
 
-static const struct {
-	const char *a, *b;
-	unsigned len;
-	bool same;
-} prefixes[] = {
-	{ "192.168.1.1", "192.168.1.200", 24, true },
-	{ "192.168.1.1", "192.168.2.1", 24, false },
-	{ "192.168.1.1", "192.168.1.129", 25, false },
-	{ "192.168.1.1", "192.168.1.127", 25, true },
-	{ "10.0.0.0", "10.0.0.1", 31, true },
-	{ "10.0.0.1", "10.0.0.2", 31, false },
-	{ "10.0.0.1", "10.0.0.1", 32, true },
-	{ "10.0.0.1", "10.0.0.0", 32, false },
-	{ "10.0.0.1", "200.0.0.1", 0, true },
-	{ "10.0.0.1", "10.0.0.1", 33, false },
-	{ "10.0.0.1", "::a00:1", 0, false },
-	{ "2001:db8:1::1", "2001:db8:1::2", 64, true },
-	{ "2001:db8:1::1", "2001:db8:1:1::1", 64, false },
-	{ "2001:db8::1", "2001:db8::1", 128, true },
-	{ "2001:db8::1", "2001:db8::2", 128, false },
-	{ "2001:db8::1", "2001:db8::1", 129, false },
-};
-
-static void
-test_prefixes(void **state)
-{
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {
-		struct addr a = parse(prefixes[i].a), b = parse(prefixes[i].b);
-
-		if (addr_same_prefix(&a, &b, prefixes[i].len) != prefixes[i].same)
-			fail_msg(
-			    "%s %s /%u", prefixes[i].a, prefixes[i].b, prefixes[i].len);
-	}
-}
-
 static void
 test_endpoint_text(void **state)
 {
@@ -475,7 +439,6 @@ main(void)
 		cmocka_unit_test(test_equal),
 		cmocka_unit_test(test_bytes),
 		cmocka_unit_test(test_hosts),
-		cmocka_unit_test(test_prefixes),
 		cmocka_unit_test(test_endpoint_text),
 		cmocka_unit_test(test_zones),
 		cmocka_unit_test(test_endpoints_in_turn),

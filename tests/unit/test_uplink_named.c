@@ -213,30 +213,6 @@ test_bounded(void **state)
 	assert_int_equal(netmon_uplinks_from(&h.t, NULL, 0, u, 0), 0);
 }
 
-static void
-test_global_addrs(void **state)
-{
-	const struct netmon_addr *got[8];
-	struct host h;
-
-	(void)state;
-	laptop(&h);
-	addr_add(&h, 2, "fe80::2", 64);
-	addr_add(&h, 2, "2001:db8:1::1", 64);
-	addr_add(&h, 2, "2001:db8:1::2", 64)->temporary = true;
-	addr_add(&h, 2, "2001:db8:1::3", 64)->deprecated = true;
-	addr_add(&h, 2, "2001:db8:1::4", 64)->tentative = true;
-	addr_add(&h, 2, "2001:db8:1::5", 64)->failed = true;
-	addr_add(&h, 2, "2001:db8:1::6", 64);
-	addr_add(&h, 3, "2001:db8:1::7", 64);
-	assert_int_equal(netmon_global_addrs_from(&h.t, 2, AF_INET6, got, 8), 2);
-	assert_int_equal(got[0]->ip.bytes[15], 1);
-	assert_int_equal(got[1]->ip.bytes[15], 6);
-	assert_int_equal(netmon_global_addrs_from(&h.t, 2, AF_INET6, got, 1), 1);
-	assert_int_equal(netmon_global_addrs_from(&h.t, 2, AF_INET, got, 8), 1);
-	assert_int_equal(got[0]->ip.bytes[3], 10);
-}
-
 int
 main(void)
 {
@@ -250,7 +226,6 @@ main(void)
 		cmocka_unit_test(test_ipv6_router_preference),
 		cmocka_unit_test(test_both_families),
 		cmocka_unit_test(test_bounded),
-		cmocka_unit_test(test_global_addrs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
