@@ -219,7 +219,8 @@ void router_datagram(struct router *r, const uint8_t *buf, size_t len, msec_t no
 /* ICMP says nobody listens there. */
 void router_unreachable(struct router *r, msec_t now);
 /* Something hints at a restart (multicast announcement, new MAC, carrier, resume from
- * suspend): look now.  Believed only as far as the answers go. */
+ * suspend): look now, or as soon as the limit for all hints allows.  Believed only as
+ * far as the answers go. */
 void router_hint(struct router *r, msec_t now);
 /* An SSDP answer or NOTIFY that came from this address. */
 void router_ssdp(
