@@ -29,13 +29,16 @@ holding_add_tombstone(struct engine *e, const struct gateway_identity *on,
 }
 
 /* Asked for once more, it becomes what that brings: there is one for that port inside,
- * and one number on an IGD that gives none but the one asked. */
+ * and one number on an IGD that gives none but the one asked; what was held there with
+ * another is asked for with that one. */
 static bool
 asks_the_same(const struct mapping *m, const struct holding *h)
 {
 	return !m->context.router_chooses &&
 	       m->context.internal_port == h->held.internal_port &&
-	       h->held.method != METHOD_IGD2;
+	       h->held.method != METHOD_IGD2 &&
+	       (h->held.method != METHOD_IGD1 || !m->was_held ||
+		   m->last.external_port == h->held.external_port);
 }
 
 /* A mapping that is about to adopt what the tombstone stands for. */

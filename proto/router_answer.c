@@ -316,8 +316,10 @@ lease_no_answer(struct lease *l, const char *name, msec_t now)
 	case OP_ASK:
 		if (l->phase == LEASE_RELEASING) {
 			lease_maybe_held(l);
-			/* Without its id a pinhole cannot be deleted. */
-			l->leg[l->leg_now].held = !l->leg[l->leg_now].nameless;
+			/* Without its id a pinhole cannot be deleted; that it was
+			 * asked for in vain shows once. */
+			l->leg[l->leg_now].held = !l->leg[l->leg_now].nameless ||
+						  !(l->id_asked & 1u << l->leg_now);
 			l->confirmed &= l->leg[l->leg_now].held;
 			lease_advance(l, now);
 		} else {

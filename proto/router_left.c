@@ -59,6 +59,7 @@ lease_begin_drop(struct lease *l, enum transport t)
 	if (leg->nameless) {
 		l->internal_port = l->external_port = leg->internal_port;
 		*leg = (struct leg) { .held = false };
+		l->id_asked |= 1u << t;
 		lease_begin(l, OP_ASK, t);
 	} else {
 		bool ask_first = l->service == ROUTER_IGD &&

@@ -128,6 +128,8 @@ struct lease {
 	unsigned drop, todo;
 	unsigned replaced; /* those whose entry in the way was looked at, and deleted if
 			      it was our own */
+	unsigned id_asked; /* RELEASING: those pinholes that were asked for to learn the
+			      id */
 	unsigned port_tries;
 	unsigned attempt; /* rounds and renewals that failed, for back-off */
 	unsigned renewals;

@@ -105,7 +105,9 @@ still_wanted(const struct world *w, const struct tombstone *t)
 		bool same =
 		    t->held.guess
 			? i->want.internal_port == t->held.internal_port &&
-			      t->held.method != METHOD_IGD2
+			      t->held.method != METHOD_IGD2 &&
+			      (t->held.method != METHOD_IGD1 || !i->was_held ||
+				  i->last.external_port == t->held.external_port)
 			: i->was_held && i->last.external_port == t->held.external_port;
 
 		if (i->used && !i->released && same && same_nonce(&i->want, &t->want))

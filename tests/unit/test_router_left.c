@@ -296,6 +296,30 @@ test_pinhole_released_unanswered(void **state)
 	sim_done(&s);
 }
 
+/* Released while the answer is under way, which then cannot be read: the pinhole is
+ * there, and its id has to be asked for. */
+static void
+test_pinhole_released_unread(void **state)
+{
+	static const enum sim_how lost[] = { SIM_DONE_NO_MEMORY, SIM_DONE_TIMEOUT };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(lost); i++) {
+		struct sim s;
+		struct sim_igd *g = sim_igd_init(&s, 6, 104);
+
+		g->fault[0] = how(IGD_ADD_PINHOLE, lost[i], 1);
+		want(&s, 8080, UDP);
+		for (unsigned t = 0; t < 5000 && !g->count[IGD_ADD_PINHOLE]; t++)
+			sim_pass(&s, 1);
+		assert_true(g->busy);
+		release_all(&s, 0);
+		assert_int_equal(g->count[IGD_ADD_PINHOLE], 2);
+		assert_int_equal(g->count[IGD_DELETE_PINHOLE], 1);
+		sim_done(&s);
+	}
+}
+
 int
 main(void)
 {
@@ -309,6 +333,7 @@ main(void)
 		cmocka_unit_test(test_pinhole),
 		cmocka_unit_test(test_pinhole_silent),
 		cmocka_unit_test(test_pinhole_released_unanswered),
+		cmocka_unit_test(test_pinhole_released_unread),
 	};
 
 	return cmocka_run_group_tests_name("router_left", tests, NULL, NULL);
