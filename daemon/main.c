@@ -151,9 +151,9 @@ reload(void *ctx, cJSON **ret_changed, cJSON **ret_restart, char file[static 256
 
 	notify_reloading();
 	r = load_conf(n, MISTAKES_LOGGED_MAX, &conf, &errors);
-	if (r == 0)
+	if (conf)
 		r = conf_diff(n->conf, conf, &changes);
-	if (r < 0) {
+	if (!conf || r < 0) {
 		tell_errors(n, &errors, file, ret_line, message);
 		log_warning("the configuration stays as it was");
 		conf_free(conf);
