@@ -38,7 +38,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	cJSON *tree = NULL, *again = NULL;
 	size_t room = size * 8 + 256;
-	char *text;
+	char *text, *second;
 	ssize_t n;
 	int r = json_parse((const char *)data, size, &tree);
 
@@ -52,7 +52,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	n = json_print(tree, text, room);
 	MUST(n >= 0 && (size_t)n == strlen(text));
 	MUST(json_parse(text, (size_t)n, &again) == 0);
-	MUST(cJSON_Compare(tree, again, 1));
+	/* Not cJSON_Compare(), which takes twice as long for each level of objects. */
+	second = malloc(room);
+	MUST(second != NULL);
+	MUST(json_print(again, second, room) == n &&
+	     memcmp(text, second, (size_t)n) == 0);
+	free(second);
 	cJSON_Delete(again);
 	cJSON_Delete(tree);
 	free(text);
