@@ -309,6 +309,7 @@ record_context_read(const cJSON *o, struct mapping_context *ret)
 	    !record_get_addr(o, "gateway", &c.gateway) ||
 	    (!c.router_chooses && internal == 0))
 		return -EINVAL;
+	c.gateway.scope = 0; /* of an earlier boot, perhaps */
 	c.internal_port = (uint16_t)internal;
 	c.external_port = (uint16_t)external;
 	c.family = family == ADDR_IPV4 || family == ADDR_IPV6 ? (enum addr_family)family

@@ -382,7 +382,7 @@ want_scratch(struct verification *v, const struct lease_status *st)
 	struct mapping_context c = {
 		.transports = 1u << TRANSPORT_UDP,
 		.family = v->from.local.family,
-		.gateway = gateway_addr(&u->gateway, u->ifindex),
+		.gateway = gateway_addr(&u->gateway, 0),
 		.lifetime_s = SCRATCH_LIFETIME_S,
 		.persistence = PERSISTENCE_CONNECTION,
 		.description = "natd verify",

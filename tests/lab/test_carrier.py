@@ -5,6 +5,7 @@ import re
 
 import home as h
 import pytest
+import scripted
 import varlink
 from daemon import Natd, external
 from lab import Lab, wait_until
@@ -282,16 +283,14 @@ def test_a_router_that_maps_nothing_in_front_of_a_carrier_that_would(place, carr
         assert carrier.rules() == set()
 
 
-def test_another_server_is_named(places):
+def test_another_server_is_named(place, carrier, gateway):
     """PcpServers= takes the place of the well-known addresses."""
-    place, carrier = places
     carrier.start(upnp=False)
-    gw = scripted.Scripted(place.router, HOME)
+    gateway(HOME)
     natd = Natd(place.client, f"[Daemon]\nPcpServers={carrier.lan_address}\n")
     assert external(natd.map(["tcp"], 8080)) == ("11.22.33.99", 8080)
     assert carrier.rules() == {h.Rule("tcp", 8080, "100.64.7.2", 8080)}
     assert asked(carrier) == 0
-    gw.stop()
 
 
 def test_the_anycast_address_of_ipv6():

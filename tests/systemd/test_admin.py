@@ -44,7 +44,7 @@ def like(printed, shown):
 
 def test_a_day(machine, place):
     # Enable it.
-    (enable, _), (change, _) = commands("natd.8")
+    (enable, _), _, (disable, _), (change, _) = commands("natd.8")
     assert enable == "systemctl enable --now natd.socket natd.service"
     shell(machine, enable)
     # Map ports.
@@ -82,7 +82,7 @@ def test_a_day(machine, place):
     wait_until(lambda: "8443" in str(place.router.ports()), 15, "the ports, after the router's restart")
     said = shell(machine, "natctl unmap tcp 8443")
     assert "is configured as [Mapping web]" in said.stderr
-    shell(machine, "systemctl disable --now natd.socket natd.service")
+    shell(machine, disable)
     assert shell(machine, "natctl status", check=False).returncode == 3
 
 
