@@ -362,6 +362,7 @@ def test_metrics_over_http_refuses_the_rest(scraped, place):
 def test_slow_readers_of_metrics_take_no_place_for_good(scraped, place):
     """All places are taken by peers who say nothing; natctl is served, and so is the next
     scrape when one of them leaves."""
+    scraped.systemctl("start", "natd.service")
     peers = [place.client.socket() for _ in range(12)]
     for peer in peers:
         peer.connect(("127.0.0.1", METRICS_PORT))
