@@ -160,8 +160,7 @@ persist_now(struct engine *e)
 	e->save_failed = r < 0;
 	for (struct mapping *m = e->mappings; m && r == 0; m = m->next)
 		m->unnoted = false;
-	/* A record that cannot be printed was spoiled for lack of memory. */
-	if (r == -ENOMEM || r == -EINVAL)
+	if (r == -ENOMEM)
 		timer_set(&e->save_timer, loop_now() + NO_MEMORY_MS);
 	else if (r < 0)
 		timer_set(&e->save_timer, loop_now() + SAVE_RETRY_MS);

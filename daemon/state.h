@@ -62,7 +62,8 @@ int state_load(struct state *s, state_each each, void *ctx);
 /*
  * Replace the file by these records, and those kept from the load.  Blocks for the
  * disk. 0, or -errno and state_error(): the old file is still there then (-EFBIG: too
- * much, -EINVAL: a kind or an object cannot be written, -EBUSY as with state_open()).
+ * much, -EINVAL: a kind cannot be written, -ENOMEM: nor can a spoiled object, -EBUSY as
+ * with state_open()).
  */
 int state_save(struct state *s, const struct state_record *records, size_t count);
 

@@ -115,15 +115,15 @@ put_record(struct state_text *t, uint32_t seed, const char *kind, const cJSON *o
 
 	if (!line)
 		return;
-	if (!is_kind(kind) || !cJSON_IsObject(object)) {
+	if (!is_kind(kind) || cJSON_IsArray(object)) {
 		t->error = -EINVAL;
 		return;
 	}
 	len += (size_t)snprintf(
 	    line + len, STATE_LINE_MAX - len, "\"kind\":\"%s\",\"data\":", kind);
 	n = json_print(object, line + len, STATE_LINE_MAX - len);
-	if (n < 0) {
-		t->error = -EINVAL;
+	if (n < 0) { /* far shorter than a line, unless memory for a part was refused */
+		t->error = -ENOMEM;
 		return;
 	}
 	len += (size_t)n;

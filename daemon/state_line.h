@@ -28,7 +28,8 @@ struct state_text {
 };
 
 void state_put_header(struct state_text *t, size_t records);
-/* -EINVAL in t->error: not a kind, or an object that does not fit a line. */
+/* In t->error -EINVAL: not a kind, or an array; -ENOMEM: an object that was spoiled
+ * when memory was short (proto/json.h), or does not fit a line. */
 void state_put_record(struct state_text *t, const char *kind, const cJSON *object);
 /* The same for a record behind those that the header counts. */
 void state_put_added(struct state_text *t, const char *kind, const cJSON *object);
