@@ -64,6 +64,12 @@ def wait_until(condition, timeout_s=5.0, what="", interval_s=0.002):
         time.sleep(interval_s)
 
 
+def whole_lines(path):
+    """The lines of a file that somebody is writing; it grows by the page, and its last line may
+    be half there."""
+    return path.read_text().rpartition("\n")[0].splitlines()
+
+
 class Process:
     """A process of the lab.  pid is its number on this machine, inner in the lab."""
 

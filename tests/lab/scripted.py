@@ -6,7 +6,7 @@ import sys
 import time
 
 import gateway
-from lab import HERE, wait_until
+from lab import HERE, wait_until, whole_lines
 
 PERSONALITIES = HERE / "personalities"
 
@@ -61,7 +61,7 @@ class Scripted:
 
     def heard(self, event=None, since=0.0, **facts):
         """The requests it got, oldest first; event may be the part before a dot."""
-        lines = [json.loads(line) for line in self.log_path.read_text().splitlines()]
+        lines = [json.loads(line) for line in whole_lines(self.log_path)]
         return [line for line in lines if line["t"] >= since and
                 (event is None or line["event"] == event or
                  line["event"].startswith(event + ".")) and

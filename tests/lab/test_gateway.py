@@ -51,6 +51,14 @@ def test_pcp_renews_with_the_same_nonce_only_and_deletes(place, gateway):
     assert [line["result"] for line in gw.heard("pcp.map")] == [0, 0, 2, 12, 0]
 
 
+def test_a_line_of_the_log_that_is_half_there_is_not_read(place, gateway):
+    gw = gateway("[pcp]\non = true")
+    assert pcp_map(place)[0] == 0
+    with open(gw.log_path, "a") as log:
+        log.write('{"t": 1e9, "event": "pcp.map", "vers')
+    assert len(gw.heard()) == 1
+
+
 def test_absent_protocols(place, gateway):
     gw = gateway("a02-nat-pmp")
     with place.client.socket(kind=socket.SOCK_DGRAM) as s:

@@ -14,7 +14,7 @@ import home as h
 import pytest
 import scripted
 from daemon import INTERFACE, Natd
-from lab import LabError, wait_until
+from lab import LabError, wait_until, whole_lines
 from meddle import Meddle
 from stun_server import StunServer
 from varlink import Connection, VarlinkError
@@ -100,9 +100,9 @@ class Life:
 
     def saved(self):
         """With the nonce that the router knows: without it, it could never be deleted."""
-        text = self.natd.lab.path(self.natd.state + "/leases.json").read_text()
+        lines = whole_lines(self.natd.lab.path(self.natd.state + "/leases.json"))
         nonces = {e["nonce"] for e in self.gw.table() if e["nonce"]}
-        records = [json.loads(line) for line in text.splitlines()[1:]]
+        records = [json.loads(line) for line in lines[1:]]
         return any(r["kind"] == "mapping" and nonces <= {r["data"]["nonce"]} for r in records)
 
     def error_names(self):
