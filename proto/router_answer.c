@@ -183,8 +183,7 @@ lease_granted(struct lease *l, uint16_t internal_port, uint16_t external_port,
 		.internal_port = internal_port,
 		.external_port = external_port,
 		.lifetime_s = lifetime_s,
-		.granted_at =
-		    pxp_is(l->service) ? l->sent_at : l->router->igd.job_sent_at,
+		.granted_at = l->sent_at,
 		.pinhole_id = pinhole_id };
 	l->todo &= ~(1u << l->leg_now);
 	l->dropped = false;

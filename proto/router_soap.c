@@ -205,6 +205,7 @@ soap_next(struct router *r, struct lease *l, msec_t now, struct router_action *r
 	fill_args(l, &texts, &args);
 	if (soap_send(r, JOB_LEASE, service, lease_action(r, l), &args, now, ret)) {
 		l->started = true;
+		l->sent_at = now;
 		r->igd.job_lease = l;
 		ret->lease = l;
 		ret->owner = l->owner;
