@@ -70,8 +70,8 @@ struct conf_stun_server {
 
 /* Gateway=: the interface may not be there yet, so its name stays a name. */
 struct conf_gateway {
-	struct addr addr;
-	char zone[ADDR_ZONE_MAX]; /* behind "%"; "": there was none, or an index */
+	struct addr addr;         /* without a scope */
+	char zone[ADDR_ZONE_MAX]; /* behind "%"; "": there was none */
 };
 
 /* [Uplink IFNAME] */

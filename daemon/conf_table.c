@@ -158,6 +158,10 @@ parse_gateway(const struct conf_key *key, const char *value, void *field,
 	(void)key;
 	if (addr_parse_zone(value, &g.addr, g.zone) < 0)
 		return refuse(why, "not an IPv4 or IPv6 address");
+	if (g.addr.scope)
+		return refuse(why,
+		    "behind % an interface's name is needed: its number may be another "
+		    "one tomorrow");
 	if (!addr_is_host(&g.addr))
 		return refuse(why, "not the address of another host or a router");
 	*(struct conf_gateway *)field = g;

@@ -29,7 +29,8 @@ struct mapping_context {
 	struct addr internal;     /* ADDR_NONE: this host's address on the uplink */
 	enum addr_family family;  /* ADDR_NONE: IPv4 where there is IPv4, else IPv6 */
 	char ifname[IF_NAMESIZE]; /* "": the uplink with the default route */
-	struct addr gateway;      /* ADDR_NONE: any */
+	struct addr gateway;      /* ADDR_NONE: any; without a scope, which is ifname's:
+				     it is compared with that of uplinks, and kept */
 	uint16_t external_port;   /* 0: no wish */
 	bool prefer_failure;
 	uint32_t lifetime_s; /* 0: the configured one */

@@ -306,7 +306,6 @@ test_gateway_with_interface(void **state)
 	struct conf *c = load_text("[Mapping a]\n" TCP "Gateway=fe80::1%wg0\n"
 				   "[Mapping b]\nInterface=wg0\nGateway=fe80::1%wg0\n"
 				   "Protocols=udp\nInternalPort=1\n"
-				   "[Mapping c]\n" TCP "Gateway=fe80::1%3\n"
 				   "[Uplink wg0]\nGateway=fe80::1%wg0\n");
 
 	(void)state;
@@ -314,8 +313,6 @@ test_gateway_with_interface(void **state)
 		assert_addr(&c->mappings[i].gateway.addr, "fe80::1");
 		assert_string_equal(c->mappings[i].ifname, "wg0");
 	}
-	assert_addr(&c->mappings[2].gateway.addr, "fe80::1%3");
-	assert_string_equal(c->mappings[2].ifname, "");
 	assert_addr(&c->uplinks[0].gateway.addr, "fe80::1");
 	conf_free(c);
 	assert_string_equal(

@@ -14,6 +14,9 @@ enum kind { U32, U16, BOOL, ENUM, TEXT, ADDR, METHODS, ADDRS, SERVERS, LISTEN };
 
 #define HERE " is not an address of this host, with or without port"
 #define HOST "not the address of another host or a router"
+#define ZONE                                                                     \
+	"behind % an interface's name is needed: its number may be another one " \
+	"tomorrow"
 
 static const struct value {
 	enum conf_section section;
@@ -169,7 +172,7 @@ static const struct value {
 	{ V(software), BOOL, "Software=natd", NULL, "not yes or no" },
 
 	{ U(gateway), ADDR, "Gateway=10.2.0.1", "10.2.0.1", NULL },
-	{ U(gateway), ADDR, "Gateway=fe80::1%3", "fe80::1%3", NULL },
+	{ U(gateway), ADDR, "Gateway=fe80::1%3", NULL, ZONE },
 	{ U(gateway), ADDR, "Gateway=fe80::1%wg0", "fe80::1", NULL },
 	{ U(gateway), ADDR, "Gateway=2001:db8::1%wg0", NULL, ADDRESS },
 	{ U(gateway), ADDR, "Gateway=fe80::1%", NULL, ADDRESS },
