@@ -293,7 +293,7 @@ ask_unanswered(struct lease *l, const char *name, msec_t now)
 }
 
 static void
-lease_owner_unknown(struct lease *l, msec_t now)
+owner_unknown(struct lease *l, msec_t now)
 {
 	/* A yes is believed. */
 	if (l->op == OP_OWNER && !l->leg[l->leg_now].unsure) {
@@ -331,12 +331,12 @@ lease_no_answer(struct lease *l, const char *name, msec_t now)
 		break;
 	case OP_OWNER:
 	case OP_SEARCH:
-		lease_owner_unknown(l, now);
+		owner_unknown(l, now);
 		break;
 	case OP_VERIFY:
 	case OP_SAME:
 		if (l->drop)
-			lease_owner_unknown(l, now);
+			owner_unknown(l, now);
 		else
 			lease_end_exchange(l);
 		break;
