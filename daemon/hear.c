@@ -152,22 +152,26 @@ membership(struct hear *h, unsigned ifindex, bool join)
 bool
 hear_on(struct hear *h, const unsigned *ifindexes, size_t count)
 {
+	unsigned wanted[INTERFACES_MAX];
+	size_t wanted_count = 0;
 	bool complete = true;
 
-	count = MIN(count, INTERFACES_MAX);
+	for (size_t i = 0; i < count && wanted_count < INTERFACES_MAX; i++)
+		if (!contains(wanted, wanted_count, ifindexes[i]))
+			wanted[wanted_count++] = ifindexes[i];
 	for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {
-		if (count > 0)
+		if (wanted_count > 0)
 			complete &= ear_open(h, i);
 		else
 			sock_close(&h->ear[i].fd, &h->ear[i].event);
 	}
-	for (size_t i = 0; count > 0 && i < h->joined_count; i++)
-		if (!contains(ifindexes, count, h->joined[i]))
+	for (size_t i = 0; wanted_count > 0 && i < h->joined_count; i++)
+		if (!contains(wanted, wanted_count, h->joined[i]))
 			membership(h, h->joined[i], false);
-	for (size_t i = 0; i < count; i++)
-		if (!contains(h->joined, h->joined_count, ifindexes[i]))
-			membership(h, ifindexes[i], true);
-	memcpy(h->joined, ifindexes, count * sizeof(*ifindexes));
-	h->joined_count = count;
+	for (size_t i = 0; i < wanted_count; i++)
+		if (!contains(h->joined, h->joined_count, wanted[i]))
+			membership(h, wanted[i], true);
+	memcpy(h->joined, wanted, wanted_count * sizeof(*wanted));
+	h->joined_count = wanted_count;
 	return complete;
 }

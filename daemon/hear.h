@@ -23,7 +23,7 @@ struct hear_hooks {
 int hear_new(struct loop *loop, const struct hear_hooks *hooks, struct hear **ret);
 struct hear *hear_free(struct hear *h);
 
-/* Listen on exactly these interfaces; count 0 closes the sockets.  What cannot be
- * opened is done without (quirk 43).  False: call it again in a while, it may be
- * possible then (F32). */
+/* Listen on exactly these interfaces, each named once or more; count 0 closes the
+ * sockets.  What cannot be opened is done without (quirk 43).  False: call it again in
+ * a while, it may be possible then (F32). */
 bool hear_on(struct hear *h, const unsigned *ifindexes, size_t count);

@@ -371,15 +371,10 @@ follow_listeners(struct engine *e, msec_t now)
 	size_t count = 0;
 
 	for (size_t i = 0; i < e->gateways_count; i++) {
-		unsigned ifindex = (unsigned)gateway_uplink(e->gateways[i])->ifindex;
-		size_t k = 0;
+		const struct gateway *g = e->gateways[i];
 
-		if (router_leases(gateway_router(e->gateways[i])) == 0)
-			continue;
-		while (k < count && ifindexes[k] != ifindex)
-			k++;
-		if (k == count) /* not of the other family */
-			ifindexes[count++] = ifindex;
+		if (router_leases(gateway_router(g)) > 0)
+			ifindexes[count++] = (unsigned)gateway_uplink(g)->ifindex;
 	}
 	return hear_on(e->hear, ifindexes, count) ? MSEC_NEVER : now + HEAR_AGAIN_MS;
 }
