@@ -153,7 +153,7 @@ static int
 parse_gateway(const struct conf_key *key, const char *value, void *field,
     char why[static CONF_WHY_MAX])
 {
-	struct conf_gateway g;
+	struct conf_gateway g = { .zone = "" };
 
 	(void)key;
 	if (addr_parse_zone(value, &g.addr, g.zone) < 0)

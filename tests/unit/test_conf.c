@@ -310,7 +310,11 @@ test_gateway_with_interface(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 2; i++) {
+		const char zone[ADDR_ZONE_MAX] = "wg0";
+
 		assert_addr(&c->mappings[i].gateway.addr, "fe80::1");
+		/* All of it is compared at a reload. */
+		assert_memory_equal(c->mappings[i].gateway.zone, zone, sizeof(zone));
 		assert_string_equal(c->mappings[i].ifname, "wg0");
 	}
 	assert_addr(&c->uplinks[0].gateway.addr, "fe80::1");
