@@ -24,23 +24,6 @@
 #define BEFORE_SECTIONS (SIZE_MAX - 1)
 #define BAD_SECTION SIZE_MAX
 
-static bool
-argument_fits(enum conf_section section, const char *argument)
-{
-	switch (section) {
-	case CONF_DAEMON:
-	case CONF_STUN:
-	case CONF_STUN_SERVER:
-	case CONF_SECTION_MAX:
-		break;
-	case CONF_UPLINK:
-		return conf_is_ifname(argument);
-	case CONF_MAPPING:
-		return conf_is_name(argument);
-	}
-	return argument[0] == '\0';
-}
-
 /* A drop-in adds to a section of the files before it.  Within one file a mapping's
  * second section is another mapping that was given the same name. */
 static void
@@ -60,12 +43,12 @@ enter_again(struct conf_loader *l, size_t index)
 static void
 enter_section(struct conf_loader *l, enum conf_section section, const char *argument)
 {
-	if (!argument_fits(section, argument)) {
-		const char *want = conf_sections[section].argument;
+	const struct conf_section_row *row = &conf_sections[section];
 
-		conf_complain(l, l->at, "[%s %s]: not [%s%s%s]",
-		    conf_sections[section].word, argument, conf_sections[section].word,
-		    want ? " " : "", want ? want : "");
+	if (row->argument ? !row->fits(argument) : argument[0] != '\0') {
+		conf_complain(l, l->at, "[%s %s]: not [%s%s%s]", row->word, argument,
+		    row->word, row->argument ? " " : "",
+		    row->argument ? row->argument : "");
 		return;
 	}
 	for (size_t i = 0; i < l->places_count; i++)

@@ -74,21 +74,21 @@ conf_object_of(struct conf_loader *l, const struct conf_place *p)
 	return l->conf;
 }
 
+/* NULL: its section has none. */
+static char *
+argument_of(struct conf_loader *l, const struct conf_place *p)
+{
+	const struct conf_section_row *row = &conf_sections[p->section];
+
+	return row->argument ? (char *)conf_object_of(l, p) + row->argument_at : NULL;
+}
+
 const char *
 conf_argument_of(struct conf_loader *l, const struct conf_place *p)
 {
-	switch (p->section) {
-	case CONF_DAEMON:
-	case CONF_STUN:
-	case CONF_STUN_SERVER:
-	case CONF_SECTION_MAX:
-		break;
-	case CONF_UPLINK:
-		return l->conf->uplinks[p->index].ifname;
-	case CONF_MAPPING:
-		return l->conf->mappings[p->index].name;
-	}
-	return "";
+	const char *argument = argument_of(l, p);
+
+	return argument ? argument : "";
 }
 
 void
@@ -140,10 +140,8 @@ conf_add_place(struct conf_loader *l, enum conf_section section, const char *arg
 		return -ENOMEM;
 	}
 	p->index = (size_t)index;
-	if (section == CONF_UPLINK)
-		strcpy(c->uplinks[index].ifname, argument);
-	else if (section == CONF_MAPPING)
-		strcpy(c->mappings[index].name, argument);
+	if (argument_of(l, p))
+		strcpy(argument_of(l, p), argument);
 	for (size_t i = 0; i < conf_keys_count; i++)
 		if (conf_keys[i].section == section)
 			conf_key_reset(&conf_keys[i], conf_object_of(l, p));

@@ -540,16 +540,17 @@ const struct conf_key conf_keys[] = {
 const size_t conf_keys_count = ARRAY_SIZE(conf_keys);
 
 const struct conf_section_row conf_sections[] = {
-	[CONF_DAEMON] = { "Daemon", NULL, sizeof(struct conf), NULL },
-	[CONF_STUN] = { "Stun", NULL, sizeof(struct conf), NULL },
-	[CONF_STUN_SERVER] = { "StunServer", NULL, sizeof(struct conf), NULL },
-	[CONF_UPLINK] = { "Uplink", "IFNAME", sizeof(struct conf_uplink),
+	[CONF_DAEMON] = { .word = "Daemon" },
+	[CONF_STUN] = { .word = "Stun" },
+	[CONF_STUN_SERVER] = { .word = "StunServer" },
+	[CONF_UPLINK] = { "Uplink", "IFNAME",
 	    "One section per interface that needs settings of its own. A VPN interface "
-	    "without a default route is an uplink when it is named here." },
-	[CONF_MAPPING] = { "Mapping", "NAME", sizeof(struct conf_mapping),
+	    "without a default route is an uplink when it is named here.",
+	    conf_is_ifname, offsetof(struct conf_uplink, ifname) },
+	[CONF_MAPPING] = { "Mapping", "NAME",
 	    "One section per mapping that is kept until the section goes. While natd "
-	    "is "
-	    "stopped it stays open until its lease ends." },
+	    "is stopped it stays open until its lease ends.",
+	    conf_is_name, offsetof(struct conf_mapping, name) },
 };
 
 void

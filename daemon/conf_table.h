@@ -50,8 +50,9 @@ struct conf_section_row {
 	const char *word;     /* "Uplink" */
 	const char *argument; /* what stands behind it, "IFNAME"; NULL: its keys are in
 				 struct conf, whether the section is there or not */
-	size_t size;          /* of the struct */
 	const char *help;     /* or NULL */
+	bool (*fits)(const char *argument);
+	size_t argument_at; /* offset, in the section's struct, of the string it is */
 };
 
 extern const struct conf_section_row conf_sections[CONF_SECTION_MAX];
