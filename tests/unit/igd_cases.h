@@ -20,13 +20,30 @@ how(enum igd_action a, enum sim_how h, unsigned times)
 }
 
 static inline struct lease *
-want(struct sim *s, uint16_t port, unsigned transports)
+want_as(struct sim *s, const struct lease_want *w)
 {
-	struct lease_want w = sim_want(port, transports);
-	struct lease *l = lease_new(s->router, &w, NULL, s, s->now);
+	struct lease *l = lease_new(s->router, w, NULL, s, s->now);
 
 	assert_non_null(l);
 	return l;
+}
+
+static inline struct lease *
+want(struct sim *s, uint16_t port, unsigned transports)
+{
+	const struct lease_want w = sim_want(port, transports);
+
+	return want_as(s, &w);
+}
+
+static inline struct lease *
+want_at(struct sim *s, uint16_t internal, uint16_t external, unsigned transports)
+{
+	struct lease_want w = sim_want(internal, transports);
+
+	w.external_port = external;
+	w.port_seed = 7;
+	return want_as(s, &w);
 }
 
 static inline struct lease *
@@ -36,7 +53,7 @@ want_exact(struct sim *s, uint16_t internal, uint16_t external)
 
 	w.external_port = external;
 	w.prefer_failure = true;
-	return lease_new(s->router, &w, NULL, s, s->now);
+	return want_as(s, &w);
 }
 
 #define assert_state(l, wanted) assert_int_equal(sim_status(l).state, (wanted))
@@ -53,6 +70,14 @@ assert_problem(const struct lease *l, const char *name, int number)
 	assert_int_equal(st.problem.code, number);
 }
 
+/* It is there, and so many entries are in the gateway's table. */
+static inline void
+assert_served(struct sim *s, const struct lease *l, unsigned entries)
+{
+	assert_state(l, MAPPING_ACTIVE);
+	assert_int_equal(sim_igd_entries(igd_of(s)), entries);
+}
+
 /* Released: the gateway's table has nothing of ours left, and natd knows. */
 static inline void
 release_all(struct sim *s, unsigned entries_left)
@@ -66,4 +91,11 @@ release_all(struct sim *s, unsigned entries_left)
 	assert_int_equal(sim_igd_entries(igd_of(s)), entries_left);
 	assert_int_equal(s->unconfirmed, unconfirmed);
 	assert_true(router_deadline(s->router) == MSEC_NEVER);
+}
+
+static inline void
+release_all_and_done(struct sim *s, unsigned entries_left)
+{
+	release_all(s, entries_left);
+	sim_done(s);
 }

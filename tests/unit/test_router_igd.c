@@ -51,8 +51,7 @@ test_granted(void **state)
 		assert_int_equal(sim_status(l).renewals, 1);
 		assert_int_equal(g->count[IGD_ADD_PORT_MAPPING], 1 + (i == 0));
 		assert_int_equal(sim_igd_entries(g), 1);
-		release_all(&s, 0);
-		sim_done(&s);
+		release_all_and_done(&s, 0);
 	}
 }
 
@@ -77,8 +76,7 @@ test_pair(void **state)
 			assert_non_null(sim_igd_find(g, 6, port));
 			assert_non_null(sim_igd_find(g, 17, port));
 			assert_int_equal(sim_igd_entries(g), 3);
-			release_all(&s, 1);
-			sim_done(&s);
+			release_all_and_done(&s, 1);
 		}
 	}
 }
@@ -98,7 +96,7 @@ test_router_chooses(void **state)
 		struct lease *l;
 
 		w.port_seed = 12345;
-		l = lease_new(s.router, &w, NULL, &s, s.now);
+		l = want_as(&s, &w);
 		sim_pass(&s, 5000);
 		held = sim_status(l).held;
 		assert_int_equal(held.external_port, held.internal_port);
@@ -143,8 +141,7 @@ test_ladder(void **state)
 		sim_pass(&s, 5000);
 		assert_state(second, MAPPING_ACTIVE);
 		assert_int_equal(g->count[IGD_ADD_PORT_MAPPING], rows[i].adds + 1);
-		release_all(&s, 0);
-		sim_done(&s);
+		release_all_and_done(&s, 0);
 	}
 }
 
@@ -202,8 +199,7 @@ test_permanent(void **state)
 	assert_int_equal(g->count[IGD_ADD_PORT_MAPPING], adds);
 	assert_true(g->count[IGD_GET_SPECIFIC_PORT_MAPPING_ENTRY] >= 24 * 12);
 	assert_int_equal(sim_igd_entries(g), 1);
-	release_all(&s, 0);
-	sim_done(&s);
+	release_all_and_done(&s, 0);
 }
 
 /* Quirk 30: "for ever" is a week on some, and others show 0 for every lease. */
@@ -277,8 +273,7 @@ test_own_stale(void **state)
 		sim_pass(&s, 24 * 3600000);
 		assert_state(l, MAPPING_ACTIVE);
 		assert_port(l, 8080);
-		release_all(&s, 0);
-		sim_done(&s);
+		release_all_and_done(&s, 0);
 	}
 }
 
@@ -326,8 +321,7 @@ test_foreign(void **state)
 	struct lease_status st = sim_status(exact);
 	assert_true(addr_equal(&st.problem.holder, &holder));
 	assert_int_equal(g->count[IGD_DELETE_PORT_MAPPING], 0);
-	release_all(&s, 1);
-	sim_done(&s);
+	release_all_and_done(&s, 1);
 }
 
 /* 729: a static rule or the router itself; another number. */
@@ -359,7 +353,7 @@ test_same_port(void **state)
 	(void)state;
 	g->same_port_only = true;
 	w.external_port = 9000;
-	l = lease_new(s.router, &w, NULL, &s, s.now);
+	l = want_as(&s, &w);
 	sim_pass(&s, 5000);
 	assert_state(l, MAPPING_ACTIVE);
 	assert_port(l, 8080);
@@ -376,8 +370,7 @@ test_same_port(void **state)
 	assert_state(taken, MAPPING_FAILED);
 	assert_problem(taken, "ConflictInMappingEntry", 718);
 	assert_int_equal(g->count[IGD_ADD_PORT_MAPPING], adds + 1);
-	release_all(&s, 1);
-	sim_done(&s);
+	release_all_and_done(&s, 1);
 }
 
 /* It begins to insist on that with a renewal: the old number does not stay behind. */
@@ -391,7 +384,7 @@ test_same_port_later(void **state)
 
 	(void)state;
 	w.external_port = 9000;
-	l = lease_new(s.router, &w, NULL, &s, s.now);
+	l = want_as(&s, &w);
 	sim_pass(&s, 5000);
 	assert_port(l, 9000);
 	g->same_port_only = true;
@@ -399,8 +392,7 @@ test_same_port_later(void **state)
 	sim_pass(&s, 5000);
 	assert_port(l, 8080);
 	assert_int_equal(sim_igd_entries(g), 2);
-	release_all(&s, 0);
-	sim_done(&s);
+	release_all_and_done(&s, 0);
 }
 
 /* ---- refusals: how often it is asked again ---- */
@@ -542,8 +534,7 @@ test_no_add_any(void **state)
 		sim_pass(&s, 5000);
 		assert_state(s.router->leases->next, MAPPING_ACTIVE);
 		assert_int_equal(g->count[IGD_ADD_ANY_PORT_MAPPING], 1);
-		release_all(&s, 0);
-		sim_done(&s);
+		release_all_and_done(&s, 0);
 	}
 }
 

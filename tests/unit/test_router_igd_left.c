@@ -4,19 +4,6 @@
  */
 #include "tests/unit/igd_cases.h"
 
-static struct lease *
-want_at(struct sim *s, uint16_t internal, uint16_t external, unsigned transports)
-{
-	struct lease_want w = sim_want(internal, transports);
-	struct lease *l;
-
-	w.external_port = external;
-	w.port_seed = 7;
-	l = lease_new(s->router, &w, NULL, s, s->now);
-	assert_non_null(l);
-	return l;
-}
-
 /* Until it is granted, which is read back a second later. */
 static void
 pass_until_held(struct sim *s, const struct lease *l)
@@ -49,8 +36,7 @@ test_moved_unseen(void **state)
 			lease_forget(l);
 			(void)lease_new(s.router, &w, &held, &s, s.now);
 		}
-		release_all(&s, 0);
-		sim_done(&s);
+		release_all_and_done(&s, 0);
 	}
 }
 
@@ -95,11 +81,9 @@ test_moved_and_in_the_way(void **state)
 	pass_until_held(&s, l);
 	lease_renew(l, s.now);
 	sim_pass(&s, 5000);
-	assert_state(l, MAPPING_ACTIVE);
+	assert_served(&s, l, 1);
 	assert_port(l, 8080);
-	assert_int_equal(sim_igd_entries(g), 1);
-	release_all(&s, 0);
-	sim_done(&s);
+	release_all_and_done(&s, 0);
 }
 
 /* What cannot be read back is deleted where the router said it is. */
@@ -118,8 +102,7 @@ test_unreadable(void **state)
 		g->fault[0].how = ways[i];
 		l = want_at(&s, 8080, 9000, TCP);
 		pass_until_held(&s, l);
-		release_all(&s, 0);
-		sim_done(&s);
+		release_all_and_done(&s, 0);
 	}
 }
 
@@ -154,8 +137,7 @@ test_refused(void **state)
 	sim_pass(&s, 800);
 	assert_int_equal(g->count[IGD_ADD_PORT_MAPPING], 2);
 	assert_int_equal(g->count[IGD_GET_SPECIFIC_PORT_MAPPING_ENTRY], 1);
-	release_all(&s, 1);
-	sim_done(&s);
+	release_all_and_done(&s, 1);
 }
 
 /* Quirk 49: of the numbers that are tried after a refusal, too, none is another
@@ -180,8 +162,7 @@ test_refused_beside_a_sibling(void **state)
 	assert_int_not_equal(sim_status(first).held.external_port,
 	    sim_status(second).held.external_port);
 	assert_int_equal(sim_igd_entries(g), 4);
-	release_all(&s, 2);
-	sim_done(&s);
+	release_all_and_done(&s, 2);
 }
 
 /* Quirk 22: our own entries of an earlier life, of both transports. */
@@ -198,11 +179,9 @@ test_stale_pair(void **state)
 	sim_igd_put(g, 6, 8080, 8080, g->client, 0);
 	l = want_at(&s, 8080, 0, TCP | UDP);
 	sim_pass(&s, 5000);
-	assert_state(l, MAPPING_ACTIVE);
+	assert_served(&s, l, 2);
 	assert_port(l, 8080);
-	assert_int_equal(sim_igd_entries(g), 2);
-	release_all(&s, 0);
-	sim_done(&s);
+	release_all_and_done(&s, 0);
 }
 
 /* The host slept between the two grants until the first was over: the pinhole that was
@@ -218,17 +197,15 @@ test_half_lapsed(void **state)
 	(void)state;
 	w.internal = s.router->settings.local;
 	w.lifetime_s = 300;
-	l = lease_new(s.router, &w, NULL, &s, s.now);
+	l = want_as(&s, &w);
 	for (unsigned i = 0; i < 500 && !(l->leg[TRANSPORT_UDP].held && g->busy); i++)
 		sim_pass(&s, 1);
 	assert_int_equal(sim_igd_entries(g), 1);
 	s.now = l->leg[TRANSPORT_UDP].granted_at + 300000;
 	sim_pass(&s, 5000);
-	assert_state(l, MAPPING_ACTIVE);
-	assert_int_equal(sim_igd_entries(g), 2);
+	assert_served(&s, l, 2);
 	assert_int_equal(g->count[IGD_ADD_PINHOLE], 3);
-	release_all(&s, 0);
-	sim_done(&s);
+	release_all_and_done(&s, 0);
 }
 
 static unsigned asked_for;
@@ -255,7 +232,7 @@ test_half_gone(void **state)
 	(void)state;
 	s.on_asks = count_asked;
 	w.internal = s.router->settings.local;
-	l = lease_new(s.router, &w, NULL, &s, s.now);
+	l = want_as(&s, &w);
 	sim_pass(&s, 5000);
 	assert_state(l, MAPPING_ACTIVE);
 	sim_igd_find_id(g, sim_status(l).held.pinhole_id[TRANSPORT_UDP])->used = false;
@@ -271,8 +248,7 @@ test_half_gone(void **state)
 	assert_state(l, MAPPING_ACTIVE);
 	assert_int_equal(g->count[IGD_ADD_PINHOLE], 5);
 	assert_int_equal(asked_for, 5);
-	release_all(&s, 0);
-	sim_done(&s);
+	release_all_and_done(&s, 0);
 }
 
 /* Granted for good, so that no renewal looks after it, by a router that once said that
@@ -292,10 +268,8 @@ test_asked_again(void **state)
 	assert_int_equal(g->count[IGD_GET_SPECIFIC_PORT_MAPPING_ENTRY], 1);
 	memset(g->entry, 0, sizeof(g->entry));
 	sim_pass(&s, 3600000);
-	assert_state(l, MAPPING_ACTIVE);
-	assert_int_equal(sim_igd_entries(g), 1);
-	release_all(&s, 0);
-	sim_done(&s);
+	assert_served(&s, l, 1);
+	release_all_and_done(&s, 0);
 }
 
 int

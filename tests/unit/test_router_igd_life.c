@@ -38,8 +38,7 @@ test_release_in_flight(void **state)
 			sim_pass(&s, 8000);
 			assert_int_equal(router_leases(s.router), 1);
 			assert_int_equal(sim_igd_entries(g), 2);
-			release_all(&s, 1);
-			sim_done(&s);
+			release_all_and_done(&s, 1);
 		}
 	}
 }
@@ -315,7 +314,7 @@ test_two_want_one(void **state)
 
 		g->overwrites = true;
 		w.external_port = 8080;
-		second = lease_new(s.router, &w, NULL, &s, s.now);
+		second = want_as(&s, &w);
 		sim_pass(&s, 5000);
 		assert_state(first, MAPPING_ACTIVE);
 		assert_port(first, 8080);
@@ -328,7 +327,7 @@ test_two_want_one(void **state)
 		/* The other transport is another matter. */
 		w = sim_want(8083, UDP);
 		w.external_port = 8080;
-		udp = lease_new(s.router, &w, NULL, &s, s.now);
+		udp = want_as(&s, &w);
 		sim_pass(&s, 3000);
 		assert_port(udp, 8080);
 		assert_int_equal(sim_igd_find(g, 6, 8080)->internal, 8080);
@@ -344,7 +343,7 @@ test_two_want_one(void **state)
 		sim_igd_foreign(g, 17, 8080);
 		w = sim_want(8080, UDP | TCP);
 		w.prefer_failure = true;
-		first = lease_new(s.router, &w, NULL, &s, s.now);
+		first = want_as(&s, &w);
 		exact = want_exact(&s, 8082, 8080);
 		sim_pass(&s, 5000);
 		assert_state(first, MAPPING_FAILED);
@@ -404,14 +403,12 @@ test_pinhole(void **state)
 	/* Lost: 704 to the look, made again. */
 	memset(g->entry, 0, sizeof(g->entry));
 	sim_pass(&s, 300000);
-	assert_state(l, MAPPING_ACTIVE);
-	assert_int_equal(sim_igd_entries(g), 2);
+	assert_served(&s, l, 2);
 	/* Lost right before a renewal: 704 to the update. */
 	memset(g->entry, 0, sizeof(g->entry));
 	lease_renew(l, s.now);
 	sim_pass(&s, 2000);
-	assert_state(l, MAPPING_ACTIVE);
-	assert_int_equal(sim_igd_entries(g), 2);
+	assert_served(&s, l, 2);
 	/* After a restart of natd the ids are known. */
 	held = sim_status(l).held;
 	struct lease_want w = *lease_wanted(l);
@@ -423,8 +420,7 @@ test_pinhole(void **state)
 	sim_pass(&s, 3000);
 	assert_state(l, MAPPING_ACTIVE);
 	assert_int_equal(g->count[IGD_UPDATE_PINHOLE], updates + 2);
-	release_all(&s, 0);
-	sim_done(&s);
+	release_all_and_done(&s, 0);
 }
 
 /* Quirk 32: CheckPinholeWorking is not implemented: the pinhole stays, nobody asks
@@ -505,8 +501,7 @@ test_pinhole_refused(void **state)
 		g->fault[0] = (struct sim_fault) { 0 };
 		sim_pass(&s, 3700000);
 		assert_state(l, MAPPING_ACTIVE);
-		release_all(&s, 0);
-		sim_done(&s);
+		release_all_and_done(&s, 0);
 	}
 }
 

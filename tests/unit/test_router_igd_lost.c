@@ -65,8 +65,7 @@ test_vanishes(void **state)
 	assert_in_range(g->count[IGD_ADD_PORT_MAPPING] - adds, 1, 20);
 	g->room = 0;
 	sim_pass(&s, 600000);
-	assert_state(l, MAPPING_ACTIVE);
-	assert_int_equal(sim_igd_entries(g), 2);
+	assert_served(&s, l, 2);
 	sim_done(&s);
 }
 
@@ -102,8 +101,7 @@ test_purged(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 20; i++) {
 		sim_pass(&s, 300000);
-		assert_state(l, MAPPING_ACTIVE);
-		assert_int_equal(sim_igd_entries(g), 1);
+		assert_served(&s, l, 1);
 		sim_pass(&s, 300000);
 		memset(g->entry, 0, sizeof(g->entry));
 	}
@@ -134,8 +132,7 @@ test_stolen(void **state)
 	assert_string_equal(sim_igd_find(g, 6, 8080)->client, "192.168.1.33");
 	assert_string_equal(sim_igd_find(g, 6, 8443)->client, "192.168.1.33");
 	assert_int_equal(sim_igd_entries(g), 3);
-	release_all(&s, 2);
-	sim_done(&s);
+	release_all_and_done(&s, 2);
 }
 
 /* Quirk 29: maps external = internal whatever is asked: the actual number is told. */
@@ -152,7 +149,7 @@ test_makes_same_port(void **state)
 		g->makes_same_port = true;
 		w.external_port = 9000;
 		w.prefer_failure = exact;
-		l = lease_new(s.router, &w, NULL, &s, s.now);
+		l = want_as(&s, &w);
 		sim_pass(&s, 5000);
 		if (exact) {
 			assert_state(l, MAPPING_FAILED);
@@ -163,12 +160,10 @@ test_makes_same_port(void **state)
 			assert_port(l, 8080);
 			assert_true(router_habits(s.router)->same_port);
 			sim_pass(&s, 24 * 3600000);
-			assert_state(l, MAPPING_ACTIVE);
+			assert_served(&s, l, 2);
 			assert_port(l, 8080);
-			assert_int_equal(sim_igd_entries(g), 2);
 		}
-		release_all(&s, 0);
-		sim_done(&s);
+		release_all_and_done(&s, 0);
 	}
 }
 
@@ -185,23 +180,20 @@ test_port_moved(void **state)
 	sim_pass(&s, 200000);
 	sim_igd_reboot(g, 5001);
 	sim_pass(&s, 61000);
-	assert_state(l, MAPPING_ACTIVE);
-	assert_int_equal(sim_igd_entries(g), 2);
+	assert_served(&s, l, 2);
 	assert_int_equal(g->refused, 1);
 	/* With an exchange of its own it is not even a minute. */
 	sim_pass(&s, 200000);
 	sim_igd_reboot(g, 5002);
 	lease_renew(l, s.now);
 	sim_pass(&s, 1000);
-	assert_state(l, MAPPING_ACTIVE);
-	assert_int_equal(sim_igd_entries(g), 2);
+	assert_served(&s, l, 2);
 	/* Again right after it was found: at once, too, if not again and again. */
 	sim_pass(&s, 1000);
 	sim_igd_reboot(g, 5004);
 	lease_renew(l, s.now);
 	sim_pass(&s, 1000);
-	assert_state(l, MAPPING_ACTIVE);
-	assert_int_equal(sim_igd_entries(g), 2);
+	assert_served(&s, l, 2);
 	/* A new wish in that moment is served, too. */
 	sim_pass(&s, 200000);
 	sim_igd_reboot(g, 5003);
@@ -209,10 +201,8 @@ test_port_moved(void **state)
 	sim_pass(&s, 1000);
 	assert_state(late, MAPPING_ACTIVE);
 	sim_pass(&s, 2000);
-	assert_state(l, MAPPING_ACTIVE);
-	assert_int_equal(sim_igd_entries(g), 3);
-	release_all(&s, 0);
-	sim_done(&s);
+	assert_served(&s, l, 3);
+	release_all_and_done(&s, 0);
 }
 
 /* The paths moved: the control URL is not found any more. */
@@ -229,8 +219,7 @@ test_path_moved(void **state)
 	memset(g->entry, 0, sizeof(g->entry));
 	g->description_path = "/other.xml";
 	sim_pass(&s, 61000);
-	assert_state(l, MAPPING_ACTIVE);
-	assert_int_equal(sim_igd_entries(g), 1);
+	assert_served(&s, l, 1);
 	sim_done(&s);
 }
 
@@ -304,8 +293,7 @@ test_notify(void **state)
 	g->deaf = false;
 	sim_igd_notify(g, true);
 	sim_pass(&s, 1000);
-	assert_state(l, MAPPING_ACTIVE);
-	assert_int_equal(sim_igd_entries(g), 1);
+	assert_served(&s, l, 1);
 	/* Only the new BOOTID, the port stays. */
 	sim_pass(&s, 200000);
 	sim_igd_reboot(g, 5001);
@@ -320,8 +308,7 @@ test_notify(void **state)
 		sim_pass(&s, 10);
 	}
 	assert_true(s.https - before <= 60);
-	release_all(&s, 0);
-	sim_done(&s);
+	release_all_and_done(&s, 0);
 }
 
 /* ---- discovery ---- */
@@ -509,7 +496,7 @@ test_search(void **state)
 		g->on_search = on_search;
 		w.internal = s.router->settings.local;
 		w.methods &= ~METHOD_BIT(METHOD_DIRECT);
-		lease_new(s.router, &w, NULL, &s, s.now);
+		want_as(&s, &w);
 		sim_pass(&s, 2900);
 		assert_int_equal(searched, SEARCH_PACKETS);
 		assert_true(searched_at - began < 2900);
@@ -553,8 +540,7 @@ test_answer_during_search(void **state)
 	router_service_status(s.router, ROUTER_IGD, &service);
 	assert_int_equal(service.state, SERVICE_AVAILABLE);
 	assert_int_equal(service.circuit, CIRCUIT_CLOSED);
-	release_all(&s, 0);
-	sim_done(&s);
+	release_all_and_done(&s, 0);
 }
 
 int

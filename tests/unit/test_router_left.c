@@ -220,8 +220,7 @@ test_igd_wanted_meanwhile(void **state)
 		assert_int_equal(sim_igd_entries(g), 41);
 		assert_non_null(sim_igd_find(g, 17, given[i]));
 		assert_state(l, MAPPING_ACTIVE);
-		release_all(&s, 40);
-		sim_done(&s);
+		release_all_and_done(&s, 40);
 	}
 }
 
