@@ -140,18 +140,26 @@ def test_sigkill_at_the_moment_of_the_grant(router, run, mode, persistence):
             assert held(gw) == before
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("port", [40000, None], ids=["a port", "of the router's choice"])
-def test_sigkill_between_the_request_and_the_answer(router, run, mode, port):
-    """F48: the router has granted it, and nobody is there to hear that."""
+def kill_before_the_answer(router, run, mode, persistence, port):
+    """The router has granted it, and nobody is there to hear that.  The router, the next natd,
+    and what was granted."""
     event = f"{mode}.map" if "igd" not in mode else "soap"
     gw = router(mode, f'[[rule]]\non = ["{event}"]\ndo = {{ delay_ms = 400 }}\n')
     natd = run()
-    with ask(natd, "connection", port):
+    with ask(natd, persistence, port):
         wait_until(lambda: gw.table(), 5, "the rule")
         natd.kill()
+    before = held(gw)
     gw.order("change", **{"with": {"rule": []}})
     natd.start()
+    return gw, natd, before
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("port", [40000, None], ids=["a port", "of the router's choice"])
+def test_sigkill_between_the_request_and_the_answer(router, run, mode, port):
+    """F48: what nobody holds any more is deleted."""
+    gw, natd, _ = kill_before_the_answer(router, run, mode, "connection", port)
     wait_until(lambda: gw.table() == [], 8, "the rule deleted")
     assert natd.mappings() == []
 
@@ -160,15 +168,7 @@ def test_sigkill_between_the_request_and_the_answer(router, run, mode, port):
 @pytest.mark.parametrize("port", [40000, None], ids=["a port", "of the router's choice"])
 def test_sigkill_before_the_answer_to_what_is_wanted_for_good(router, run, mode, port):
     """F48: it is asked again, and there is one rule for it, the same one where a port is named."""
-    event = f"{mode}.map" if "igd" not in mode else "soap"
-    gw = router(mode, f'[[rule]]\non = ["{event}"]\ndo = {{ delay_ms = 400 }}\n')
-    natd = run()
-    with ask(natd, "permanent", port):
-        wait_until(lambda: gw.table(), 5, "the rule")
-        natd.kill()
-    before = held(gw)
-    gw.order("change", **{"with": {"rule": []}})
-    natd.start()
+    gw, natd, before = kill_before_the_answer(router, run, mode, "permanent", port)
     natd.wait_active(1)
     mapping = natd.mappings()[0]["runtime"]
     wait_until(lambda: len(gw.table()) == 1, 5, "one rule")

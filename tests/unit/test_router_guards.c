@@ -72,6 +72,34 @@ pcp_says(struct sim *s, const struct lease *l, uint8_t protocol, uint32_t lifeti
 	sim_turn(s);
 }
 
+/* TCP by PCP or NAT-PMP, and from then on the router is silent. */
+static struct lease *
+hold_silent(struct sim *s, bool pcp)
+{
+	struct lease *l = hold(s, pcp ? METHOD_PCP : METHOD_NAT_PMP, TCP);
+
+	s->silent = true;
+	return l;
+}
+
+/* A grant of 8080, or, with lifetime 0, that it is deleted. */
+static void
+tcp_says(struct sim *s, const struct lease *l, uint32_t lifetime_s)
+{
+	if (s->pcp)
+		pcp_says(s, l, 6, lifetime_s);
+	else
+		natpmp_says(
+		    s, NATPMP_OP_MAP_TCP, 8080, lifetime_s ? 8080 : 0, lifetime_s);
+}
+
+static void
+speak_again(struct sim *s)
+{
+	s->silent = false;
+	sim_pass(s, 1000);
+}
+
 /* RFC 6886 3.4: "The suggested external port MUST be set to zero by the client". */
 static void
 test_natpmp_delete(void **state)
@@ -181,20 +209,14 @@ test_late_grant(void **state)
 {
 	(void)state;
 	for (unsigned pcp = 0; pcp < 2; pcp++) {
-		struct lease *l;
 		struct sim s;
+		struct lease *l = hold_silent(&s, pcp);
 
-		l = hold(&s, pcp ? METHOD_PCP : METHOD_NAT_PMP, TCP);
-		s.silent = true;
 		lease_release(l, s.now);
 		sim_turn(&s);
-		if (pcp)
-			pcp_says(&s, l, 6, 7200);
-		else
-			natpmp_says(&s, NATPMP_OP_MAP_TCP, 8080, 8080, 7200);
+		tcp_says(&s, l, 7200);
 		assert_int_equal(s.gone, 0);
-		s.silent = false;
-		sim_pass(&s, 1000);
+		speak_again(&s);
 		assert_int_equal(s.gone, 1);
 		assert_int_equal(s.unconfirmed, 0);
 		assert_int_equal(sim_entries(&s), 0);
@@ -209,22 +231,16 @@ test_late_deletion(void **state)
 {
 	(void)state;
 	for (unsigned pcp = 0; pcp < 2; pcp++) {
-		struct lease *l;
 		struct sim s;
+		struct lease *l = hold_silent(&s, pcp);
 
-		l = hold(&s, pcp ? METHOD_PCP : METHOD_NAT_PMP, TCP);
-		s.silent = true;
 		assert_true(lease_remake(l, s.now));
 		sim_turn(&s);
 		for (unsigned i = 0; i < 2; i++) {
-			if (pcp)
-				pcp_says(&s, l, 6, 0);
-			else
-				natpmp_says(&s, NATPMP_OP_MAP_TCP, 8080, 0, 0);
+			tcp_says(&s, l, 0);
 			assert_int_equal(sim_status(l).state, MAPPING_REQUESTING);
 		}
-		s.silent = false;
-		sim_pass(&s, 1000);
+		speak_again(&s);
 		assert_int_equal(sim_status(l).state, MAPPING_ACTIVE);
 		sim_done(&s);
 	}
@@ -278,19 +294,16 @@ test_unreachable_while_held(void **state)
 {
 	(void)state;
 	for (unsigned pcp = 0; pcp < 2; pcp++) {
-		struct lease *l;
 		struct sim s;
+		struct lease *l = hold_silent(&s, pcp);
 
-		l = hold(&s, pcp ? METHOD_PCP : METHOD_NAT_PMP, TCP);
-		s.silent = true;
 		lease_renew(l, s.now);
 		sim_turn(&s);
 		router_unreachable(s.router, s.now);
 		sim_turn(&s);
 		assert_int_equal(sim_status(l).state, MAPPING_RENEWING);
 		assert_false(sim_status(l).problem.present);
-		s.silent = false;
-		sim_pass(&s, 1000);
+		speak_again(&s);
 		assert_int_equal(sim_status(l).state, MAPPING_ACTIVE);
 		assert_int_equal(sim_status(l).renewals, 1);
 		sim_done(&s);
