@@ -13,7 +13,7 @@ endif
 CLANG ?= clang
 PKG_CONFIG ?= pkg-config
 PYTHON ?= /usr/bin/python3
-PYTEST = PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -p no:cacheprovider
+PYTEST = PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -o cache_dir=$(abspath $(RESULTS))/cache
 INSTALL ?= install
 
 prefix ?= /usr/local
@@ -264,7 +264,11 @@ export NATCTL = $(abspath $(BUILD)/natctl)
 PARTS = headers layers unit fuzz-corpus build ctl lab systemd
 check: ## all tests that fit in ten minutes; as root with the lab (network namespaces)
 	+@$(PYTHON) tests/tools/check.py --make "$(MAKE)" --results $(RESULTS) \
-		--only-root lab --only-root systemd $(PARTS); status=$$?; $(give_back); exit $$status
+		--alone ctl --alone lab --alone systemd --only-root lab --only-root systemd \
+		$(PARTS); status=$$?; $(give_back); exit $$status
+
+# With ALONE=1 what failed the last time, else all, perhaps several at once.
+pick = $(if $(ALONE),--lf,--cache-clear $1)
 
 tests: $(UNIT) $(FUZZ_CORPUS) $(BENCH) ## build the test programs, run none
 
@@ -272,7 +276,7 @@ check-unit: $(UNIT) ## the unit tests (no root, no network)
 	@$(PYTHON) tests/tools/run_tests.py --results $(RESULTS)/unit.xml $(UNIT)
 
 check-ctl: all ## natctl against a scripted daemon (no root)
-	@$(PYTEST) -q --junitxml=$(RESULTS)/ctl.xml tests/ctl
+	@$(PYTEST) -q $(pick) --junitxml=$(RESULTS)/ctl.xml tests/ctl
 
 check-build: all ## the build itself: install, dist, README, units, man pages (no root)
 	@$(PYTEST) -q --junitxml=$(RESULTS)/build.xml tests/build
@@ -283,10 +287,10 @@ IN_PARALLEL = $(if $(shell $(PYTHON) -c 'import xdist' 2>/dev/null && echo yes),
 	-n $(LAB_JOBS) --dist loadfile)
 
 check-lab: all ## natd, natctl and real routers in network namespaces (root); LAB_JOBS=3 at once
-	@$(PYTEST) -q $(IN_PARALLEL) --junitxml=$(RESULTS)/lab.xml -m "not long" tests/lab
+	@$(PYTEST) -q $(call pick,$(IN_PARALLEL)) --junitxml=$(RESULTS)/lab.xml -m "not long" tests/lab
 
 check-systemd: all ## natd as a service of a real systemd in namespaces (root)
-	@$(PYTEST) -q --junitxml=$(RESULTS)/systemd.xml tests/systemd
+	@$(PYTEST) -q $(pick) --junitxml=$(RESULTS)/systemd.xml tests/systemd
 
 check-long: all $(BUILD)/tests/bench/bench_stun_server check-package ## repetitions and packages that do not fit in check (root)
 	@$(PYTEST) -q -m long tests/lab

@@ -60,6 +60,46 @@ def test_part_is_counted(run, top, tmp_path, xml, status, expected):
     assert done.stdout.splitlines()[-1] == last
 
 
+CASE = '<testcase classname="lab.test_x" name="{}">{}</testcase>'
+FAILED = "<failure/>"
+
+
+def cases(**verdicts):
+    """One suite of tests by name: whether each failed."""
+    return (f'<testsuites><testsuite tests="{len(verdicts)}" failures="{sum(verdicts.values())}">' +
+            "".join(CASE.format(n, FAILED if bad else "") for n, bad in verdicts.items()) +
+            "</testsuite></testsuites>")
+
+
+# What failed beside others, what became of that with nothing beside it, what it counts as.
+ALONE = {
+    "passes then": ("a", cases(a=False), (6, 0), ["a"]),
+    "one of two": ("ab", cases(a=True, b=False), (5, 1), ["b"]),
+    "fails again": ("a", cases(a=True), (5, 1), []),
+    "too many": ("abcd", None, (2, 4), []),
+    "is not found": ("ab", cases(a=False), (4, 2), []),
+    "breaks off": ("a", "", (5, 1), []),
+}
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_what_fails_beside_others_is_run_alone_once(run, top, tmp_path, name):
+    bad, again, expected, told = ALONE[name]
+    (tmp_path / "first").write_text(cases(**{n: n in bad for n in "abcdef"}))
+    (tmp_path / "again").write_text(again or "")
+    fake_make = script(tmp_path / "make",
+                       f"echo $* >>{tmp_path}/calls; test \"$2\" && w=again || w=first\n"
+                       f"cp {tmp_path}/$w {tmp_path}/x.xml; ! grep -q '<failure' {tmp_path}/x.xml")
+    done = run(sys.executable, top / "tests/tools/check.py", "--make", fake_make,
+               "--results", tmp_path, "--alone", "x", "x", check=False)
+    assert done.stdout.splitlines()[-1] == "{} passed, {} failed".format(*expected)
+    assert done.returncode == (1 if expected[1] else 0)
+    assert [line.split()[-1] for line in done.stdout.splitlines()
+            if line.startswith("failed, and passed")] == [f"lab.test_x::{n}" for n in told]
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert calls == ["check-x"] + ["check-x ALONE=1"] * (again is not None)
+
+
 @pytest.mark.parametrize("most_s,told", [("0.5", True), ("60", False)])
 def test_the_total_time_is_told(run, top, tmp_path, most_s, told):
     fake_make = script(tmp_path / "make", "sleep 0.3")
