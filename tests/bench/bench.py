@@ -58,10 +58,17 @@ class Row:
     def cells(self, *others):
         measure, relation, limit = self.target
         judged = f"{measure} {'≥' if relation == '>=' else '≤'} {limit:,g} {self.unit}"
-        return [self.what, judged, self.show(statistics.median(self.natd)),
-                self.show(MEASURES["p95"](self.natd)), "yes" if self.met() else "**no**"] + [
-                self.show(statistics.median(self.others[k])) if self.others.get(k) else ""
-                for k in others]
+        return [self.what, judged, f"{len(self.natd):,}", self.show(statistics.median(self.natd)),
+                self.show(MEASURES["p95"](self.natd)) if len(self.natd) >= 20 else "",
+                "yes" if self.met() else "**no**"] + [self.other(k) for k in others]
+
+    def other(self, name):
+        """Its median, and of how many runs if it is not of as many as natd's."""
+        times = self.others.get(name)
+        if not times:
+            return ""
+        runs = f" ({len(times)} run{'s' if len(times) > 1 else ''})"
+        return self.show(statistics.median(times)) + (runs if len(times) != len(self.natd) else "")
 
     def show(self, value):
         digits = 0 if value >= 1000 or value == 0 else 1 if value >= 10 else 2
@@ -249,8 +256,9 @@ def main():
         sys.exit(f"bench: {reason}")
     rows = measure(runs, alone)
     nat_rows = bench_nat.measure(Row, timed, progress, max(3, runs // 5), alone)
-    print(f"Measured {time.strftime('%Y-%m-%d')} on {machine()}; {runs} runs; router: miniupnpd "
-          "in namespaces of the same machine.\n")
+    print(f"Measured {time.strftime('%Y-%m-%d')} on {machine()}; as many runs as each row says, of "
+          "the other programs as many where no number is given, their median; router: miniupnpd in "
+          "namespaces of the same machine.\n")
     table("what", rows, "upnpc", "natpmpc")
     print("\nThe whole verdict on a NAT: mapping, filtering, hairpinning, ports.\n")
     table("NAT", nat_rows, "discovery", "stun")
@@ -258,8 +266,8 @@ def main():
 
 
 def table(what, rows, *others):
-    print(f"| {what} | target | natd, median | natd, p95 | met | {' | '.join(others)} |")
-    print("|---|---|---:|---:|---|" + "---:|" * len(others))
+    print(f"| {what} | target | runs | natd, median | natd, p95 | met | {' | '.join(others)} |")
+    print("|---|---|---:|---:|---:|---|" + "---:|" * len(others))
     for row in rows:
         print("| " + " | ".join(row.cells(*others)) + " |")
 
