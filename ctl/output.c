@@ -84,6 +84,16 @@ page_fold(const struct ctl *ctl, struct page *page, unsigned indent)
 		free(folded.text);
 }
 
+void
+page_add(const struct ctl *ctl, FILE *out, struct page *page, unsigned indent)
+{
+	page_fold(ctl, page, indent);
+	if (page->text)
+		fputs(page->text, out);
+	else
+		complain("out of memory");
+}
+
 enum exit_code
 output_text(const struct ctl *ctl, const char *text)
 {
@@ -247,8 +257,8 @@ table_cut(struct table *t, size_t column)
 	}
 }
 
-/* Hides what can be spared until the rest fits the terminal. */
-static void
+/* Hides what can be spared until the rest fits the terminal.  False: it never does. */
+static bool
 table_fit(struct table *t)
 {
 	size_t needed = 0;
@@ -267,6 +277,48 @@ table_fit(struct table *t)
 				    c, scols_column_get_flags(c) | SCOLS_FL_HIDDEN);
 				needed -= t->widest[i] + 1;
 			}
+	return needed <= t->ctl->term.width + 1;
+}
+
+/* Each line of the table as a block, with all its columns. */
+static void
+table_write_blocks(struct table *t, FILE *out)
+{
+	_cleanup_(page_drop) struct page page = { 0 };
+
+	if (t->bad || !page_open(&page))
+		return;
+	for (size_t i = 0; i < t->lines; i++) {
+		struct libscols_line *line = scols_table_get_line(t->scols, i);
+
+		if (i > 0)
+			putc('\n', page.out);
+		for (size_t k = 0; k < t->columns; k++) {
+			struct libscols_cell *cell = scols_line_get_cell(line, k);
+			const char *paint = scols_cell_get_color(cell);
+
+			block_key(page.out, t->column[k].name);
+			fprintf(page.out, "%s%s%s\n", paint ? paint : "",
+			    scols_cell_get_data(cell),
+			    paint ? term_plain(&t->ctl->term) : "");
+		}
+	}
+	page_add(t->ctl, out, &page, BLOCK_KEY + 4);
+}
+
+static void
+table_write_lines(struct table *t, FILE *out)
+{
+	char *text = NULL;
+
+	for (size_t i = 0; t->ctl->term.width > 0 && i < t->columns; i++)
+		if (t->column[i].cut)
+			table_cut(t, i);
+	if (t->bad || scols_print_table_to_string(t->scols, &text) < 0)
+		t->bad = true;
+	else
+		fprintf(out, "%s%s", text, text[strlen(text) - 1] == '\n' ? "" : "\n");
+	free(text);
 }
 
 void
@@ -282,21 +334,14 @@ table_paint(struct table *t, size_t column, enum paint paint)
 void
 table_write(struct table *t, FILE *out, const char *thing)
 {
-	char *text = NULL;
-
-	if (t->ctl->term.width > 0)
-		table_fit(t);
-	for (size_t i = 0; t->ctl->term.width > 0 && i < t->columns; i++)
-		if (t->column[i].cut)
-			table_cut(t, i);
-	if (t->bad ||
-	    (t->lines > 0 && scols_print_table_to_string(t->scols, &text) < 0)) {
+	if (t->lines > 0 && t->ctl->term.width > 0 && !table_fit(t))
+		table_write_blocks(t, out);
+	else if (t->lines > 0)
+		table_write_lines(t, out);
+	if (t->bad) {
 		complain("out of memory");
 		return;
 	}
-	if (text)
-		fprintf(out, "%s%s", text, text[strlen(text) - 1] == '\n' ? "" : "\n");
-	free(text);
 	if (!t->ctl->opt.no_legend && t->lines == 0)
 		fprintf(out, "No %ss.\n", thing);
 	else if (!t->ctl->opt.no_legend)

@@ -33,6 +33,8 @@ enum exit_code page_show(const struct ctl *ctl, struct page *page);
 /* Breaks lines that are wider than the terminal between words; what goes on starts
  * indent columns from the left.  The page is complete with that, and its text there. */
 void page_fold(const struct ctl *ctl, struct page *page, unsigned indent);
+/* Adds one page, folded, to another; out of memory is told. */
+void page_add(const struct ctl *ctl, FILE *out, struct page *page, unsigned indent);
 /* A whole text as a page. */
 enum exit_code output_text(const struct ctl *ctl, const char *text);
 /* For _cleanup_: nothing is shown. */
@@ -70,7 +72,9 @@ DEFINE_FREEP(table)
 void table_line(struct table *t, const char *const *cells, size_t count);
 /* Paints one cell of the last line. */
 void table_paint(struct table *t, size_t column, enum paint paint);
-/* Writes it with its legend ("3 mappings listed.") as the options say. */
+/* Writes it with its legend ("3 mappings listed.") as the options say; where the
+ * terminal is too narrow even for the columns that are never spared, each line as a
+ * block of "Key: value" with all columns. */
 void table_write(struct table *t, FILE *out, const char *thing);
 
 /* The colour of a mapping's or daemon's state. */

@@ -226,11 +226,11 @@ static const struct column list_columns[] = {
 	{ "ID", 0, false, false },
 	{ "PROTO", 0, false, false },
 	{ "EXTERNAL", 0, false, false },
-	{ "INTERNAL", 0, false, false },
-	{ "METHOD", 2, false, false },
+	{ "INTERNAL", 1, false, false },
+	{ "METHOD", 3, false, false },
 	{ "STATE", 0, false, false },
-	{ "EXPIRES", 1, false, false },
-	{ "OWNER", 3, false, false },
+	{ "EXPIRES", 2, false, false },
+	{ "OWNER", 4, false, false },
 	{ "NAME", 0, true, false },
 };
 

@@ -394,8 +394,7 @@ gateways_write(const struct ctl *ctl, FILE *out, const cJSON *gateways)
 	if (ctl->opt.quiet)
 		return CTL_DONE;
 	table_write(table, out, "gateway");
-	page_fold(ctl, &problems, PROBLEM_FOLD);
-	fputs(problems.text, out);
+	page_add(ctl, out, &problems, PROBLEM_FOLD);
 	return CTL_DONE;
 }
 

@@ -68,6 +68,43 @@ def test_a_narrow_terminal_spares_columns(fake, natctl, columns, gone):
     assert "203.0.113.7:8080" in line and "192.168.1.20:8080" in line and " a descrip" in line
 
 
+BLOCK = """
+          ID: m3
+       PROTO: tcp
+    EXTERNAL: 203.0.113.7:8080
+    INTERNAL: 192.168.1.20:8080
+      METHOD: pcp
+       STATE: active
+     EXPIRES: 59min
+       OWNER: root
+        NAME: a long description that
+                goes on
+""".lstrip("\n")
+
+
+def test_a_terminal_too_narrow_for_a_table(fake, natctl):
+    fake(ListMappings={"mappings": [r.mapping(name="a long description that goes on"),
+                                    r.mapping(id="m4", name="b")]},
+         ListGateways={"gateways": [r.GATEWAY]})
+    first, second = natctl.on_tty("list", columns=40, TERM="dumb").split("\n\n")
+    assert re.sub(r"\d+min", "59min", first) + "\n" == BLOCK
+    assert "          ID: m4\n" in second and second.endswith("        NAME: b\n2 mappings listed.\n")
+    assert "STATE: \x1b[32mactive\x1b[0m\n" in natctl.on_tty("list", columns=40)
+    lines = natctl.on_tty("gateways", columns=40, TERM="dumb", lines=100).splitlines()
+    assert lines[0] == "     GATEWAY: 192.168.1.1" and max(map(len, lines)) <= 40
+
+
+def test_a_table_of_ipv6_leaves_out_the_inner_address(fake, natctl):
+    address = "2001:db8:1234:5678:9abc:def0:1234:5678"
+    wide = r.mapping(name="six")
+    for key in ("external", "internal"):
+        wide["runtime"][key] = {"address": address, "port": 51820}
+    fake(ListMappings={"mappings": [wide]})
+    head, line, *_ = natctl.on_tty("list", columns=80, TERM="dumb").splitlines()
+    assert head.split() == ["ID", "PROTO", "EXTERNAL", "STATE", "NAME"]
+    assert line.split() == ["m3", "tcp", f"[{address}]:51820", "active", "six"]
+
+
 def test_the_width_is_that_of_COLUMNS(fake, natctl):
     long = r.mapping(name="x" * 200)
     fake(ListMappings={"mappings": [long]})
