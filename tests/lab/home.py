@@ -356,7 +356,7 @@ def tunnel_down(place, interface="wg0", address="10.2.0.2"):
                     "rule del table main suppress_prefixlength 0")
 
 
-def reaches(place, protocol, external, internal, timeout_s=2.0, node=None, source=None):
+def reaches(place, protocol, external, internal, timeout_s=10.0, node=None, source=None):
     """Connect from the internet to external, an (address, port), where the client listens on
     the internal port; the bytes that came through and back, or None if none did."""
     family = socket.AF_INET6 if ":" in external[0] else socket.AF_INET
@@ -388,7 +388,8 @@ def forwards(*args, **options):
     return reaches(*args, **options) == b"reply to hello from the internet"
 
 
-def nat_pmp(node, gateway, op, internal=0, external=0, lifetime=0, source=None):
+def nat_pmp(node, gateway, op, internal=0, external=0, lifetime=0, source=None,
+            waits_s=(0.25, 0.5, 1.0, 2.0, 4.0)):
     """One NAT-PMP exchange by hand, for tests of the lab itself: the answer's bytes."""
     packet = struct.pack("!BB", 0, 0) if op == 0 else \
         struct.pack("!BBHHHI", 0, op, 0, internal, external, lifetime)
@@ -396,7 +397,7 @@ def nat_pmp(node, gateway, op, internal=0, external=0, lifetime=0, source=None):
         if source:
             s.bind((source, 0))
         s.connect((gateway, 5351))
-        for timeout_s in (0.25, 0.5, 1.0):
+        for timeout_s in waits_s:
             s.settimeout(timeout_s)
             s.send(packet)
             with contextlib.suppress(TimeoutError):

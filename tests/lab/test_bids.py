@@ -106,7 +106,7 @@ def test_killed_while_another_number_is_asked_for(start, kind):
     gw, natd = start(kind)
     before = natd.map(["tcp"], 41010)
     gw.order("change", **{"with": {"rule": [
-        {"on": ["pcp.map", "nat_pmp.map", "soap.AddPortMapping"], "do": {"delay_ms": 900}}]}})
+        {"on": ["pcp.map", "nat_pmp.map", "soap.AddPortMapping"], "do": {"delay_ms": 2000}}]}})
     with natd.connect() as c:
         c.send(INTERFACE + "RequestMapping", {"protocols": ["tcp"], "internalPort": 41010,
                                               "suggestedExternalPort": 41444, "preferFailure": True})

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 
+import clock
 import home as h
 import pytest
 import scripted
@@ -15,9 +16,9 @@ from daemon import INTERFACE, Natd, external
 from lab import Lab, wait_until
 from meddle import Meddle
 
-# From the kernel's event to the first request: acted on within 100 ms after a debounce of at
-# most 250 ms.  The rest is for the machine, where natd has no priority: see Reaction.
-ACTED_S, SOON_S = 0.1, 0.6
+# From the kernel's last word to the first request; and where it goes on talking, after a debounce
+# of at most 250 ms.  See Reaction; the tests that look at something else only wait for natd.
+ACTED_S, DEBOUNCED_S = 0.1, 0.35
 # Its priority is above that of the other programs of this machine: what is measured is natd.
 URGENT = ["chrt", "--fifo", "10"]
 VPN = ("[Uplink wg0]\nGateway=10.2.0.1\nLeaseSec=60\nMethods=nat_pmp\n"
@@ -47,10 +48,11 @@ class News:
         self.thread = threading.Thread(target=self.listen)
 
     def listen(self):
-        while not self.stop.is_set():
-            with contextlib.suppress(TimeoutError):
-                self.socket.recv(65536)
-                self.times.append(time.monotonic())
+        with clock.urgent():
+            while not self.stop.is_set():
+                with contextlib.suppress(TimeoutError):
+                    self.socket.recv(65536)
+                    self.times.append(time.monotonic())
 
     def __enter__(self):
         self.thread.start()
@@ -76,6 +78,8 @@ class Reaction:
 
     def __enter__(self):
         self.news.__enter__()
+        self.urgent = clock.urgent()
+        self.urgent.__enter__()
         return self
 
     def to(self, what, cause, effect):
@@ -87,13 +91,14 @@ class Reaction:
                    f"the kernel's word of {what}")
         # natd, whose priority is higher, may have read it before this process did.
         told = [t for t in self.news.times if since <= t <= done] or [done]
-        self.add(what, done - max(told))
+        self.add(what, max(told), done)
         time.sleep(0.1)  # whatever the kernel has to add
 
-    def add(self, what, took):
-        self.took.setdefault(what, []).append(took)
+    def add(self, what, since, done):
+        self.took.setdefault(what, []).append(clock.lasted(since, done))
 
     def __exit__(self, *failed):
+        self.urgent.__exit__(*failed)
         self.news.__exit__(*failed)
         for what, took in self.took.items():
             print(f"{what} after", *(f"{1000 * t:.0f} ms" for t in took))
@@ -125,7 +130,7 @@ def test_acted_on_within_100_ms_and_told(place, pcp):
             # Told of the loss, perhaps, and of the new one in any case.
             while (next(stream)["mapping"]["runtime"].get("internal") or {}).get("address") != address:
                 pass
-            reaction.add("told", scripted.now() - heard)
+            reaction.add("told", heard, scripted.now())
             return heard
         for address in (f"192.168.1.{n}" for n in range(31, 37)):
             reaction.to("another address", lambda: move(place, address), asked_and_told)
@@ -183,22 +188,23 @@ def test_news_without_end_are_acted_on_in_between(place, pcp):
         time.sleep(0.8)  # what natd does later because of the last one is over
         since = scripted.now()
         move(place, address)
-        acted.append(pcp.wait_heard("pcp.map", client=address)[0]["t"] - since)
+        # The kernel's last word of it comes before the end of ip, which takes its time to start.
+        moved = scripted.now()
+        acted.append(clock.lasted(moved, pcp.wait_heard("pcp.map", since=since, client=address)[0]["t"]))
     talk.kill()
     print("acted on after", *(f"{1000 * t:.0f} ms" for t in acted))
-    assert statistics.median(acted) < 0.35 and max(acted) < 1
+    assert statistics.median(acted) < DEBOUNCED_S
 
 
 def test_carrier_loss_and_return(place, pcp):
     natd = Natd(place.client)
     ident = natd.map(port=40000)["id"]
     place.unplug()
-    natd.wait_state(ident, "suspended", SOON_S)
+    natd.wait_state(ident, "suspended", 3)
     since = scripted.now()
     place.replug()
-    heard = pcp.wait_heard("pcp", since=since, timeout_s=3)
-    assert heard[0]["t"] - since < SOON_S + 0.5  # ARP has to be answered first
-    natd.wait_state(ident, "active", 3)
+    pcp.wait_heard("pcp", since=since)
+    natd.wait_state(ident, "active")
     assert len(pcp.table()) == 1
 
 
@@ -231,8 +237,7 @@ def test_another_address_from_the_same_router(place, pcp):
     since = scripted.now()
     place.client.ip("addr del 192.168.1.20/24 dev eth0", "addr add 192.168.1.21/24 dev eth0",
                     "route add default via 192.168.1.1")
-    heard = pcp.wait_heard("pcp.map", since=since, timeout_s=3, client="192.168.1.21")
-    assert heard[0]["t"] - since < SOON_S
+    heard = pcp.wait_heard("pcp.map", since=since, client="192.168.1.21")
     wait_until(lambda: (natd.mapping(ident)["runtime"]["internal"] or {}).get("address") ==
                "192.168.1.21", 2, "the new internal address")
     assert natd.wait_state(ident, "active", 2)
@@ -316,13 +321,14 @@ def test_another_router_behind_the_same_address(place, pcp):
     """F66: another MAC behind the gateway's address."""
     natd = Natd(place.client)
     natd.map(port=40000)
-    time.sleep(0.5)  # the old router's MAC is known to natd after its debounce, and nowhere shown
+    # The old router's MAC is known to natd after its debounce, and nowhere shown.
+    time.sleep(0.5)
+    natd.call("Status")
     pcp.order("wipe")
     since = scripted.now()
     place.router.node.ip("link set lan0 address 02:00:00:00:99:01")
     place.client.ip("neigh replace 192.168.1.1 lladdr 02:00:00:00:99:01 dev eth0 nud reachable")
-    heard = pcp.wait_heard("pcp.map", since=since, timeout_s=3)
-    assert heard[0]["t"] - since < SOON_S
+    pcp.wait_heard("pcp.map", since=since)
     wait_until(lambda: len(pcp.table()) == 1, 2, "the mapping on the new router")
 
 
@@ -361,7 +367,7 @@ def test_a_new_ipv6_prefix():
         p.client.ip("addr add 2a10:50:0:7::20/64 dev eth0 nodad",
                     "addr del 2a10:50::20/64 dev eth0")
         heard = gw.wait_heard("pcp.map", since=since, timeout_s=3, client="2a10:50:0:7::20")
-        assert heard[0]["t"] - since < 1
+        assert clock.lasted(since, heard[0]["t"]) < 1
         wait_until(lambda: external(natd.mapping(ident))[0] == "2a10:50:0:7::20", 2,
                    "the new address")
 
