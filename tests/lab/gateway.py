@@ -12,7 +12,8 @@ The personality (TOML) is laid over DEFAULTS below.  Beside those tables it has 
 
 Events: pcp.announce pcp.map pcp.peer nat_pmp.address nat_pmp.map ssdp.search http.get
 http.subscribe soap.ACTION.  Conditions: see matches().  Each event is one JSON line of the
-log, with its time (CLOCK_MONOTONIC) and what became of it.  The control socket takes one
+log, with its time (CLOCK_MONOTONIC; that of a datagram is when the kernel got it) and what became
+of it.  The control socket takes one
 JSON object per line, {"do": ...}; see Gateway.obey().
 """
 
@@ -299,8 +300,12 @@ class Gateway:
             await server.serve_forever()
 
 
+SO_TIMESTAMPNS = 35  # of <asm/socket.h>; the socket module has no name for it
+
+
 def udp_socket(address, port, interface, reuse=False, family=socket.AF_INET):
     s = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    s.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
     if reuse:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if family == socket.AF_INET6:
@@ -312,6 +317,17 @@ def udp_socket(address, port, interface, reuse=False, family=socket.AF_INET):
         s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF,
                      struct.pack("4s4si", b"\0" * 4, b"\0" * 4, socket.if_nametoindex(interface)))
     return s
+
+
+def receive(s):
+    """(datagram, source, when it came): not when this process, one of many, had its turn."""
+    data, ancillary, _, source = s.recvmsg(4096, 64)
+    now = time.monotonic()
+    for level, kind, value in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
+            seconds, nanoseconds = struct.unpack("qq", value)
+            return data, source, now - max(0.0, time.time() - seconds - nanoseconds / 1e9)
+    return data, source, now
 
 
 def main():

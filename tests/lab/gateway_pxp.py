@@ -46,8 +46,9 @@ class Pxp(asyncio.DatagramProtocol):
         asyncio.get_running_loop().add_reader(s, self.readable, s)
 
     def readable(self, s):
+        from gateway import receive
         try:
-            data, source = s.recvfrom(2048)
+            data, source, came = receive(s)
         except OSError:  # an earlier answer was refused by ICMP
             return
         if len(data) < 2:
@@ -57,7 +58,7 @@ class Pxp(asyncio.DatagramProtocol):
             event, facts, handle = self.read_nat_pmp(data, source)
         else:
             event, facts, handle = self.read_pcp(data, source)
-        facts.update(source=source[0], source_port=source[1])
+        facts.update(t=came, source=source[0], source_port=source[1])
         do = self.gateway.rule(event, facts)
         answer = None if do.get("drop") else handle(facts, do)
         self.gateway.log(event, facts, facts.pop("code", None) if answer else "dropped")

@@ -41,13 +41,14 @@ class Ssdp:
                          socket.inet_pton(v6, GROUP6) + struct.pack("I", index))
 
     def readable(self, name):
-        data, source = self.sockets[name].recvfrom(4096)
+        from gateway import receive
+        data, source, came = receive(self.sockets[name])
         lines = data.decode("latin-1").split("\r\n")
         if not lines[0].startswith("M-SEARCH"):
             return
         headers = {k.strip().upper(): v.strip() for k, _, v in
                    (line.partition(":") for line in lines[1:])}
-        facts = {"source": source[0], "source_port": source[1], "multicast": name.startswith("multicast"),
+        facts = {"t": came, "source": source[0], "source_port": source[1], "multicast": name.startswith("multicast"),
                  "target": headers.get("ST", ""), "man": headers.get("MAN"),
                  "mx": headers.get("MX"), "host": headers.get("HOST")}
         # How long ago a search for anything else came (quirk 4).

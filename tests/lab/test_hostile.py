@@ -3,8 +3,10 @@ router's address, announcements, search answers, descriptions."""
 
 import contextlib
 import socket
+import statistics
 import time
 
+import clock
 import home as h
 import pytest
 import scripted
@@ -42,19 +44,20 @@ def test_a_flood_of_forged_packets_changes_nothing(place, gw):
         trap.setblocking(False)
         before, since = natd.forget_peak(), scripted.now()
         with flood(place.attacker, forged) as sent:
-            slowest, end = 0.0, time.monotonic() + 5
-            while time.monotonic() < end:
-                asked = time.monotonic()
+            took = []
+            while clock.now() < since + 5 or sent[0] <= 10000:
+                asked = clock.now()
                 natd.call("Status")
-                slowest = max(slowest, time.monotonic() - asked)
+                took.append(clock.lasted(asked))
                 time.sleep(0.01)
-        assert sent[0] > 10000
+        flooded_s = clock.now() - since
         with pytest.raises(BlockingIOError):
             trap.accept()
     unharmed(natd, ident, gw)
     assert natd.peak_kib() - before <= 1024
-    assert slowest < 0.25  # two cores, shared with the flood
-    assert len(gw.heard(since=since)) < 60
+    # Two cores, shared with the flood and whoever else is there.
+    assert statistics.quantiles(took, n=10)[-1] < 0.25
+    assert len(gw.heard(since=since)) < 12 * flooded_s
 
 
 def test_announcements_in_the_routers_name_are_only_hints(place, gw):

