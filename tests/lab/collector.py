@@ -8,6 +8,7 @@ import http.server
 import json
 import re
 import threading
+import time
 
 from lab import wait_until
 
@@ -96,7 +97,7 @@ def batch(text):
 class Collector:
     def __init__(self, node, port=PORT, answers=()):
         """answers: (status, headers, body) of the first ones; then all is taken."""
-        self.spans, self.requests, self.faults = [], [], []
+        self.spans, self.requests, self.times, self.faults = [], [], [], []
         self.answers = list(answers)
         self.listener = node.socket(bind=("127.0.0.1", port))
         self.listener.listen(16)
@@ -134,6 +135,7 @@ class Collector:
             self.faults.append(f"{fault!r}: {text[:2000]}")
             return 400, {}, b""
         self.requests.append((path, dict(headers), len(spans)))
+        self.times.append(time.monotonic())
         answer = self.answers.pop(0) if self.answers else (200, {}, b"{}")
         if answer[0] == 200:
             self.spans += spans

@@ -186,7 +186,7 @@ def test_as_shipped_ten_a_second_for_each_network(place):
     with contextlib.ExitStack() as stack:
         clients = {a: stack.enter_context(place.client.socket(
             socket.AF_INET6 if ":" in a else socket.AF_INET, socket.SOCK_DGRAM,
-            bind=(a, 0), timeout_s=0.5))
+            bind=(a, 0), timeout_s=1.0))
             for a in sources}
         for _ in range(200):
             for address, s in clients.items():

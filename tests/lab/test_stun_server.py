@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+import clock
 from daemon import BINARY, Natd
 from lab import TOP, search_path, wait_until
 
@@ -34,7 +35,7 @@ def seen(answer):
     return socket.inet_ntoa(raw), port ^ 0x2112
 
 
-def udp(place, timeout_s=2.0):
+def udp(place, timeout_s=5.0):
     return place.client.socket(kind=socket.SOCK_DGRAM, timeout_s=timeout_s)
 
 
@@ -115,7 +116,7 @@ def test_who_is_silent_or_slow_is_hung_up_on(place):
 
 def test_another_address_and_port_answer(place):
     Natd(place.internet, BOTH)
-    with place.internet.socket(kind=socket.SOCK_DGRAM, timeout_s=2.0) as s:
+    with place.internet.socket(kind=socket.SOCK_DGRAM, timeout_s=5.0) as s:
         for to, flags, want in [((ONE, 3478), 2, (ONE, 3479)), ((ONE, 3478), 4, (TWO, 3478)),
                                 ((ONE, 3478), 6, (TWO, 3479)), ((TWO, 3479), 6, (ONE, 3478))]:
             change = struct.pack("!HHI", 3, 4, flags)
@@ -134,16 +135,18 @@ def test_a_batch_is_answered_whole(place):
 
 def test_rate_limit_and_reload(place):
     natd = Natd(place.internet, f"[StunServer]\nListen={ONE}\nRateLimit=1\n")
-    with udp(place, 0.5) as s:
+    with udp(place, 5) as s:
         for _ in range(50):
             s.sendto(REQUEST, (ONE, 3478))
         answers = 0
         try:
             while s.recv(2048):
                 answers += 1
+                s.settimeout(0.5)
         except TimeoutError:
             pass
-        assert 1 <= answers <= 3
+        # More than one only where the machine was so slow that a second went by.
+        assert 1 <= answers <= 10
     natd.configure("")
     natd.call("Reload")
     assert not place.internet.run("ss", "-Hlnut", "sport = 3478").stdout
@@ -171,11 +174,11 @@ def test_a_flood_delays_nobody(place):
             thread.start()
             stack.callback(thread.join)
         stack.callback(stop.set)
-        wait_until(lambda: natd_has_work(natd), what="the flood")
+        wait_until(lambda: natd_has_work(natd), 20, what="the flood")
         for _ in range(10):
-            began = time.monotonic()
+            began = clock.now()
             natd.call("Status")
-            assert time.monotonic() - began < 1
+            assert clock.lasted(began) < 1
         with place.internet.socket(kind=socket.SOCK_DGRAM, timeout_s=0.2) as s:
             # Datagrams may be lost where so many come.
             assert wait_until(lambda: answered(s), 10, "an answer")
@@ -205,7 +208,7 @@ def test_credentials(place, mode, realm, code):
     secrets.write_text("# people\nann secret\n")
     os.chmod(secrets, mode)
     natd = Natd(place.internet, f"[StunServer]\nListen={ONE}\nCredentials=/run/secrets\n{realm}")
-    with udp(place, 0.5) as s:
+    with udp(place, 5 if code else 0.5) as s:
         if code:
             assert error_code(ask(s)[0]) == code
         else:

@@ -11,6 +11,7 @@ import pytest
 
 import home as h
 from daemon import INTERFACE, Natd
+from lab import wait_until
 from stun_server import StunServer
 
 METHOD = INTERFACE + "GetReflexiveAddress"
@@ -161,13 +162,15 @@ def share_of_a_core(place, interval_s, measured_s):
                 s = stack.enter_context(app_socket(place))
                 stack.enter_context(kept(natd, s, keepAliveUSec=interval_s * 1000000))
             time.sleep(interval_s)
-            before = sum(len(server.requests) for server in asked)
-            began, cpu = time.monotonic(), cpu_s(natd.process.pid)
+
+            def heard():
+                return sum(len(server.requests) for server in asked)
+            before, cpu = heard(), cpu_s(natd.process.pid)
             time.sleep(measured_s)
-            share = (cpu_s(natd.process.pid) - cpu) / (time.monotonic() - began)
-            sent = sum(len(server.requests) for server in asked) - before
-            assert sent > 1000 / interval_s * measured_s * 0.7
-            return share
+            # On a busy machine they come later, and cost no less.
+            wait_until(lambda: heard() - before > 1000 / interval_s * measured_s * 0.7, 30, "keepalives")
+            each_s = (cpu_s(natd.process.pid) - cpu) / (heard() - before)
+            return each_s * 1000 / interval_s
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
