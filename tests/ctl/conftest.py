@@ -16,10 +16,11 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import fake as fakes  # noqa: E402
+import replies  # noqa: E402
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 NATCTL = os.environ.get("NATCTL", str(TOP / "build/natctl"))
-PATIENCE_S = 10
+PATIENCE_S = 30
 
 # Tests that were started under nohup, or behind a script's "&", still send these.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -32,6 +33,12 @@ def wait_for(condition, what):
     while not condition():
         assert time.monotonic() < end, f"waited in vain: {what}"
         time.sleep(0.005)
+
+
+@pytest.fixture(autouse=True)
+def clocks():
+    """What natctl calls "2min ago" is that for another half a minute."""
+    replies.set_clocks()
 
 
 @pytest.fixture
@@ -63,7 +70,7 @@ class Natctl:
         """Runs it to its end; the exit code and what stderr has must be these."""
         done = subprocess.run([NATCTL, *map(str, argv)], env={**self.env, **env},
                               stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              timeout=30)
+                              timeout=60)
         assert (done.returncode, done.stderr) == (code, done.stderr), done.stderr
         if err is None:
             assert done.stderr == "" or code != 0, done.stderr

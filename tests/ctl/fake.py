@@ -147,7 +147,7 @@ class Fake:
                 reply["continues"] = True
         connection.sendall(json.dumps(reply, ensure_ascii=False).encode() + b"\0")
 
-    def stream(self, timeout_s=10):
+    def stream(self, timeout_s=30):
         """push() goes to the next connection that opens a "more" call."""
         self.current = self.streams.get(timeout=timeout_s)
 

@@ -2,14 +2,22 @@
 
 import time
 
-NOW = time.time()
-UPTIME = time.clock_gettime(time.CLOCK_BOOTTIME)
 HOUR = 3600
+STAMPS = []  # each with the seconds that it is from the start of the test
 
 
 def stamp(seconds=0.0):
-    """A time that many seconds from when the tests started."""
-    return {"realtime": int((NOW + seconds) * 1e6), "boottime": int((UPTIME + seconds) * 1e6)}
+    """A time that many seconds from when the test started, however many were before it."""
+    STAMPS.append(({}, seconds))
+    set_clocks(STAMPS[-1:])
+    return STAMPS[-1][0]
+
+
+def set_clocks(stamps=STAMPS):
+    """Now is the start of a test."""
+    now, uptime = time.time(), time.clock_gettime(time.CLOCK_BOOTTIME)
+    for stamp, seconds in stamps:
+        stamp.update(realtime=int((now + seconds) * 1e6), boottime=int((uptime + seconds) * 1e6))
 
 
 def clock(text):

@@ -1,11 +1,11 @@
 """natctl check and verify, -4, -6 and -i, against a scripted natd."""
 
 import json
-import time
 
 import pytest
 
 import replies as r
+from conftest import PATIENCE_S
 from fake import CLOSE, Error, Last
 
 
@@ -91,7 +91,7 @@ def test_steps_are_shown_as_they_come(fake, natctl):
     natd.push(ROUTER)
     assert process.stdout.readline().startswith("      Router: • PCP 2")
     natd.push(LAST)
-    assert process.wait(10) == 11
+    assert process.wait(PATIENCE_S) == 11
 
 
 def test_on_a_terminal_it_says_that_it_looks(fake, natctl):

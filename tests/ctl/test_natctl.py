@@ -8,7 +8,7 @@ import time
 import pytest
 
 import replies as r
-from conftest import NATCTL, TOP
+from conftest import NATCTL, PATIENCE_S, TOP
 from fake import CLOSE, Error, Last, Raw, Turns
 
 ONE = {"mapping": r.WEB}
@@ -489,7 +489,7 @@ def test_bridge_passes_bytes_both_ways(fake, natctl):
         answer += process.stdout.read(1)
     assert json.loads(answer[:-1]) == {"parameters": {"renewed": 5}}
     process.stdin.close()
-    assert process.wait(10) == 0
+    assert process.wait(PATIENCE_S) == 0
 
 
 def test_bridge_is_local(natctl):

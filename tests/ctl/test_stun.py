@@ -59,7 +59,7 @@ class Server:
                         self.socket.sendto(answer, self.peer)
 
     def serve(self, s):
-        s.settimeout(2)
+        s.settimeout(20)
         with s:
             if self.context:
                 s = self.context.wrap_socket(s, server_side=True)
@@ -110,7 +110,8 @@ def test_udp(server, natctl):
     assert "    Also at: 203.0.113.9:3479\n" in text
     assert "   Software: test?[31m 1.0\n" in text
     assert "rewrites addresses" in text
-    assert len(s.requests) == 1 and len(s.requests[0]) == 20
+    # Repeated, perhaps, where this thread was slow.
+    assert len(set(s.requests)) == 1 and len(s.requests[0]) == 20
     assert natctl("stun", "-q", f"stun:127.0.0.1:{s.port}") == "203.0.113.7:40000\n"
     found = json.loads(natctl("stun", "--json=short", f"127.0.0.1:{s.port}"))
     assert found["reflexive"] == {"address": "203.0.113.7", "port": 40000}
@@ -135,7 +136,7 @@ def test_lost_and_wrong_answers(server, natctl):
             ("6.6.6.6", 6)), success(request)]
     s = server(reply)
     assert natctl("stun", "-q", f"127.0.0.1:{s.port}") == "203.0.113.7:40000\n"
-    assert len(s.requests) == 2 and s.requests[0] == s.requests[1]
+    assert len(s.requests) >= 2 and len(set(s.requests)) == 1
 
 
 def test_tcp(server, natctl):

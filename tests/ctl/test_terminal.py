@@ -5,6 +5,7 @@ import re
 import pytest
 
 import replies as r
+from conftest import PATIENCE_S
 from fake import Error, Last
 
 ESCAPE = "\x1b["
@@ -161,7 +162,7 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly(fake, natctl):
     process = natctl.start("list")
     process.stdout.read(10)
     process.stdout.close()
-    process.wait(10)
+    process.wait(PATIENCE_S)
     assert process.stderr.read() == ""
 
 
