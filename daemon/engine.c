@@ -17,7 +17,7 @@
 /* Netlink news come in bunches: a short wait makes one change of them. */
 #define DEBOUNCE_MS 50
 #define DEBOUNCE_MAX_MS 250
-#define SHUTDOWN_MS (3 * MSEC_PER_SEC)
+#define SHUTDOWN_MS (4 * MSEC_PER_SEC) /* of the 5 s that natd may take to leave */
 
 const char *
 engine_state_name(enum engine_state s)

@@ -186,6 +186,17 @@ def test_stopping_does_not_wait_for_a_dead_router(place, router, run):
     assert clock.lasted(started) < 5
 
 
+@clock.one_of(3)
+def test_stopping_waits_for_a_slow_router(gateway, run):
+    """F49: of the 5 s that natd may take to leave a router is given four."""
+    gw = gateway('[upnp]\non = true\n[[rule]]\non = "soap.DeletePortMapping"\ndo = { delay_ms = 3300 }\n')
+    natd = run()
+    natd.map(port=40010)
+    assert natd.stop() == 0
+    gw.stop()
+    assert "did not answer in time" not in natd.log()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("mode", ["pcp", "nat_pmp", "igd2"])
 def test_a_permanent_mapping_survives_natd(place, router, run, mode, number):
