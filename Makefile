@@ -299,7 +299,7 @@ check-package: ## Debian packages in clean roots: build, lintian, install, purge
 	@$(PYTEST) -q -rs --tb=short --junitxml=$(RESULTS)/package.xml tests/package
 
 check-headers: ## every header compiles alone, with gcc and with clang where it is there
-	$(Q)for cc in $(CC) $$(command -v $(CLANG)); do for header in $(HEADERS); do \
+	$(Q)for cc in "$(CC)" $$(command -v $(CLANG)); do for header in $(HEADERS); do \
 		$$cc $(ALL_CFLAGS) -Werror -fsyntax-only -x c -include $$header /dev/null || exit 1; \
 	done; done
 

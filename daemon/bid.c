@@ -58,10 +58,10 @@ wanted_number(const struct mapping_context *c)
 }
 
 /* The same, of the same service, with a nonce of its own: what a crash leaves of it is
- * nobody's. */
+ * nobody's.  False: no port inside is to be had for it. */
 static bool
-want_bid(const struct engine *e, const struct mapping *m, enum method method,
-    uint16_t number, struct lease_want *want)
+want_bid(const struct engine *e, enum method method, uint16_t number,
+    struct lease_want *want)
 {
 	want->external_port = number;
 	want->prefer_failure = true;
@@ -71,7 +71,7 @@ want_bid(const struct engine *e, const struct mapping *m, enum method method,
 	random_fill(want->nonce, sizeof(want->nonce));
 	if (!is_igd(method))
 		want->internal_port = choose_spare(e);
-	return want->internal_port != 0 && m->gateway;
+	return want->internal_port != 0;
 }
 
 static bool
@@ -124,7 +124,7 @@ bid_begin(struct engine *e, struct mapping *m, msec_t now)
 		settle(e, m);
 		return true;
 	}
-	return want_bid(e, m, st.held.method, number, &want) && ask(e, m, &want, now);
+	return want_bid(e, st.held.method, number, &want) && ask(e, m, &want, now);
 }
 
 void

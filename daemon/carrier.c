@@ -182,27 +182,38 @@ carrier_free(struct carrier *c)
 	return NULL;
 }
 
+static bool
+is_server(const struct engine *e, const struct addr *a)
+{
+	for (unsigned i = 0; i < e->conf->pcp_servers.count; i++)
+		if (addr_equal(a, &e->conf->pcp_servers.list[i]))
+			return true;
+	return false;
+}
+
+/* Asked through this router, from the address it has now, or may have. */
+static bool
+is_behind(const struct holding *h, const struct gateway *g)
+{
+	const struct addr *external = router_external(gateway_router(g));
+
+	return strcmp(h->on.ifname, gateway_uplink(g)->name) == 0 &&
+	       (external->family == ADDR_NONE || addr_equal(&h->on.local, external) ||
+		   addr_equal(&h->on.local, gateway_local(g)));
+}
+
 /* A server that still has something of an earlier life of natd. */
 static void
 find_left_behind(struct engine *e)
 {
-	for (const struct holding *h = e->holdings; h; h = h->next)
-		for (size_t i = 0; i < e->gateways_count && !h->gateway; i++) {
-			struct gateway *g = e->gateways[i];
-			const struct addr *external =
-			    router_external(gateway_router(g));
-
-			for (unsigned k = 0; k < e->conf->pcp_servers.count; k++)
-				if (!h->buried &&
-				    addr_equal(&h->on.gateway,
-					&e->conf->pcp_servers.list[k]) &&
-				    strcmp(h->on.ifname, gateway_uplink(g)->name) ==
-					0 &&
-				    (external->family == ADDR_NONE ||
-					addr_equal(&h->on.local, external) ||
-					addr_equal(&h->on.local, gateway_local(g))))
-					get_carrier(e, g, &h->on.gateway, &h->on.local);
-		}
+	for (const struct holding *h = e->holdings; h; h = h->next) {
+		if (h->gateway || h->buried || !is_server(e, &h->on.gateway))
+			continue;
+		for (size_t i = 0; i < e->gateways_count; i++)
+			if (is_behind(h, e->gateways[i]))
+				get_carrier(
+				    e, e->gateways[i], &h->on.gateway, &h->on.local);
+	}
 }
 
 void

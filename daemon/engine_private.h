@@ -1,9 +1,9 @@
 /*
  * engine_private.h - the structs that the files of the engine share: engine.c (life,
  * observers), engine_conf.c (what natd.conf wants), wish.c (what calls want),
- * reconcile.c (wanted against held), holding.c (leases), tombstone.c (what may be
- * left), carrier.c (PCP servers behind the uplink's own router), persist.c (the state
- * file).
+ * bid.c (another number for what is held), reconcile.c (wanted against held), holding.c
+ * (leases), tombstone.c (what may be left), carrier.c (PCP servers behind the uplink's
+ * own router), persist.c (the state file).
  */
 #pragma once
 
