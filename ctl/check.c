@@ -2,7 +2,6 @@
  * check.c - the verb check: natd's diagnosis step by step, the path as a picture, and
  * the verdict.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "ctl/findings.h"

@@ -5,7 +5,6 @@
  * while no program has the mapping's own port natctl takes it for the time of the
  * proof.
  */
-#include <inttypes.h>
 #include <netdb.h>
 #include <string.h>
 #include <sys/socket.h>

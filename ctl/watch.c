@@ -2,9 +2,7 @@
  * watch.c - the verbs that follow events: monitor, wait.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "ctl/events.h"

@@ -9,7 +9,6 @@
 #include <netinet/ip_icmp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "daemon/behavior_private.h"
 #include "daemon/sock.h"

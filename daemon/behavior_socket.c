@@ -1,10 +1,8 @@
 /*
  * behavior_socket.c - sockets that nothing was sent from yet, bound to an uplink.
  */
-#include <errno.h>
 #include <event2/event.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "daemon/behavior_private.h"
 #include "daemon/sock.h"

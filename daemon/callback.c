@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <linux/filter.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

@@ -7,7 +7,6 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define CONNECT_MS (2 * MSEC_PER_SEC)
 #define TOTAL_MS (5 * MSEC_PER_SEC)

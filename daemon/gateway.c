@@ -5,11 +5,9 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "daemon/callback.h"
 #include "daemon/fetch.h"

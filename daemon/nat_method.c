@@ -2,7 +2,6 @@
  * nat_method.c - GetNatBehavior: how the NATs on the way out behave, measured if that
  * is not known.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 

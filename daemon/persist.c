@@ -21,7 +21,6 @@
  * NAT-PMP: on many routers that is the same rule, which must not be deleted.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -7,7 +7,6 @@
  * user's quota, belongs to this call's connection, and is cleaned up after a crash as
  * they are.
  */
-#include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,7 +4,6 @@
  * One internal endpoint is one mapping.  Asking again refreshes it; a request that
  * would take away what somebody else relies on is refused instead.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/engine_private.h"

@@ -4,7 +4,6 @@
  */
 #include "proto/behavior.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "proto/behavior_private.h"

@@ -6,7 +6,6 @@
  * the router, so both may be sent in the same turn; a lease is then asked by the one
  * that answered.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -3,8 +3,6 @@
  */
 #include "proto/stun_binding.h"
 
-#include <errno.h>
-
 #include "proto/retry.h"
 
 void
