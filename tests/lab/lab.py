@@ -136,7 +136,7 @@ class Node:
             errno = ctypes.get_errno()
             raise OSError(errno, os.strerror(errno))
 
-    def socket(self, family=socket.AF_INET, kind=socket.SOCK_STREAM, bind=None, timeout_s=3.0):
+    def socket(self, family=socket.AF_INET, kind=socket.SOCK_STREAM, bind=None, timeout_s=10.0):
         with self.inside():
             s = socket.socket(family, kind)
         s.settimeout(timeout_s)
@@ -268,7 +268,7 @@ class Lab:
                 os.close(fd)
         return Process(self, [str(a) for a in argv], reply["pid"], pidfd, log)
 
-    def run(self, argv, node=None, stdin="", check=True, timeout_s=20.0, **options):
+    def run(self, argv, node=None, stdin="", check=True, timeout_s=60.0, **options):
         """Run to the end; the result has returncode, stdout and stderr."""
         in_r, in_w = os.pipe()
         out_r, out_w = os.pipe()

@@ -278,6 +278,7 @@ def test_keepalives(place):
         sent()
     # With the connection the binding ends, and so does every trace of the twin.
     wait_until(lambda: "natd_stun_bindings 0\n" in natd.call("GetMetrics")["text"])
+    time.sleep(0.5)  # what was sent before is read
     before = sum(len(server.requests) for server in place.servers)
     time.sleep(1.2)
     assert sum(len(server.requests) for server in place.servers) == before

@@ -92,7 +92,7 @@ class Machine:
             return children.read_text().split()
         self.inner = wait_until(first, what="process 1")[0]
         ready = self.lab.path(f"/proc/{self.inner}/root/run/systemd/private")
-        wait_until(lambda: outer.running() and ready.exists(), 10,
+        wait_until(lambda: outer.running() and ready.exists(), 60,
                    f"systemd's socket; it said:\n{outer.output()}")
         state = self.run("systemctl", "is-system-running", "--wait", check=False).stdout.strip()
         if state != "running":

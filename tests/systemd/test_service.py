@@ -16,9 +16,7 @@ from machine import NOBODY, Machine
 
 UNITS = ("natd.socket", "natd-metrics.socket", "natd-textfile.timer", "natd.service",
          "natd-wait-online.service")
-# A hang is to be seen within a test, and a restart, too.
-SETTINGS = {"/usr/lib/systemd/system/natd.service.d/test.conf":
-            "[Service]\nWatchdogSec=2s\nRestartSec=100ms\n"}
+SETTINGS = {"/usr/lib/systemd/system/natd.service.d/test.conf": "[Service]\nRestartSec=100ms\n"}
 METRICS_PORT = 9851
 TEXTFILE = "/var/lib/prometheus/node-exporter/natd.prom"
 
@@ -39,6 +37,18 @@ def machine(booted, place):
     booted.run("rm", "-rf", "/var/lib/private/natd", "/var/lib/natd")
     booted.path("/etc/natd/natd.conf").write_text("")
     place.router.flush()
+
+
+@pytest.fixture
+def impatient(machine):
+    """A hang is to be seen within a test; the others are on a machine that may itself hang a while."""
+    drop_in = machine.path("/etc/systemd/system/natd.service.d/impatient.conf")
+    drop_in.parent.mkdir(parents=True, exist_ok=True)
+    drop_in.write_text("[Service]\nWatchdogSec=3s\n")
+    machine.systemctl("daemon-reload")
+    yield
+    drop_in.unlink()
+    machine.systemctl("daemon-reload")
 
 
 @pytest.fixture
@@ -107,18 +117,18 @@ def test_everybody_may_map_and_nobody_may_reload(natd, place):
     assert natd.natctl("map", "tcp", "443", uid=NOBODY, check=False).returncode == 4
 
 
-def test_hang_is_killed_and_restarted_by_the_watchdog(natd, place):
+def test_hang_is_killed_and_restarted_by_the_watchdog(impatient, natd, place):
     """F70: the watchdog of systemd."""
     kept = [mapped(natd, "tcp", "40002", "--external", "41002", "--permanent"),
             mapped(natd, "udp", "40003", "--external", "41003")]
     before = [external(natd, each) for each in kept]
     # Alive for longer than the watchdog's patience: it is served from the loop.
-    time.sleep(2.5)
+    time.sleep(3.5)
     pid = natd.show("natd.service", "MainPID")
     assert natd.show("natd.service", "NRestarts") == "0"
     natd.run("kill", "-STOP", pid)
     wait_until(lambda: natd.show("natd.service", "NRestarts", "ActiveState", "SubState") ==
-               ["1", "active", "running"], 10, "the restart")
+               ["1", "active", "running"], 20, "the restart")
     assert natd.show("natd.service", "MainPID") != pid
     assert [external(natd, each) for each in kept] == before
     assert rules(place) == {("tcp", 41002, 40002), ("udp", 41003, 40003)}
@@ -136,8 +146,8 @@ def test_restart_keeps_every_mapping(natd, place):
     before, pid = [external(natd, each) for each in kept], natd.show("natd.service", "MainPID")
     natd.systemctl("restart", "natd.service")
     assert natd.show("natd.service", "MainPID") != pid
-    natd.natctl("wait", "--timeout", "5", kept[1])
-    natd.natctl("wait", "--timeout", "5", kept[0])
+    natd.natctl("wait", "--timeout", "30", kept[1])
+    natd.natctl("wait", "--timeout", "30", kept[0])
     assert [external(natd, each) for each in kept] == before
     wait_until(lambda: rules(place) == wanted, 10, f"the same mappings: {rules(place)}")
 
@@ -290,7 +300,7 @@ PROMETHEUS = ("application/openmetrics-text;version=1.0.0,application/openmetric
 
 def ask(place, path="/metrics", method="GET", **headers):
     """(status, Content-Type, body)"""
-    client = http.client.HTTPConnection("127.0.0.1", METRICS_PORT, timeout=3)
+    client = http.client.HTTPConnection("127.0.0.1", METRICS_PORT, timeout=20)
     with place.client.inside():
         client.connect()
     client.request(method, path, headers=headers)

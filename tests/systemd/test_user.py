@@ -68,12 +68,12 @@ def test_first_connection_of_the_user_starts_it(session, machine):
 def test_a_hang_of_the_users_natd_is_restarted(session, machine, place):
     folder = machine.path(f"{HOME}/.config/systemd/user/natd.service.d")
     folder.mkdir(parents=True)
-    (folder / "test.conf").write_text("[Service]\nWatchdogSec=2s\nRestartSec=100ms\n")
+    (folder / "test.conf").write_text("[Service]\nWatchdogSec=3s\nRestartSec=100ms\n")
     session("daemon-reload")
     session("start", "natd.socket", "natd.service")
     machine.run("kill", "-STOP", shown(session, "natd.service", "MainPID"))
     wait_until(lambda: (shown(session, "natd.service", "NRestarts"),
-                        shown(session, "natd.service", "ActiveState")) == ("1", "active"), 15, "the restart")
+                        shown(session, "natd.service", "ActiveState")) == ("1", "active"), 20, "the restart")
 
 
 def test_libnatd_finds_it(session, machine, place, tmp_path):
