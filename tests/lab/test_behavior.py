@@ -33,6 +33,7 @@ def refused(natd, name, **parameters):
     return e.value.parameters
 
 
+@clock.one_of(3)
 def test_measured_once_and_kept():
     with place_and_natd("port_restricted") as (place, natd):
         assert natd.call("Status")["natBehaviors"] == []
@@ -98,6 +99,7 @@ def test_nobody_to_ask():
 
 @pytest.mark.skipif(not shutil.which("turnserver", path=search_path()), reason="no coturn here")
 @pytest.mark.parametrize("kind", ["full_cone_turned", "restricted"])
+@clock.one_of(3)
 def test_with_coturn(kind):
     """Another project's server is understood as ours is."""
     with nats.network(kind) as place:
