@@ -4,10 +4,12 @@
  *
  * The kernel gives the twin what comes from that server and the application all else,
  * so a binding can be kept alive without reading the application's socket; not even
- * while the twin is made does it take a datagram that is not its own.  Two things are
+ * while the twin is made does it take a datagram that is not its own.  Three things are
  * impossible: the application cannot itself hear the server its twin is connected to;
- * and the kernel writes address and port of a connection one after the other, so for
- * that nanosecond what comes from another port of the server's host is the twin's.
+ * the kernel writes address and port of a connection one after the other, so for
+ * that nanosecond what comes from another port of the server's host is the twin's; and
+ * what that server says when the twin is closed is the application's: a second answer
+ * to a request that was repeated, say.
  */
 #pragma once
 

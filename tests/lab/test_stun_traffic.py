@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+import clock
 import home as h
 from daemon import INTERFACE, Natd
 from lab import wait_until
@@ -92,7 +93,7 @@ def running(work):
 
 def move(place, s, version, count):
     """count datagrams there and back; what came back, sorted."""
-    back, sent = [], 0
+    back, sent, began = [], 0, clock.now()
     address = PEER if version == 4 else PEER6
     to = ("::ffff:" + address if version == 4 and s.family == IPV6 else address, 7777)
     with place.internet.socket(IPV4 if version == 4 else IPV6, UDP, bind=(address, 7777),
@@ -107,11 +108,16 @@ def move(place, s, version, count):
                     s.sendto(sent.to_bytes(4, "big"), to)
                     sent += 1
                 data, source = s.recvfrom(64)
+                # A request that natd repeated is answered twice, and its twin is closed: see twin.h.
+                if source[1] == 3478 and clock.stood_still(began):
+                    continue
                 assert source[:2] == to
                 back.append(int.from_bytes(data, "big"))
     s.settimeout(0.2)
     with contextlib.suppress(TimeoutError):
-        back.append(int.from_bytes(s.recv(64), "big"))
+        data, source = s.recvfrom(64)
+        if source[:2] == to:
+            back.append(int.from_bytes(data, "big"))
     return sorted(back)
 
 
