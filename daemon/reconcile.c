@@ -63,8 +63,22 @@ still_reachable(const struct engine *e, const struct gateway *g)
 	return false;
 }
 
+/* Another router has its address: what is sent there would reach that one. */
+static bool
+is_replaced(const struct gateway *g, const struct netmon_uplink *up, size_t count)
+{
+	const struct netmon_uplink *u = gateway_uplink(g);
+
+	for (size_t k = 0; k < count; k++)
+		if (up[k].ifindex == u->ifindex &&
+		    same_ip(&up[k].gateway, &u->gateway) &&
+		    same_ip(&up[k].source, &u->source))
+			return true;
+	return false;
+}
+
 static void
-drop_gateway(struct engine *e, size_t i, msec_t now)
+drop_gateway(struct engine *e, size_t i, bool reachable)
 {
 	struct gateway *g = e->gateways[i];
 
@@ -74,9 +88,8 @@ drop_gateway(struct engine *e, size_t i, msec_t now)
 	memmove(&e->gateways[i], &e->gateways[i + 1],
 	    (e->gateways_count - i - 1) * sizeof(e->gateways[0]));
 	e->gateways_count--;
-	if (still_reachable(e, g) && e->leaving_count < LEAVING_MAX) {
+	if (reachable && e->leaving_count < LEAVING_MAX) {
 		e->leaving[e->leaving_count++] = g;
-		holding_retire(e, g, now);
 	} else {
 		holding_abandon(e, g);
 		gateway_free(g);
@@ -179,13 +192,15 @@ follow_uplinks(struct engine *e, msec_t now)
 	bool known[GATEWAYS_MAX] = { false };
 
 	for (size_t i = 0; i < e->gateways_count;) {
+		const struct gateway *g = e->gateways[i];
 		size_t k = 0;
 
-		while (k < count && (known[k] || !same_uplink(&up[k],
-						     gateway_uplink(e->gateways[i]))))
+		while (
+		    k < count && (known[k] || !same_uplink(&up[k], gateway_uplink(g))))
 			k++;
 		if (k == count) {
-			drop_gateway(e, i, now);
+			drop_gateway(
+			    e, i, still_reachable(e, g) && !is_replaced(g, up, count));
 			continue;
 		}
 		known[k] = true;
@@ -194,6 +209,9 @@ follow_uplinks(struct engine *e, msec_t now)
 	for (size_t k = 0; k < count; k++)
 		if (!known[k])
 			add_gateway(e, &up[k]);
+	/* Now it is known which mappings have another way. */
+	for (size_t i = 0; i < e->leaving_count; i++)
+		holding_retire(e, e->leaving[i], now);
 }
 
 /* ---- mappings ---- */

@@ -446,3 +446,32 @@ def test_a_replaced_default_route_leaves_nothing_behind(place):
     wait_until(lambda: other.rules() == set(), 2, "an empty table on the other one")
     natd.stop()
     assert (place.router.rules(), other.rules()) == (set(), set())
+
+
+@pytest.mark.parametrize("via", ["192.168.2.1 dev eth1", "192.168.1.66 dev eth0"])
+def test_what_moves_to_a_new_uplink_in_one_step_is_deleted_on_the_old_one(place, pcp, gateway, via):
+    """F26, where one change of the route takes the one router away and shows the other one."""
+    second = h.add_uplink(place)
+    place.client.ip("route del default via 192.168.2.1 dev eth1 metric 200")
+    other = gateway("a01-pcp", h.Router(place.neighbour(), "192.168.1.66", "11.22.33.66", lan="eth0")
+                    if "eth0" in via else second, name="other")
+    natd = Natd(place.client)
+    natd.map(port=40181)
+    place.client.ip(f"route replace default via {via}")
+    wait_until(lambda: len(other.table()) == 1, 3, "the mapping on the new router")
+    wait_until(lambda: pcp.table() == [], 3, "an empty table on the old one")
+
+
+def test_a_router_that_took_anothers_place_is_not_told_to_delete(place, pcp, gateway):
+    """F66: it would delete what it is asked for, should the one overtake the other."""
+    second = h.add_uplink(place)
+    gateway("a01-pcp", second, name="other")
+    natd = Natd(place.client)
+    natd.map(port=40182)
+    time.sleep(0.5)  # the old router's MAC is known to natd after its debounce
+    natd.call("Status")
+    since = scripted.now()
+    place.router.node.ip("link set lan0 address 02:00:00:00:99:02")
+    place.client.ip("neigh replace 192.168.1.1 lladdr 02:00:00:00:99:02 dev eth0 nud reachable")
+    pcp.wait_heard("pcp.map", since=since, lease=7200)
+    assert not pcp.heard("pcp.map", since, lease=0)
