@@ -34,16 +34,9 @@ same_context(const struct mapping_context *a, const struct mapping_context *b)
 {
 	return a->transports == b->transports &&
 	       a->router_chooses == b->router_chooses &&
-	       a->internal_port == b->internal_port &&
-	       addr_equal(&a->internal, &b->internal) && a->family == b->family &&
-	       strcmp(a->ifname, b->ifname) == 0 &&
-	       addr_equal(&a->gateway, &b->gateway) &&
-	       a->external_port == b->external_port &&
-	       a->prefer_failure == b->prefer_failure &&
-	       a->lifetime_s == b->lifetime_s &&
-	       strcmp(a->description, b->description) == 0 &&
-	       a->methods_count == b->methods_count &&
-	       memcmp(a->methods, b->methods, sizeof(a->methods)) == 0;
+	       a->internal_port == b->internal_port && mapping_same_place(a, b) &&
+	       mapping_same_number(a, b) && a->lifetime_s == b->lifetime_s &&
+	       strcmp(a->description, b->description) == 0;
 }
 
 static struct mapping *

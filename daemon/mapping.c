@@ -20,6 +20,20 @@ mapping_same_place(const struct mapping_context *a, const struct mapping_context
 	       addr_equal(&a->gateway, &b->gateway);
 }
 
+bool
+mapping_same_methods(const struct mapping_context *a, const struct mapping_context *b)
+{
+	return a->methods_count == b->methods_count &&
+	       memcmp(a->methods, b->methods, sizeof(a->methods)) == 0;
+}
+
+bool
+mapping_same_number(const struct mapping_context *a, const struct mapping_context *b)
+{
+	return a->external_port == b->external_port &&
+	       a->prefer_failure == b->prefer_failure && mapping_same_methods(a, b);
+}
+
 /* Both NATs have to hold it. */
 static void
 add_behind(struct lease_status *ret, const struct lease_status *outer)

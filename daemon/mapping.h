@@ -156,6 +156,12 @@ mapping_same_port(const struct mapping_context *a, const struct mapping_context 
 bool
 mapping_same_place(const struct mapping_context *a, const struct mapping_context *b);
 
+bool
+mapping_same_methods(const struct mapping_context *a, const struct mapping_context *b);
+/* The same number was wished for, by the same methods. */
+bool
+mapping_same_number(const struct mapping_context *a, const struct mapping_context *b);
+
 /* SUSPENDED without a gateway, else as the lease says; with what the carrier's server
  * holds for it, the external endpoint is the one there. */
 void mapping_status(const struct mapping *m, struct lease_status *ret);

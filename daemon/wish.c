@@ -67,22 +67,6 @@ set_wanted_until(const struct engine *e, struct mapping *m)
 			      : MSEC_NEVER;
 }
 
-static bool
-other_methods(const struct mapping_context *a, const struct mapping_context *b)
-{
-	return a->methods_count != b->methods_count ||
-	       memcmp(a->methods, b->methods, sizeof(a->methods)) != 0;
-}
-
-/* Whether a request wants another number, or another way to it, than the mapping has.
- */
-static bool
-differs(const struct mapping_context *a, const struct mapping_context *b)
-{
-	return a->external_port != b->external_port ||
-	       a->prefer_failure != b->prefer_failure || other_methods(a, b);
-}
-
 /* Others rely on it as it is: the configuration, a connection, whoever wanted it for
  * good.  A request that would change it is refused. */
 static bool
@@ -112,7 +96,7 @@ change(struct engine *e, struct mapping *m, const struct mapping_context *old)
 	msec_t now = loop_now();
 
 	if (old->transports == m->context.transports &&
-	    !other_methods(old, &m->context) && bid_begin(e, m, now))
+	    mapping_same_methods(old, &m->context) && bid_begin(e, m, now))
 		return;
 	holding_release(e, m, now);
 	m->last.expires_at = 0; /* deleted: nothing to adopt */
@@ -135,11 +119,11 @@ refresh(struct engine *e, struct mapping *m, const struct mapping_context *conte
 	struct mapping_context old;
 	bool same;
 
-	if (m->bid &&
-	    (m->context.transports != transports || differs(&m->context, context)))
+	if (m->bid && (m->context.transports != transports ||
+			  !mapping_same_number(&m->context, context)))
 		take_back(m);
 	old = m->context;
-	same = old.transports == transports && !differs(&old, context);
+	same = old.transports == transports && mapping_same_number(&old, context);
 	/* A connection that refreshes somebody's longer wish does not shorten it. */
 	enum persistence kept = MAX(m->context.persistence, context->persistence);
 
@@ -191,7 +175,8 @@ engine_request(struct engine *e, const struct mapping_context *context, uid_t ui
 			.current = count_mappings(e, false, 0) };
 		if (ret_refused->current >= ret_refused->limit)
 			return ENGINE_QUOTA;
-	} else if (m->uid != uid || (relied_upon(m) && differs(&m->context, context))) {
+	} else if (m->uid != uid ||
+		   (relied_upon(m) && !mapping_same_number(&m->context, context))) {
 		*ret = m;
 		return ENGINE_CONFLICT;
 	}
