@@ -92,29 +92,6 @@ settle_gateway(const struct conf_gateway *g, char ifname[static IF_NAMESIZE])
 	return g->zone[0] && strcmp(g->zone, ifname) != 0 ? -EINVAL : 0;
 }
 
-static void
-check_mapping(struct conf_loader *l, const struct conf_place *p)
-{
-	struct conf_mapping *m = &l->conf->mappings[p->index];
-
-	if (settle_gateway(&m->gateway, m->ifname) < 0)
-		conf_complain(l, LAST_OF(p, "Interface", "Gateway"),
-		    "[Mapping %s]: Interface= and Gateway= name two interfaces",
-		    m->name);
-	if (!one_family(m))
-		conf_complain(l, LAST_OF(p, "Family", "InternalAddress", "Gateway"),
-		    "[Mapping %s]: Family=, InternalAddress= and Gateway= are not of "
-		    "one address family",
-		    m->name);
-	if (m->prefer_failure && m->internal_port == 0 && m->external_port == 0)
-		conf_complain(l,
-		    LAST_OF(p, "PreferFailure", "InternalPort", "ExternalPort"),
-		    "[Mapping %s]: PreferFailure= without a port to insist on",
-		    m->name);
-	if (m->description[0] == '\0')
-		strcpy(m->description, m->name);
-}
-
 static enum addr_family
 family_of(const struct conf_mapping *m)
 {
@@ -159,6 +136,30 @@ check_twin(struct conf_loader *l, const struct conf_place *p)
 }
 
 static void
+check_mapping(struct conf_loader *l, const struct conf_place *p)
+{
+	struct conf_mapping *m = &l->conf->mappings[p->index];
+
+	if (settle_gateway(&m->gateway, m->ifname) < 0)
+		conf_complain(l, LAST_OF(p, "Interface", "Gateway"),
+		    "[Mapping %s]: Interface= and Gateway= name two interfaces",
+		    m->name);
+	if (!one_family(m))
+		conf_complain(l, LAST_OF(p, "Family", "InternalAddress", "Gateway"),
+		    "[Mapping %s]: Family=, InternalAddress= and Gateway= are not of "
+		    "one address family",
+		    m->name);
+	if (m->prefer_failure && m->internal_port == 0 && m->external_port == 0)
+		conf_complain(l,
+		    LAST_OF(p, "PreferFailure", "InternalPort", "ExternalPort"),
+		    "[Mapping %s]: PreferFailure= without a port to insist on",
+		    m->name);
+	if (m->description[0] == '\0')
+		strcpy(m->description, m->name);
+	check_twin(l, p);
+}
+
+static void
 check_uplink(struct conf_loader *l, const struct conf_place *p)
 {
 	struct conf_uplink *u = &l->conf->uplinks[p->index];
@@ -196,34 +197,22 @@ check_stun_server(struct conf_loader *l, const struct conf_place *p)
 		    "[StunServer]: %s", why);
 }
 
-static void
-check_place(struct conf_loader *l, const struct conf_place *p)
-{
-	switch (p->section) {
-	case CONF_DAEMON:
-		check_daemon(l, p);
-		break;
-	case CONF_STUN_SERVER:
-		check_stun_server(l, p);
-		break;
-	case CONF_MAPPING:
-		check_mapping(l, p);
-		check_twin(l, p);
-		break;
-	case CONF_UPLINK:
-		check_uplink(l, p);
-		break;
-	case CONF_STUN:
-	case CONF_SECTION_MAX:
-		break;
-	}
-}
-
 void
 conf_check(struct conf_loader *l)
 {
+	static void (*const checks[CONF_SECTION_MAX])(
+	    struct conf_loader * l, const struct conf_place *p) = {
+		[CONF_DAEMON] = check_daemon,
+		[CONF_STUN_SERVER] = check_stun_server,
+		[CONF_UPLINK] = check_uplink,
+		[CONF_MAPPING] = check_mapping,
+	};
+
 	for (size_t i = 0; i < l->places_count; i++) {
-		check_required(l, &l->places[i]);
-		check_place(l, &l->places[i]);
+		const struct conf_place *p = &l->places[i];
+
+		check_required(l, p);
+		if (checks[p->section])
+			checks[p->section](l, p);
 	}
 }
