@@ -86,6 +86,30 @@ test_moved_and_in_the_way(void **state)
 	release_all_and_done(&s, 0);
 }
 
+/* The same, and the router falls silent before it has said whether it moved: it is over
+ * all the same, unconfirmed. */
+static void
+test_moved_or_silent(void **state)
+{
+	struct sim s;
+	struct sim_igd *g = sim_igd_init(&s, 1, 71);
+	struct lease *l;
+
+	(void)state;
+	g->makes_same_port = g->permanent_only = true;
+	l = want_at(&s, 8080, 9000, TCP);
+	pass_until_held(&s, l);
+	lease_release(l, s.now);
+	for (unsigned i = 0; i < 5000 && l->op != OP_SAME; i++)
+		sim_pass(&s, 1);
+	assert_int_equal(l->op, OP_SAME);
+	g->fault[0] = how(SIM_ANY_ACTION, SIM_TIMEOUT, 0);
+	sim_pass(&s, 30000);
+	assert_int_equal(router_leases(s.router), 0);
+	assert_int_equal(s.unconfirmed, 1);
+	sim_done(&s);
+}
+
 /* What cannot be read back is deleted where the router said it is. */
 static void
 test_unreadable(void **state)
@@ -279,6 +303,7 @@ main(void)
 		cmocka_unit_test(test_moved_unseen),
 		cmocka_unit_test(test_moved_away_from_another),
 		cmocka_unit_test(test_moved_and_in_the_way),
+		cmocka_unit_test(test_moved_or_silent),
 		cmocka_unit_test(test_unreadable),
 		cmocka_unit_test(test_seen),
 		cmocka_unit_test(test_refused),

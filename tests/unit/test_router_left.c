@@ -201,6 +201,7 @@ test_igd_wanted_meanwhile(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(given); i++) {
 		struct sim_igd *g = sim_igd_init(&s, 2, 99);
 		struct lease *left, *l;
+		unsigned changes = 0;
 
 		for (unsigned k = 0; k < 40; k++)
 			sim_igd_foreign(g, 17, (uint16_t)(1000 + k));
@@ -209,8 +210,13 @@ test_igd_wanted_meanwhile(void **state)
 		left = lease_new(s.router, &w, &held, &s, s.now);
 		lease_release(left, s.now);
 		assert_false(lease_searches(left));
-		sim_pass(&s, 2000);
+		for (unsigned k = 0; k < 2000 && !lease_searches(left); k++) {
+			changes = s.changes;
+			sim_pass(&s, 1);
+		}
 		assert_true(lease_searches(left));
+		/* Told: who waits for it need not any more. */
+		assert_int_equal(s.changes, changes + 1);
 		l = want(&s, 8080, UDP);
 		sim_pass(&s, 600);
 		assert_state(l, MAPPING_ACTIVE);
@@ -222,6 +228,27 @@ test_igd_wanted_meanwhile(void **state)
 		assert_state(l, MAPPING_ACTIVE);
 		release_all_and_done(&s, 40);
 	}
+}
+
+/* What was held and is another host's by now is not searched for: that it had this
+ * number is known. */
+static void
+test_igd_no_guess(void **state)
+{
+	struct lease_want w = sim_want(8080, UDP);
+	struct lease_held held = guessed(METHOD_IGD2, 8080);
+	struct sim s;
+	struct sim_igd *g = sim_igd_init(&s, 2, 98);
+
+	(void)state;
+	held.guess = false;
+	sim_igd_foreign(g, 17, 8080);
+	lease_release(lease_new(s.router, &w, &held, &s, s.now), s.now);
+	sim_pass(&s, 20000);
+	assert_int_equal(router_leases(s.router), 0);
+	assert_int_equal(g->count[IGD_GET_GENERIC_PORT_MAPPING_ENTRY], 0);
+	assert_int_equal(sim_igd_entries(g), 1);
+	sim_done(&s);
 }
 
 /* However long the table, the search ends. */
@@ -328,6 +355,7 @@ main(void)
 		cmocka_unit_test(test_igd),
 		cmocka_unit_test(test_igd_does_not_tell),
 		cmocka_unit_test(test_igd_wanted_meanwhile),
+		cmocka_unit_test(test_igd_no_guess),
 		cmocka_unit_test(test_igd_endless),
 		cmocka_unit_test(test_pinhole),
 		cmocka_unit_test(test_pinhole_silent),

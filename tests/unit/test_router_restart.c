@@ -145,6 +145,58 @@ test_forgot_before(void **state)
 	sim_done(&s);
 }
 
+/* What held nothing when the router restarted is forgotten by the router itself. */
+static void
+test_forgot_after(void **state)
+{
+	struct sim s;
+	struct sim_igd *g = start(&s, 0);
+	struct lease *l;
+
+	(void)state;
+	g->fault[0] = code(IGD_ADD_PORT_MAPPING, 606, 0);
+	l = want(&s, 8080, TCP);
+	sim_pass(&s, 5000);
+	assert_state(l, MAPPING_FAILED);
+	g->fault[0] = (struct sim_fault) { 0 };
+	g->bootid++;
+	sim_igd_notify(g, true);
+	for (unsigned i = 0; i < 1000 && !sim_status(l).is_held; i++)
+		sim_pass(&s, 1);
+	assert_state(l, MAPPING_ACTIVE);
+	lose(&s);
+	l->verify_at = s.now;
+	sim_pass(&s, 5000);
+	assert_served(&s, l, 1);
+	assert_int_equal(s.restarts, 0);
+	sim_done(&s);
+}
+
+/* PCP and NAT-PMP have one table: what the epoch of one has shown is no news by that of
+ * the other. */
+static void
+test_told_by_both(void **state)
+{
+	struct sim s;
+	struct lease_want w = sim_want(8080, TCP);
+
+	(void)state;
+	sim_init(&s, 72);
+	s.pcp = s.natpmp = true;
+	want_as(&s, &w);
+	sim_pass(&s, 700000);
+	sim_reboot(&s, true);
+	lease_renew(s.router->leases, s.now);
+	sim_pass(&s, 5000);
+	assert_int_equal(sim_entries(&s), 1);
+	assert_int_equal(s.restarts, 1);
+	/* NAT-PMP is looked at now and then. */
+	sim_pass(&s, 700000);
+	assert_true(s.router->service[ROUTER_NAT_PMP].epoch.known);
+	assert_int_equal(s.restarts, 1);
+	sim_done(&s);
+}
+
 /* An uptime that jumps about, and a refusal that makes natd ask for it: no storm. */
 static void
 test_uptime_jumps(void **state)
@@ -228,6 +280,30 @@ test_together(void **state)
 	sim_done(&s);
 }
 
+/* One that has to wait is not made less by a lesser one behind it. */
+static void
+test_postponed_with_another(void **state)
+{
+	struct sim s;
+	struct sim_igd *g = start(&s, 1);
+	struct lease *l;
+
+	(void)state;
+	g->fault[0] = code(IGD_ADD_PORT_MAPPING, 606, 0);
+	l = want(&s, 9000, TCP);
+	for (unsigned i = 0; i < 6; i++) {
+		router_hint(s.router, s.now);
+		sim_pass(&s, 1000);
+	}
+	assert_state(l, MAPPING_FAILED);
+	g->fault[0] = (struct sim_fault) { 0 };
+	router_hint(s.router, s.now);
+	hint_take(s.router, HINT_READ_BACK, s.now);
+	sim_pass(&s, 6000);
+	assert_served(&s, l, 2);
+	sim_done(&s);
+}
+
 /* What PCP and NAT-PMP hold is renewed at once for a hint, then each five seconds while
  * there are more, and once for the last one. */
 static void
@@ -238,7 +314,7 @@ test_renewals(void **state)
 	(void)state;
 	for (int pcp = 0; pcp < 2; pcp++) {
 		struct sim s;
-		unsigned maps;
+		unsigned maps, changes;
 
 		sim_init(&s, 71);
 		s.pcp = pcp;
@@ -246,6 +322,7 @@ test_renewals(void **state)
 		lease_new(s.router, &w, NULL, &s, s.now);
 		sim_pass(&s, 70000);
 		maps = s.maps;
+		changes = s.changes;
 		for (unsigned i = 0; i < 4; i++) {
 			router_hint(s.router, s.now);
 			sim_pass(&s, 1000);
@@ -259,6 +336,8 @@ test_renewals(void **state)
 		assert_int_equal(s.maps, maps + 3);
 		sim_pass(&s, 35000);
 		assert_int_equal(s.maps, maps + 3);
+		/* Looking is no news. */
+		assert_int_equal(s.changes, changes);
 		sim_done(&s);
 	}
 }
@@ -272,9 +351,12 @@ main(void)
 		cmocka_unit_test(test_reading_back_asks_for_the_uptime),
 		cmocka_unit_test(test_uptime_a_moment_later),
 		cmocka_unit_test(test_forgot_before),
+		cmocka_unit_test(test_forgot_after),
+		cmocka_unit_test(test_told_by_both),
 		cmocka_unit_test(test_uptime_jumps),
 		cmocka_unit_test(test_hallo_of_who_was_away),
 		cmocka_unit_test(test_together),
+		cmocka_unit_test(test_postponed_with_another),
 		cmocka_unit_test(test_renewals),
 	};
 
