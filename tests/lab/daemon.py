@@ -44,7 +44,7 @@ class Natd:
             f"--state-dir={self.state}", f"--log-level={self.level}", uid=self.uid, log=self.name,
             env=env or {})
         if ready:
-            wait_until(self.ready, 5, f"an answer of natd; it said:\n{self.process.output()}")
+            wait_until(self.ready, 20, f"an answer of natd; it said:\n{self.process.output()}")
         return self
 
     def ready(self):

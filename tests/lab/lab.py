@@ -92,7 +92,7 @@ class Process:
     def running(self):
         return self.returncode is None and not select.select([self.pidfd], [], [], 0)[0]
 
-    def wait(self, timeout_s=10.0):
+    def wait(self, timeout_s=30.0):
         """The return code (negative: the signal); LabError when it doesn't end in time."""
         if self.returncode is None:
             if not select.select([self.pidfd], [], [], timeout_s)[0]:
@@ -102,7 +102,7 @@ class Process:
             os.close(self.pidfd)
         return self.returncode
 
-    def stop(self, number=signal.SIGTERM, timeout_s=10.0):
+    def stop(self, number=signal.SIGTERM, timeout_s=30.0):
         self.send(number)
         return self.wait(timeout_s)
 
@@ -237,6 +237,8 @@ class Lab:
         node = self.nodes[name] = Node(self, name, ns)
         # Addresses are usable at once: nobody else is on these cables.
         node.sysctl(net__ipv6__conf__default__accept_dad=0, net__ipv6__conf__all__accept_dad=0)
+        # What a test binds by its number no other socket has by chance.
+        node.sysctl(net__ipv4__ip_local_port_range="53000 60999")
         return node
 
     def cable(self, a, if_a, b, if_b):

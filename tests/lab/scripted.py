@@ -29,7 +29,7 @@ class Scripted:
             "--lan", lan or router.lan_address, "--interface", interface or router.lan,
             "--wan", wan or router.wan_address, "--control", files["sock"],
             "--log", files["jsonl"], *[f"--lan6={a}" for a in lan6], log=name)
-        self.control = wait_until(lambda: self._connect(self.lab.path(files["sock"])), 5,
+        self.control = wait_until(lambda: self._connect(self.lab.path(files["sock"])), 20,
                                   "the scripted gateway")
         self.answers = self.control.makefile("r")
 

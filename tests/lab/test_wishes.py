@@ -184,7 +184,7 @@ def test_what_is_removed_is_told_with_its_inside(run, port):
 
 def test_the_log_tells_once_when_a_port_is_closed_and_why(place, run):
     natd = run("[Mapping web]\nProtocols=tcp\nInternalPort=41034\n")
-    wait_until(lambda: rule("tcp", 41034) in place.router.rules(), 5, "the configured mapping")
+    natd.wait_active(1)
     outside = {}
 
     def opened(mapping):
