@@ -59,12 +59,13 @@ def stood_still(since):
     return lasted(since) < now() - since
 
 
-def undisturbed(what, tries=5):
-    """What it returns when nothing stood still meanwhile; else what the last try does."""
+def undisturbed(what, good, tries=5):
+    """What it returns when that is good, or when nothing stood still meanwhile; else what the last try
+    does."""
     for _ in range(tries):
         since = now()
         found = what()
-        if not stood_still(since):
+        if good(found) or not stood_still(since):
             break
     return found
 
