@@ -204,10 +204,10 @@ is_behind(const struct holding *h, const struct gateway *g)
 
 /* A server that still has something of an earlier life of natd. */
 static void
-find_left_behind(struct engine *e)
+find_left_behind(struct engine *e, msec_t now)
 {
 	for (const struct holding *h = e->holdings; h; h = h->next) {
-		if (h->gateway || h->buried || !is_server(e, &h->on.gateway))
+		if (h->gateway || h->again_at > now || !is_server(e, &h->on.gateway))
 			continue;
 		for (size_t i = 0; i < e->gateways_count; i++)
 			if (is_behind(h, e->gateways[i]))
@@ -220,7 +220,7 @@ void
 carrier_end(struct engine *e, msec_t now)
 {
 	if (!e->stopping)
-		find_left_behind(e);
+		find_left_behind(e, now);
 	for (struct carrier *c = e->carriers; c; c = c->next)
 		holding_clean(e, c->gateway, true, now);
 	for (struct carrier **at = &e->carriers; *at;) {

@@ -37,9 +37,10 @@ struct holding {
 	struct gateway_identity on;
 	struct lease_want want; /* tombstone: to delete with the same nonce */
 	struct lease_held held; /* granted last; a guess: asked for, no answer yet */
-	bool bid;    /* for another number of the mapping's, not what it holds */
-	bool outer;  /* of the mapping's outer lease, at the carrier's server */
-	bool buried; /* the router did not confirm: not tried again while it stays up */
+	bool bid;         /* for another number of the mapping's, not what it holds */
+	bool outer;       /* of the mapping's outer lease, at the carrier's server */
+	unsigned denials; /* of a tombstone: how often the router did not confirm */
+	msec_t again_at;  /* not tried again before, while it stays up */
 };
 
 /*
@@ -145,7 +146,11 @@ void holding_abandon(struct engine *e, struct gateway *g);
 void holding_retire(struct engine *e, struct gateway *g, msec_t now);
 /* Delete what tombstones say is still on this gateway; outer: a carrier's server. */
 void holding_clean(struct engine *e, struct gateway *g, bool outer, msec_t now);
-/* Forget tombstones whose lease ended; the next end, or MSEC_NEVER. */
+/* The router did not confirm that it is deleted. */
+void holding_bury(struct holding *h, msec_t now);
+/* When its router is back, it is tried again at once. */
+void holding_unbury(struct holding *h);
+/* Forget tombstones whose lease ended; the next end or try, or MSEC_NEVER. */
 msec_t holding_expire(struct engine *e, msec_t now);
 /* Whether something of ours with that internal endpoint is being deleted there. */
 bool holding_busy(

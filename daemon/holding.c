@@ -226,13 +226,11 @@ holding_release(struct engine *e, struct mapping *m, msec_t now)
 }
 
 static void
-entomb(struct holding *h, const struct lease_status *st)
+entomb(struct holding *h)
 {
 	h->mapping = NULL;
 	h->gateway = NULL;
 	h->lease = NULL;
-	if (st->is_held)
-		h->held = st->held;
 }
 
 /* Without a word to the router: what it holds becomes a tombstone. */
@@ -255,8 +253,10 @@ abandon(struct holding *h)
 	}
 	/* A mapping that is still wanted remembers what it held by itself, until it is
 	 * taken elsewhere. */
-	if (st.is_held ? st.held.method != METHOD_DIRECT : h->held.guess)
-		entomb(h, &st);
+	if (st.is_held)
+		h->held = st.held;
+	if (h->held.external_port && h->held.method != METHOD_DIRECT)
+		entomb(h);
 	else
 		holding_free(h);
 }
@@ -269,7 +269,8 @@ unbury(struct engine *e, const struct gateway *g)
 
 	identity_of(g, &on);
 	for (struct holding *h = e->holdings; h; h = h->next)
-		h->buried &= !identity_matches(&h->on, &on);
+		if (identity_matches(&h->on, &on))
+			holding_unbury(h);
 }
 
 void
@@ -441,12 +442,12 @@ lease_gone(void *owner, bool confirmed, void *ctx)
 	h->mapping = NULL;
 	h->lease = NULL;
 	h->gateway = NULL;
-	/* Unconfirmed: tried again when the router comes back, or natd does. */
+	/* Unconfirmed: tried again later, when the router comes back, or natd does. */
 	if (confirmed || h->held.guess || h->held.method == METHOD_DIRECT ||
 	    h->held.external_port == 0)
 		holding_free(h);
 	else
-		h->buried = true;
+		holding_bury(h, loop_now());
 	persist_later(e);
 	engine_wake(e);
 }

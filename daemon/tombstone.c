@@ -6,6 +6,10 @@
 
 #include "daemon/engine_private.h"
 
+/* After 1, 2, 4, ... minutes, at last once per hour. */
+#define AGAIN_MIN_MS (60 * MSEC_PER_SEC)
+#define AGAIN_DOUBLINGS 6
+
 struct holding *
 holding_add_tombstone(struct engine *e, const struct gateway_identity *on,
     const struct lease_want *want, const struct lease_held *held)
@@ -71,6 +75,53 @@ outer_wanted(const struct engine *e, const struct holding *h)
 	return false;
 }
 
+/* Of a mapping there: the same rule, or what the router takes for the same. */
+static bool
+is_in_its_place(
+    const struct holding *h, const struct holding *t, const struct gateway *g)
+{
+	bool pxp = t->held.method == METHOD_PCP || t->held.method == METHOD_NAT_PMP;
+
+	return h->mapping && h->gateway == g &&
+	       h->want.transports & t->want.transports &&
+	       addr_equal(&h->want.internal, &t->want.internal) &&
+	       (pxp ? h->held.internal_port == t->held.internal_port
+		    : h->held.external_port == t->held.external_port);
+}
+
+/* What a mapping holds in its place by now is not deleted under it; false: one is about
+ * to get it, or not.  One that is refused perhaps is so because of this. */
+static bool
+may_delete(const struct engine *e, struct holding *t, const struct gateway *g)
+{
+	struct lease_status st;
+
+	for (const struct holding *h = e->holdings; h; h = h->next) {
+		if (!is_in_its_place(h, t, g))
+			continue;
+		lease_status(h->lease, &st);
+		if (st.is_held)
+			t->want.transports &= ~h->want.transports;
+		else if (st.state != MAPPING_FAILED || st.problem.code == 0)
+			return false;
+	}
+	return true;
+}
+
+void
+holding_bury(struct holding *h, msec_t now)
+{
+	h->again_at = now + (AGAIN_MIN_MS << MIN(h->denials, AGAIN_DOUBLINGS));
+	h->denials++;
+}
+
+void
+holding_unbury(struct holding *h)
+{
+	h->denials = 0;
+	h->again_at = 0;
+}
+
 void
 holding_clean(struct engine *e, struct gateway *g, bool outer, msec_t now)
 {
@@ -79,7 +130,7 @@ holding_clean(struct engine *e, struct gateway *g, bool outer, msec_t now)
 	identity_of(g, &on);
 	for (struct holding *h = e->holdings, *next; h; h = next) {
 		next = h->next;
-		if (h->gateway || h->buried || !identity_matches(&h->on, &on))
+		if (h->gateway || h->again_at > now || !identity_matches(&h->on, &on))
 			continue;
 		if (outer && outer_wanted(e, h))
 			continue;
@@ -87,6 +138,14 @@ holding_clean(struct engine *e, struct gateway *g, bool outer, msec_t now)
 			/* A guess is one until it is answered. */
 			if (!h->held.guess)
 				holding_free(h);
+			continue;
+		}
+		if (!may_delete(e, h, g)) {
+			holding_bury(h, now);
+			continue;
+		}
+		if (h->want.transports == 0) {
+			holding_free(h);
 			continue;
 		}
 		h->gateway = g;
@@ -113,7 +172,9 @@ holding_expire(struct engine *e, msec_t now)
 		if (h->held.expires_at <= now)
 			holding_free(h);
 		else
-			end = MIN(end, h->held.expires_at);
+			end = MIN(end, h->again_at > now
+					   ? MIN(h->again_at, h->held.expires_at)
+					   : h->held.expires_at);
 	}
 	return end;
 }

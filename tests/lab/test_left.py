@@ -1,0 +1,84 @@
+"""What a router did not confirm to have deleted: found again and deleted, and nothing else with it."""
+
+import pytest
+import scripted
+from daemon import Natd
+from home import add_uplink
+from lab import wait_until
+from meddle import Meddle
+
+
+@pytest.fixture
+def natd(place, tmp_path):
+    """One whose clock can be put forward."""
+    made = Natd(place.client, start=False)
+    made.meddle = Meddle(tmp_path)
+    return made.start(env=made.meddle.env)
+
+
+def later(natd, seconds):
+    natd.meddle.order(asleep_s=natd.meddle.asleep_s + seconds)
+    for _ in range(2):  # what is due is done before the second answer
+        natd.call("Status")
+
+
+def released_in_vain(natd, gw, port=40000):
+    """A mapping that is left in the table of a router that is silent for a while."""
+    ident = natd.map(port=port)["id"]
+    left = gw.table()
+    gw.order("silent", on=True)
+    natd.call("ReleaseMapping", id=ident)
+    wait_until(lambda: not natd.mappings(), 6, "the end of the mapping")
+    later(natd, 5)  # natd has given it up, too
+    gw.order("silent", on=False)
+    assert gw.table() == left
+    return left
+
+
+@pytest.mark.parametrize("mode", ["a01-pcp", "a02-nat-pmp", "a03-igd1"])
+def test_what_a_silent_router_was_to_delete_is_tried_again(natd, gateway, mode):
+    gw = gateway(mode)
+    released_in_vain(natd, gw)
+    later(natd, 61)
+    wait_until(lambda: gw.table() == [], 5, "an empty table")
+
+
+@pytest.mark.parametrize("mode", ["a02-nat-pmp", "a03-igd1"])
+def test_what_is_in_its_place_by_now_is_not_deleted(natd, gateway, mode):
+    """Who asks for the same port before that has it for good."""
+    gw = gateway(mode)
+    released_in_vain(natd, gw)
+    ident = natd.map(port=40000)["id"]
+    natd.wait_state(ident, "active")
+    since = scripted.now()
+    for seconds in (61, 121, 241):
+        later(natd, seconds)
+        other = natd.map(port=40001)["id"]
+        natd.call("ReleaseMapping", id=other)
+        # Whatever was to be deleted before is deleted before this, or in the next round.
+        wait_until(lambda: [e["internal_port"] for e in gw.table()] == [40000], 5, "one entry")
+    assert not gw.heard("nat_pmp.map", since, lease=0, internal_port=40000)
+    assert not gw.heard("soap.DeletePortMapping", since, external_port=40000)
+
+
+def test_an_uplink_that_goes_while_one_protocol_takes_over_from_another(place, natd, gateway):
+    """What was to be deleted for it is remembered until the uplink is back."""
+    gw = gateway("a02-nat-pmp")
+    ident = natd.map(port=40000)["id"]
+    natd.wait_state(ident, "active")
+    left = gw.table()
+    gw.order("change", **{"with": {"pcp": {"on": True}}})
+    natd.map(port=40001)  # looks for PCP once more
+    since = scripted.now()
+    gw.order("silent", on=True)
+    natd.call("RenewMapping", id=ident)
+    gw.wait_heard("nat_pmp.map", since=since, internal_port=40000, lease=0)
+    other = gateway("a01-pcp", add_uplink(place), name="other")
+    place.unplug()
+    wait_until(lambda: len(other.table()) == 2, 5, "both on the other router")
+    assert left[0] in gw.table()
+    gw.order("silent", on=False)
+    place.client.ip("route replace default via 192.168.2.1 dev eth1",
+                    "route add default via 192.168.1.1 dev eth0 metric 300")
+    place.replug()
+    wait_until(lambda: gw.table() == [], 5, "an empty table")
