@@ -49,17 +49,13 @@ put_ours(struct sim_igd *g, unsigned protocol, uint16_t external, uint16_t inter
  * is asked only to be deleted with it. */
 static struct lease_held asked;
 static unsigned asks;
-static const struct sim_peer *peer;
 
 static void
-listen_in(struct sim *s, const struct router_action *a)
+note_asked(struct sim *s, const struct lease *l, void *owner)
 {
-	if (a->asks) {
-		assert_ptr_equal(a->owner, s);
-		lease_asking(a->lease, s->now, &asked);
-		asks++;
-	}
-	peer->action(s, a);
+	assert_ptr_equal(owner, s);
+	lease_asking(l, s->now, &asked);
+	asks++;
 }
 
 static void
@@ -75,12 +71,9 @@ test_what_is_asked_is_told_before(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(igds); i++) {
 		struct sim_igd *g = sim_igd_init(&s, igds[i].version, 60 + i);
-		struct sim_peer spy = *s.peer;
 		struct lease *l;
 
-		peer = s.peer;
-		spy.action = listen_in;
-		s.peer = &spy;
+		s.on_asks = note_asked;
 		asks = 0;
 		g->any_port = igds[i].version == 2 ? 40000 : 0;
 		l = want(&s, 8080, UDP);
@@ -96,7 +89,8 @@ test_what_is_asked_is_told_before(void **state)
 	}
 }
 
-/* PCP and NAT-PMP: the port inside is the name of it. */
+/* PCP and NAT-PMP: the port inside is the name of it.  What is sent again, or deletes,
+ * asks for nothing more. */
 static void
 test_pxp(void **state)
 {
@@ -111,13 +105,24 @@ test_pxp(void **state)
 		sim_init(&s, 70 + i);
 		s.pcp = methods[i] == METHOD_PCP;
 		s.natpmp = !s.pcp;
+		want(&s, 9000, TCP);
+		sim_pass(&s, 5000);
 		s.chosen_port = 40000;
-		l = lease_new(s.router, &w, NULL, &s, s.now);
-		sim_turn(&s);
+		s.silent = true;
+		s.on_asks = note_asked;
+		asks = 0;
+		l = want_as(&s, &w);
+		sim_pass(&s, 1000);
+		assert_int_equal(asks, 1);
+		s.silent = false;
+		sim_pass(&s, 5000);
 		assert_port(l, 40000);
 		lease_forget(l); /* a crash */
+		lease_forget(s.router->leases);
 		assert_true(let_go(&s, methods[i], 8080, UDP));
-		assert_int_equal(sim_entries(&s), 0);
+		assert_int_equal(sim_entries(&s), 1);
+		assert_int_equal(asks, 1);
+		assert_int_equal(asked.method, methods[i]);
 		sim_done(&s);
 	}
 }
