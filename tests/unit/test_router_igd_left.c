@@ -66,7 +66,28 @@ test_moved_away_from_another(void **state)
 	}
 }
 
-/* The same where one's own entry is a conflict, and it is renewed before it was read
+/* Another host took the number before that was seen, and it did not move: another
+ * number, and no fight. */
+static void
+test_stolen_unseen(void **state)
+{
+	struct sim s;
+	struct sim_igd *g = sim_igd_init(&s, 1, 72);
+	struct lease *l;
+
+	(void)state;
+	g->overwrites = true;
+	l = want_at(&s, 8080, 9000, TCP);
+	pass_until_held(&s, l);
+	sim_igd_foreign(g, 6, 9000);
+	sim_pass(&s, 5000);
+	assert_served(&s, l, 2);
+	assert_int_not_equal(sim_status(l).held.external_port, 9000);
+	assert_string_equal(sim_igd_find(g, 6, 9000)->client, "192.168.1.33");
+	release_all_and_done(&s, 1);
+}
+
+/* It moved, one's own entry is a conflict, and it is renewed before it was read
  * back: what is in the way is not at the number that was asked. */
 static void
 test_moved_and_in_the_way(void **state)
@@ -302,6 +323,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_moved_unseen),
 		cmocka_unit_test(test_moved_away_from_another),
+		cmocka_unit_test(test_stolen_unseen),
 		cmocka_unit_test(test_moved_and_in_the_way),
 		cmocka_unit_test(test_moved_or_silent),
 		cmocka_unit_test(test_unreadable),
