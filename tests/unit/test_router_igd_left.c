@@ -87,6 +87,29 @@ test_stolen_unseen(void **state)
 	release_all_and_done(&s, 1);
 }
 
+/* Who had the number that was wished for is no reason to give up the one that was
+ * granted instead, when the router forgets that. */
+static void
+test_forgotten_beside_another(void **state)
+{
+	struct sim s;
+	struct sim_igd *g = sim_igd_init(&s, 1, 73);
+	struct lease *l;
+	uint16_t port;
+
+	(void)state;
+	sim_igd_foreign(g, 6, 9000);
+	l = want_at(&s, 8080, 9000, TCP);
+	pass_until_held(&s, l);
+	port = sim_status(l).held.external_port;
+	sim_igd_find(g, 6, port)->used = false;
+	l->verify_at = s.now;
+	sim_pass(&s, 5000);
+	assert_served(&s, l, 2);
+	assert_port(l, port);
+	release_all_and_done(&s, 1);
+}
+
 /* It moved, one's own entry is a conflict, and it is renewed before it was read
  * back: what is in the way is not at the number that was asked. */
 static void
@@ -324,6 +347,7 @@ main(void)
 		cmocka_unit_test(test_moved_unseen),
 		cmocka_unit_test(test_moved_away_from_another),
 		cmocka_unit_test(test_stolen_unseen),
+		cmocka_unit_test(test_forgotten_beside_another),
 		cmocka_unit_test(test_moved_and_in_the_way),
 		cmocka_unit_test(test_moved_or_silent),
 		cmocka_unit_test(test_unreadable),
