@@ -256,6 +256,29 @@ test_hallo_of_who_was_away(void **state)
 	}
 }
 
+/* Said again and again by one that is there, it costs nothing. */
+static void
+test_hallo_of_who_is_there(void **state)
+{
+	struct sim s;
+	struct sim_igd *g = start(&s, 1);
+	unsigned https, searches;
+
+	(void)state;
+	sim_igd_notify(g, true);
+	sim_pass(&s, 30000);
+	https = s.https;
+	searches = s.searches;
+	for (unsigned i = 0; i < 20; i++) {
+		sim_igd_notify(g, true);
+		sim_pass(&s, 1000);
+	}
+	/* The lease is read back. */
+	assert_in_range(s.https - https, 0, 2);
+	assert_int_equal(s.searches, searches);
+	sim_done(&s);
+}
+
 /* ---- the limit ---- */
 
 /* Each service of the router says the same within milliseconds. */
@@ -355,6 +378,7 @@ main(void)
 		cmocka_unit_test(test_told_by_both),
 		cmocka_unit_test(test_uptime_jumps),
 		cmocka_unit_test(test_hallo_of_who_was_away),
+		cmocka_unit_test(test_hallo_of_who_is_there),
 		cmocka_unit_test(test_together),
 		cmocka_unit_test(test_postponed_with_another),
 		cmocka_unit_test(test_renewals),
