@@ -381,6 +381,39 @@ test_adopt(void **state)
 	sim_done(&s);
 }
 
+/* From the next renewal on; which transports it is, and of which port inside, stays. */
+static void
+test_another_wish(void **state)
+{
+	struct sim s;
+	struct lease_want w = sim_want(8080, TCP), other = sim_want(9090, UDP);
+	struct lease *l;
+	unsigned maps;
+
+	(void)state;
+	sim_init(&s, 16);
+	s.natpmp = true;
+	l = lease_new(s.router, &w, NULL, &s, s.now);
+	sim_pass(&s, 5000);
+	maps = s.maps;
+	other.lifetime_s = 600;
+	lease_set_want(l, &other);
+	sim_pass(&s, 5000);
+	assert_int_equal(s.maps, maps);
+	lease_renew(l, s.now);
+	sim_pass(&s, 5000);
+	assert_int_equal(sim_status(l).held.lifetime_s, 600);
+	lease_set_lifetime(l, 900);
+	lease_renew(l, s.now);
+	sim_pass(&s, 5000);
+	assert_int_equal(sim_status(l).held.lifetime_s, 900);
+	assert_int_equal(sim_status(l).held.internal_port, 8080);
+	assert_int_equal(lease_wanted(l)->transports, TCP);
+	assert_int_equal(lease_wanted(l)->internal_port, 8080);
+	assert_int_equal(sim_entries(&s), 1);
+	sim_done(&s);
+}
+
 /* 200 leases come back after a restart paced, the first at once. */
 static void
 test_paced(void **state)
@@ -511,6 +544,7 @@ main(void)
 		cmocka_unit_test(test_silence_then_back),
 		cmocka_unit_test(test_external_change),
 		cmocka_unit_test(test_adopt),
+		cmocka_unit_test(test_another_wish),
 		cmocka_unit_test(test_paced),
 		cmocka_unit_test(test_direct),
 		cmocka_unit_test(test_breaker),
