@@ -133,8 +133,10 @@ stun_binding_none(struct stun_binding *b, unsigned slot, msec_t now)
 void
 stun_binding_more(struct stun_binding *b, msec_t now)
 {
-	if (b->phase == STUN_BINDING_SEARCHING && b->holder < 0)
-		b->join_at = MIN(b->join_at, now);
+	/* While there are others it waits for its turn, as they do. */
+	if (b->phase == STUN_BINDING_SEARCHING && b->holder < 0 &&
+	    b->join_at == MSEC_NEVER)
+		b->join_at = now;
 	else if (b->phase == STUN_BINDING_RESTING)
 		search(b, now);
 }

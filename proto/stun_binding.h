@@ -114,7 +114,8 @@ int stun_binding_opened(struct stun_binding *b, const struct stun_chance *chance
 void stun_binding_held(struct stun_binding *b, msec_t now);
 /* No server is left to ask, or the one of REOPEN cannot be reached. */
 void stun_binding_none(struct stun_binding *b, unsigned slot, msec_t now);
-/* One that could not be asked before can be asked now: a name was resolved. */
+/* One that could not be asked before can be asked now: a name was resolved.  If others
+ * are asked already it joins when the next one would. */
 void stun_binding_more(struct stun_binding *b, msec_t now);
 
 /* What came on the socket of the slot.  As stun_client_receive(). */

@@ -317,17 +317,21 @@ test_first_server(void **state)
 		unsigned fails;
 		bool held;
 		msec_t delay_ms;
+		bool more; /* soon there is another one, its name was resolved */
 	} rows[] = {
-		{ ANSWERS, 20, 0, false, 20 },
-		{ ANSWERS, 270, 0, false, 600 }, /* 250 ms, then the other one */
-		{ SILENT, 270, 0, false, 20 },
-		{ REFUSES, 40, 1, false, 20 }, /* at once the other one */
-		{ UNREACHABLE, 40, 1, false, 20 },
-		{ REDIRECTS, 40, 0, false, 20 },
+		{ ANSWERS, 20, 0, false, 20, false },
+		{ ANSWERS, 270, 0, false, 600, false }, /* 250 ms, then the other one */
+		{ SILENT, 270, 0, false, 20, false },
+		{ REFUSES, 40, 1, false, 20, false }, /* at once the other one */
+		{ UNREACHABLE, 40, 1, false, 20, false },
+		{ REDIRECTS, 40, 0, false, 20, false },
 		/* One that had the binding before is waited for. */
-		{ ANSWERS, 600, 0, true, 600 },
-		{ SILENT, 2020, 1, true, 20 },
-		{ REFUSES, 40, 1, true, 20 },
+		{ ANSWERS, 600, 0, true, 600, false },
+		{ ANSWERS, 600, 0, true, 600, true },
+		{ SILENT, 2020, 1, true, 20, true },
+		{ SILENT, 270, 0, false, 20, true },
+		{ SILENT, 2020, 1, true, 20, false },
+		{ REFUSES, 40, 1, true, 20, false },
 	};
 
 	(void)state;
@@ -338,6 +342,9 @@ test_first_server(void **state)
 		w.manners[0] = rows[i].manner;
 		w.held = rows[i].held;
 		w.delay_ms[0] = rows[i].delay_ms;
+		run_until(&w, T0 + 10);
+		if (rows[i].more)
+			stun_binding_more(&w.b, w.now);
 		run_until(&w, T0 + 5000);
 		assert_int_equal(w.founds, 1);
 		assert_int_equal(w.found_at - T0, rows[i].found_after_ms);
