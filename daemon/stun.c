@@ -411,7 +411,10 @@ stun_new(struct loop *loop, const struct conf *conf, struct engine *engine,
 	crypto_wipe(seed, sizeof(seed));
 	if (r == 0)
 		r = stun_keep_new(loop, store, &s->keep);
+	if (r == 0)
+		r = stun_late_new(loop, &s->late);
 	if (r < 0) {
+		stun_keep_free(s->keep);
 		crypto_rng_free(s->ids);
 		free(s);
 		return r;
@@ -438,6 +441,7 @@ stun_free(struct stun *s)
 	for (unsigned i = 0; i < s->pool.count; i++)
 		stun_server_done(&s->servers[i]);
 	stun_keep_free(s->keep);
+	stun_late_free(s->late);
 	crypto_rng_free(s->ids);
 	free(s);
 	return NULL;

@@ -36,6 +36,8 @@ struct stun_slot {
 	struct endpoint local;
 	uint8_t family; /* its row */
 	bool kept;      /* by the service manager, too */
+	unsigned owed;  /* answers to the present request that may come */
+	msec_t asked_at;
 };
 
 /* A watched socket; with app.fd -1 a look from a socket of our own. */
@@ -91,6 +93,7 @@ struct stun {
 	unsigned lifetime_s[STUN_FAMILIES];
 	uint64_t network; /* a digest of the uplinks */
 	struct stun_keep *keep;
+	struct stun_late *late;
 	struct stun_counters counters;
 	unsigned generation;
 	struct stun_listener listener; /* zeroed: nobody listens */
@@ -164,3 +167,17 @@ int stun_keep_claim(
 void stun_keep_put(struct stun_watch *w, struct stun_slot *slot);
 /* The twin is about to be closed. */
 void stun_keep_drop(struct stun_slot *slot);
+
+/* stun_late.c */
+
+int stun_late_new(struct loop *loop, struct stun_late **ret);
+struct stun_late *stun_late_free(struct stun_late *l);
+/* A request went out, or one more time; something came back. */
+void stun_late_asked(struct stun_slot *slot, bool again);
+void stun_late_heard(struct stun_slot *slot);
+/* The twin of the slot is about to be closed: if answers may still come they find it
+ * open for a moment. */
+void stun_late_keep(struct stun_late *l, const struct stun_slot *slot);
+/* Another twin of the application's socket is to hear that server. */
+void stun_late_end(
+    struct stun_late *l, const struct twin_app *app, const struct endpoint *server);

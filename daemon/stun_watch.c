@@ -23,6 +23,13 @@ static void pump(struct stun_watch *w);
 static void
 close_slot(struct stun_slot *slot)
 {
+	const struct stun_watch *w = slot->watch;
+
+	/* Where nobody answers nobody will, and the port is wanted elsewhere. */
+	if (slot->fd >= 0 && w->app.fd >= 0 && !slot->kept &&
+	    w->binding.reflexive.addr.family != ADDR_NONE)
+		stun_late_keep(w->stun->late, slot);
+	slot->owed = 0;
 	stun_keep_drop(slot);
 	sock_close(&slot->fd, &slot->event);
 }
@@ -86,6 +93,7 @@ on_readable(evutil_socket_t fd, short what, void *ctx)
 
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			break;
+		stun_late_heard(slot);
 		if (n < 0)
 			stun_binding_error(&w->binding, at, -errno, loop_now());
 		else
@@ -103,8 +111,10 @@ socket_to(struct stun_watch *w, const struct endpoint *to, struct endpoint *ret_
 	struct sock_from from;
 	int fd;
 
-	if (w->app.fd >= 0)
+	if (w->app.fd >= 0) {
+		stun_late_end(w->stun->late, &w->app, to);
 		return twin_open(&w->app, to, ret_local);
+	}
 	stun_source(w->stun, to->addr.family, &from);
 	fd = sock_connected_udp(&from, to);
 	if (fd >= 0)
@@ -253,6 +263,8 @@ static void
 send_request(struct stun_watch *w, const struct stun_binding_step *step)
 {
 	w->stun->counters.requests++;
+	stun_late_asked(
+	    &w->slots[step->slot], w->binding.attempts[step->slot].client.sends > 1);
 	/* A send may deliver the error of an earlier one; a full queue is a loss. */
 	if (send(w->slots[step->slot].fd, step->buf, sizeof(step->buf), MSG_NOSIGNAL) <
 		0 &&

@@ -8,8 +8,7 @@
  * impossible: the application cannot itself hear the server its twin is connected to;
  * the kernel writes address and port of a connection one after the other, so for
  * that nanosecond what comes from another port of the server's host is the twin's; and
- * what that server says when the twin is closed is the application's: a second answer
- * to a request that was repeated, say.
+ * what that server says when the twin is closed is the application's, see stun_late.c.
  */
 #pragma once
 

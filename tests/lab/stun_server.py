@@ -61,7 +61,7 @@ class Served:
 
 class StunServer(Served):
     """manner: "answers", "silent", "lies" (it says that we are .lie) or "redirects" (to
-    .alternate, of .domain).
+    .alternate, of .domain).  late_s: how far away it is.
 
     .requests has (when, peer) of each request, .answers the same of each answer.
     """
@@ -69,7 +69,7 @@ class StunServer(Served):
     def __init__(self, node, address, port=3478):
         super().__init__(node, address, port)
         self.manner, self.lie = "answers", ("11.22.99.99", 1)
-        self.answers, self.domain = [], None
+        self.answers, self.domain, self.late_s = [], None, 0
 
     def answer(self, data, peer):
         if len(data) < 20 or data[:2] != b"\0\1" or data[4:8] != struct.pack("!I", COOKIE):
@@ -77,8 +77,15 @@ class StunServer(Served):
         self.requests.append((time.monotonic(), peer[:2]))
         if self.manner == "silent":
             return
+        if self.late_s:
+            threading.Timer(self.late_s, self.say, (data, peer)).start()
+        else:
+            self.say(data, peer)
+
+    def say(self, data, peer):
         self.answers.append((time.monotonic(), peer[:2]))
-        self.socket.sendto(self.success(data, peer), peer)
+        with contextlib.suppress(OSError):  # the end of the test came first
+            self.socket.sendto(self.success(data, peer), peer)
 
     def success(self, data, peer):
         if self.manner == "redirects":

@@ -113,6 +113,35 @@ def test_first_server_is_dead(place):
             assert pair(found["server"]) == ("11.22.33.2", 3478)
 
 
+@clock.one_of(3)
+def test_answers_too_many_are_not_the_applications(place):
+    """Servers that are further away than was thought: one is asked twice, and the other one beside it;
+    all three answers come, two of them when the first has told all."""
+    for server in place.servers:
+        server.late_s = 0.7
+        server.requests.clear()
+        server.answers.clear()
+    natd = Natd(place.client, SERVERS)
+    with app_socket(place) as s:
+        port = s.getsockname()[1]
+        assert pair(look(natd, s)["reflexive"]) == (WAN, port)
+
+        def answers():
+            return [peer for server in place.servers for _, peer in server.answers if peer == (WAN, port)]
+        wait_until(lambda: len(answers()) == 3, 5, "three answers")
+        s.settimeout(0.3)
+        strays = []
+        with contextlib.suppress(TimeoutError):
+            strays.append(s.recv(100))
+        assert strays == []
+
+    def is_free():
+        with contextlib.suppress(OSError), app_socket(place, ("0.0.0.0", port)):
+            return True
+    # Whoever answers or not, the port is soon its program's alone again.
+    wait_until(is_free, 5, "the port")
+
+
 def test_ipv6_and_a_socket_of_both_families():
     with h.home(ipv6=True) as place, StunServer(place.internet, h.INTERNET6) as six, \
             StunServer(place.internet, h.INTERNET) as four:
