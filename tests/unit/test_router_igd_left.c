@@ -233,6 +233,26 @@ test_refused_beside_a_sibling(void **state)
 	release_all_and_done(&s, 2);
 }
 
+/* The same where all that would be tried are: none is taken away. */
+static void
+test_only_siblings(void **state)
+{
+	struct sim s;
+	struct sim_igd *g = sim_igd_init(&s, 1, 74);
+	struct lease *last = NULL;
+
+	(void)state;
+	g->overwrites = true;
+	for (uint16_t i = 0; i < PORT_TRIES_MAX + 2; i++)
+		last = want_at(&s, (uint16_t)(8080 + i), 9000, TCP);
+	sim_pass(&s, 20000);
+	assert_state(last, MAPPING_FAILED);
+	for (struct lease *l = s.router->leases; l != last; l = l->next)
+		assert_state(l, MAPPING_ACTIVE);
+	assert_int_equal(sim_igd_entries(g), PORT_TRIES_MAX + 1);
+	release_all_and_done(&s, 0);
+}
+
 /* Quirk 22: our own entries of an earlier life, of both transports. */
 static void
 test_stale_pair(void **state)
@@ -354,6 +374,7 @@ main(void)
 		cmocka_unit_test(test_seen),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_refused_beside_a_sibling),
+		cmocka_unit_test(test_only_siblings),
 		cmocka_unit_test(test_stale_pair),
 		cmocka_unit_test(test_half_lapsed),
 		cmocka_unit_test(test_half_gone),
