@@ -151,7 +151,7 @@ test_errors_are_all_logged_up_to_the_limit_given(void **state)
 	conf_errors_log(&errors, 1000, NULL);
 	assert_int_equal(lines, 1001);
 	lines = 2000;
-	conf_errors_log(&errors, SIZE_MAX, NULL);
+	conf_errors_log(&errors, ARRAY_SIZE(list), NULL);
 	assert_int_equal(lines, 7000);
 	log_redirect(NULL, NULL, NULL);
 }

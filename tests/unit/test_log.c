@@ -367,6 +367,45 @@ test_the_loop_tells_what_is_owed(void **state)
 	close(ends[1]);
 }
 
+static void
+flood_too(unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		log_warning("refused, too %u", i);
+}
+
+/* Who owes not as long is not forgotten when another has paid. */
+static void
+test_the_loop_tells_of_the_next_one(void **state)
+{
+	struct look look = { 0 };
+	struct event *event = NULL;
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(loop_new(&look.loop), 0);
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(write(ends[1], "x", 1), 1);
+	log_redirect(sink_and_stop, &look, test_now);
+	assert_int_equal(log_use_loop(look.loop), 0);
+	flood(LOG_BURST + 1);
+	got.now += MSEC_PER_SEC - 1;
+	flood_too(LOG_BURST + 1);
+	got.now++;
+	assert_int_equal(loop_run(look.loop), 0);
+	assert_non_null(strstr(got.text, "suppressed 1 more"));
+	assert_null(strstr(got.text, "more like: refused, too"));
+	assert_int_equal(
+	    loop_watch(look.loop, ends[0], EV_READ, look_and_stop, &look, &event), 0);
+	assert_int_equal(loop_run(look.loop), 0);
+	assert_in_range(look.left_ms, 1, MSEC_PER_SEC);
+	event_free(event);
+	assert_int_equal(log_use_loop(NULL), 0);
+	loop_free(look.loop);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 /* A mistake of the configuration, of which each is another. */
 static void
 test_lines_without_a_limit(void **state)
@@ -500,6 +539,8 @@ main(void)
 		    test_mappings_have_a_far_higher_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_the_loop_tells_what_is_owed, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_the_loop_tells_of_the_next_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_lines_without_a_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(

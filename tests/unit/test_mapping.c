@@ -173,6 +173,42 @@ test_first_answer_waits(void **state)
 	done(&t);
 }
 
+/* What makes of a request another wish than the one before. */
+static void
+test_same_number(void **state)
+{
+	static const struct {
+		struct mapping_context context;
+		bool methods, number;
+	} rows[] = {
+		{ { .methods_count = 1, .methods = { METHOD_NAT_PMP } }, true, true },
+		{ { .methods_count = 1, .methods = { METHOD_IGD1 } }, false, false },
+		{ { .methods_count = 0 }, false, false },
+		{ { .methods_count = 1,
+		      .methods = { METHOD_NAT_PMP },
+		      .external_port = 7 },
+		    true, false },
+		{ { .methods_count = 1,
+		      .methods = { METHOD_NAT_PMP },
+		      .prefer_failure = true },
+		    true, false },
+		{ { .methods_count = 1,
+		      .methods = { METHOD_NAT_PMP },
+		      .description = "web",
+		      .lifetime_s = 60 },
+		    true, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct mapping_context *a = &rows[0].context,
+					     *b = &rows[i].context;
+
+		assert_int_equal(mapping_same_methods(a, b), rows[i].methods);
+		assert_int_equal(mapping_same_number(b, a), rows[i].number);
+	}
+}
+
 int
 main(void)
 {
@@ -183,6 +219,7 @@ main(void)
 		cmocka_unit_test(test_carrier_degraded),
 		cmocka_unit_test(test_directly),
 		cmocka_unit_test(test_first_answer_waits),
+		cmocka_unit_test(test_same_number),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
