@@ -124,17 +124,22 @@ test_errors_that_do_not_fit_are_counted(void **state)
 }
 
 static void
+assert_entry(const struct iovec *entry, const char *text)
+{
+	assert_int_equal(entry->iov_len, strlen(text));
+	assert_memory_equal(entry->iov_base, text, strlen(text));
+}
+
+static void
 count_line(void *ctx, const struct iovec *entries, size_t count)
 {
 	unsigned *lines = ctx;
 
 	(void)count;
 	if (++*lines == 1)
-		assert_memory_equal(
-		    entries[0].iov_base, "MESSAGE=/n:5: wrong", entries[0].iov_len);
+		assert_entry(&entries[0], "MESSAGE=/n:5: wrong");
 	if (*lines == 1001)
-		assert_memory_equal(
-		    entries[0].iov_base, "MESSAGE=and 4000 more", entries[0].iov_len);
+		assert_entry(&entries[0], "MESSAGE=and 4000 more");
 }
 
 static void
