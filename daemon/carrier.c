@@ -222,7 +222,7 @@ carrier_end(struct engine *e, msec_t now)
 	if (!e->stopping)
 		find_left_behind(e, now);
 	for (struct carrier *c = e->carriers; c; c = c->next)
-		holding_clean(e, c->gateway, true, now);
+		holding_clean(e, c->gateway, GATEWAY_CARRIER, now);
 	for (struct carrier **at = &e->carriers; *at;) {
 		struct carrier *c = *at;
 

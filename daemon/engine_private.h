@@ -53,6 +53,12 @@ struct carrier {
 	bool used; /* in this turn */
 };
 
+enum gateway_role {
+	GATEWAY_UPLINK,
+	GATEWAY_LEFT, /* no uplink any more */
+	GATEWAY_CARRIER,
+};
+
 /* What is kept about a router: by address and MAC. */
 struct habit {
 	struct habit *next;
@@ -75,7 +81,8 @@ struct engine {
 	struct habit *habits;
 	struct gateway *gateways[GATEWAYS_MAX];
 	size_t gateways_count;
-	/* No uplinks any more, but they can still be told to delete what moved on. */
+	/* No uplinks any more, but they can still be told to delete what moved on, or
+	 * will be elsewhere. */
 	struct gateway *leaving[LEAVING_MAX];
 	size_t leaving_count;
 	struct carrier *carriers;
@@ -144,8 +151,11 @@ void holding_abandon(struct engine *e, struct gateway *g);
 /* The gateway is no uplink any more but can be reached: mappings that have another way
  * are released there, the others abandon it. */
 void holding_retire(struct engine *e, struct gateway *g, msec_t now);
-/* Delete what tombstones say is still on this gateway; outer: a carrier's server. */
-void holding_clean(struct engine *e, struct gateway *g, bool outer, msec_t now);
+/* Delete what tombstones say is still on this gateway and is not needed there. */
+void
+holding_clean(struct engine *e, struct gateway *g, enum gateway_role role, msec_t now);
+/* Whether a tombstone says that something is. */
+bool holding_any_left(const struct engine *e, const struct gateway *g);
 /* The router did not confirm that it is deleted. */
 void holding_bury(struct holding *h, msec_t now);
 /* When its router is back, it is tried again at once. */

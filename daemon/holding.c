@@ -422,7 +422,7 @@ lease_changed(void *owner, void *ctx)
 	/* That it is being released was told; the next news is that it is removed. */
 	if (!m->releasing)
 		holding_tell(e, m);
-	if (m->outer)
+	if (m->outer || e->leaving_count > 0)
 		engine_wake(e);
 }
 

@@ -29,14 +29,21 @@ same_ip(const struct netmon_ip *a, const struct netmon_ip *b)
 	       memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
 }
 
+/* The same address of a router as seen from the same address. */
+static bool
+same_place(const struct netmon_uplink *a, const struct netmon_uplink *b)
+{
+	return a->ifindex == b->ifindex && same_ip(&a->gateway, &b->gateway) &&
+	       same_ip(&a->source, &b->source);
+}
+
 /* The same router as seen from the same address; a MAC that was not known yet or is not
  * known for the moment is no other router. */
 static bool
 same_uplink(const struct netmon_uplink *a, const struct netmon_uplink *b)
 {
-	if (a->ifindex != b->ifindex || a->family != b->family ||
-	    strcmp(a->name, b->name) != 0 || !same_ip(&a->gateway, &b->gateway) ||
-	    !same_ip(&a->source, &b->source))
+	if (!same_place(a, b) || a->family != b->family ||
+	    strcmp(a->name, b->name) != 0)
 		return false;
 	if (a->mac_len == 0 || b->mac_len == 0)
 		return true;
@@ -70,9 +77,7 @@ is_replaced(const struct gateway *g, const struct netmon_uplink *up, size_t coun
 	const struct netmon_uplink *u = gateway_uplink(g);
 
 	for (size_t k = 0; k < count; k++)
-		if (up[k].ifindex == u->ifindex &&
-		    same_ip(&up[k].gateway, &u->gateway) &&
-		    same_ip(&up[k].source, &u->source))
+		if (same_place(&up[k], u))
 			return true;
 	return false;
 }
@@ -97,6 +102,17 @@ drop_gateway(struct engine *e, size_t i, bool reachable)
 	engine_tell(e, ENGINE_GATEWAY_CHANGED, NULL, NULL);
 }
 
+/* Nothing is left there, or nobody would hear of it; g: the one that comes instead. */
+static bool
+is_left_for_good(
+    const struct engine *e, const struct gateway *old, const struct gateway *g)
+{
+	if (router_leases(gateway_router(old)) == 0 && !holding_any_left(e, old))
+		return true;
+	return !still_reachable(e, old) ||
+	       (g && same_place(gateway_uplink(old), gateway_uplink(g)));
+}
+
 /* Let go of gateways that were only waited for; g: also of those it takes the place of,
  * NULL: none. */
 static void
@@ -105,8 +121,7 @@ end_leaving(struct engine *e, const struct gateway *g)
 	for (size_t i = 0; i < e->leaving_count;) {
 		struct gateway *old = e->leaving[i];
 
-		if (router_leases(gateway_router(old)) > 0 &&
-		    !(g && same_uplink(gateway_uplink(old), gateway_uplink(g)))) {
+		if (!is_left_for_good(e, old, g)) {
 			i++;
 			continue;
 		}
@@ -452,7 +467,9 @@ reconcile(struct engine *e, msec_t now)
 		follow_uplinks(e, now);
 	}
 	for (size_t i = 0; i < e->gateways_count; i++)
-		holding_clean(e, e->gateways[i], false, now);
+		holding_clean(e, e->gateways[i], GATEWAY_UPLINK, now);
+	for (size_t i = 0; i < e->leaving_count; i++)
+		holding_clean(e, e->leaving[i], GATEWAY_LEFT, now);
 	carrier_begin(e);
 	for (struct mapping *m = e->mappings; m; m = m->next) {
 		follow_mapping(e, m, now);

@@ -75,6 +75,36 @@ outer_wanted(const struct engine *e, const struct holding *h)
 	return false;
 }
 
+/* It may come back there, as long as it is not held elsewhere. */
+static bool
+may_come_back(const struct engine *e, const struct holding *h)
+{
+	struct lease_status st;
+
+	for (const struct mapping *m = e->mappings; m; m = m->next) {
+		if (m->releasing || memcmp(m->nonce, h->want.nonce, PCP_NONCE_LEN) != 0)
+			continue;
+		mapping_status(m, &st);
+		if (!st.is_held)
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_kept(struct engine *e, struct holding *h, struct gateway *g, enum gateway_role role)
+{
+	switch (role) {
+	case GATEWAY_UPLINK:
+		return still_wanted(e, h, g);
+	case GATEWAY_LEFT:
+		return may_come_back(e, h);
+	case GATEWAY_CARRIER:
+		return outer_wanted(e, h);
+	}
+	return false;
+}
+
 /* Of a mapping there: the same rule, or what the router takes for the same. */
 static bool
 is_in_its_place(
@@ -123,7 +153,7 @@ holding_unbury(struct holding *h)
 }
 
 void
-holding_clean(struct engine *e, struct gateway *g, bool outer, msec_t now)
+holding_clean(struct engine *e, struct gateway *g, enum gateway_role role, msec_t now)
 {
 	struct gateway_identity on;
 
@@ -132,11 +162,10 @@ holding_clean(struct engine *e, struct gateway *g, bool outer, msec_t now)
 		next = h->next;
 		if (h->gateway || h->again_at > now || !identity_matches(&h->on, &on))
 			continue;
-		if (outer && outer_wanted(e, h))
-			continue;
-		if (!outer && still_wanted(e, h, g)) {
-			/* A guess is one until it is answered. */
-			if (!h->held.guess)
+		if (is_kept(e, h, g, role)) {
+			/* The mapping has it now; but a guess is one until it is
+			 * answered. */
+			if (role == GATEWAY_UPLINK && !h->held.guess)
 				holding_free(h);
 			continue;
 		}
@@ -158,6 +187,18 @@ holding_clean(struct engine *e, struct gateway *g, bool outer, msec_t now)
 		lease_release(h->lease, now);
 		gateway_kick(g);
 	}
+}
+
+bool
+holding_any_left(const struct engine *e, const struct gateway *g)
+{
+	struct gateway_identity on;
+
+	identity_of(g, &on);
+	for (const struct holding *h = e->holdings; h; h = h->next)
+		if (!h->gateway && identity_matches(&h->on, &on))
+			return true;
+	return false;
 }
 
 msec_t

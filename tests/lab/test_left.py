@@ -82,3 +82,40 @@ def test_an_uplink_that_goes_while_one_protocol_takes_over_from_another(place, n
                     "route add default via 192.168.1.1 dev eth0 metric 300")
     place.replug()
     wait_until(lambda: gw.table() == [], 5, "an empty table")
+
+
+def no_way_out(place, natd, ident):
+    """The router can be reached, but leads nowhere any more."""
+    place.client.ip("route del default via 192.168.1.1 dev eth0")
+    natd.wait_state(ident, "suspended")
+
+
+def test_what_had_no_way_out_for_a_while_moves_to_another(place, natd, gateway):
+    gw = gateway("a01-pcp")
+    ident = natd.map(port=40000)["id"]
+    natd.wait_state(ident, "active")
+    no_way_out(place, natd, ident)
+    assert gw.table()  # it may come back
+    other = gateway("a01-pcp", add_uplink(place), name="other")
+    wait_until(lambda: other.table(), 5, "the mapping on the other router")
+    wait_until(lambda: gw.table() == [], 3, "an empty table on the old one")
+
+
+def test_what_is_released_without_a_way_out_is_deleted_at_once(place, natd, gateway):
+    gw = gateway("a01-pcp")
+    ident = natd.map(port=40000)["id"]
+    natd.wait_state(ident, "active")
+    no_way_out(place, natd, ident)
+    natd.call("ReleaseMapping", id=ident)
+    wait_until(lambda: gw.table() == [], 3, "an empty table")
+
+
+def test_what_comes_back_after_a_while_without_a_way_out_is_adopted(place, natd, gateway):
+    gw = gateway("a01-pcp")
+    ident = natd.map(port=40000)["id"]
+    natd.wait_state(ident, "active")
+    no_way_out(place, natd, ident)
+    since = scripted.now()
+    place.client.ip("route add default via 192.168.1.1 dev eth0")
+    natd.wait_state(ident, "active")
+    assert not gw.heard("pcp.map", since, lease=0) and len(gw.table()) == 1
