@@ -93,29 +93,14 @@ ids_json(const struct engine *e)
 	return o;
 }
 
-static size_t
-count_records(const struct engine *e)
+static void
+fill_records(void *ctx, struct state_records *to)
 {
-	size_t n = 1;
-
-	for (const struct mapping *m = e->mappings; m; m = m->next)
-		n++;
-	for (const struct holding *h = e->holdings; h; h = h->next)
-		n++;
-	for (const struct habit *h = e->habits; h; h = h->next)
-		n++;
-	return n;
-}
-
-static size_t
-fill_records(struct engine *e, struct state_record *records)
-{
-	size_t n = 0;
+	const struct engine *e = ctx;
 
 	for (const struct mapping *m = e->mappings; m; m = m->next)
 		if (!m->releasing)
-			records[n++] =
-			    (struct state_record) { "mapping", mapping_json(m) };
+			state_put(to, "mapping", mapping_json(m));
 	/* What is not anybody's any more and not known to be deleted; what was asked
 	 * for without an answer; what is held at the carrier's server is found again by
 	 * its nonce. */
@@ -123,34 +108,21 @@ fill_records(struct engine *e, struct state_record *records)
 		if ((!h->mapping || h->mapping->releasing || h->outer || h->bid ||
 			h->held.guess) &&
 		    h->held.external_port && h->held.method != METHOD_DIRECT)
-			records[n++] =
-			    (struct state_record) { "tombstone", tombstone_json(h) };
+			state_put(to, "tombstone", tombstone_json(h));
 	for (const struct habit *h = e->habits; h; h = h->next)
-		records[n++] = (struct state_record) { "router", habit_json(h) };
-	records[n++] = (struct state_record) { "ids", ids_json(e) };
-	return n;
+		state_put(to, "router", habit_json(h));
+	state_put(to, "ids", ids_json(e));
 }
 
 void
 persist_now(struct engine *e)
 {
-	struct state_record *records;
-	size_t count;
 	int r;
 
 	timer_clear(&e->save_timer);
 	if (!e->state)
 		return;
-	records = calloc(count_records(e) + 1, sizeof(*records));
-	if (!records) {
-		persist_later(e);
-		return;
-	}
-	count = fill_records(e, records);
-	r = state_save(e->state, records, count);
-	for (size_t i = 0; i < count; i++)
-		cJSON_Delete((cJSON *)records[i].object);
-	free(records);
+	r = state_save(e->state, fill_records, e);
 	if (r < 0 && !e->save_failed)
 		log_warning_with(MESSAGE(MESSAGE_STATE_TROUBLE),
 		    "cannot save what is held: %s", state_error(e->state));
@@ -172,12 +144,27 @@ persist_later(struct engine *e)
 		timer_set(&e->save_timer, loop_now() + SAVE_DELAY_MS);
 }
 
+struct note {
+	const char *kind;
+	cJSON *object;
+};
+
+static void
+fill_note(void *ctx, struct state_records *to)
+{
+	struct note *n = ctx;
+
+	state_put(to, n->kind, TAKE_PTR(n->object));
+}
+
 static void
 note(struct engine *e, const char *kind, cJSON *object)
 {
+	struct note n = { kind, object };
+
 	/* What cannot be noted is written with the next save. */
-	(void)state_add(e->state, &(struct state_record) { kind, object }, 1);
-	cJSON_Delete(object);
+	(void)state_add(e->state, fill_note, &n);
+	cJSON_Delete(n.object);
 }
 
 static bool
@@ -186,33 +173,33 @@ is_unnoted(const struct mapping *m)
 	return m->unnoted && !m->releasing;
 }
 
+static void
+fill_unnoted(void *ctx, struct state_records *to)
+{
+	const struct engine *e = ctx;
+
+	for (const struct mapping *m = e->mappings; m; m = m->next)
+		if (is_unnoted(m))
+			state_put(to, "mapping", mapping_json(m));
+}
+
 void
 persist_notes(struct engine *e)
 {
-	struct state_record *records;
-	size_t count = 0, i = 0;
-	int r = -ENOMEM;
+	bool any = false;
+	int r;
 
-	for (const struct mapping *m = e->mappings; m; m = m->next)
-		count += is_unnoted(m);
-	if (count == 0)
+	for (const struct mapping *m = e->mappings; m && !any; m = m->next)
+		any = is_unnoted(m);
+	if (!any)
 		return;
 	persist_later(e);
 	/* With a disk that is not well this is no time to wait for it again. */
 	if (!e->state || e->save_failed)
 		return;
-	records = calloc(count, sizeof(*records));
-	for (struct mapping *m = e->mappings; records && m; m = m->next) {
-		if (is_unnoted(m))
-			records[i++] =
-			    (struct state_record) { "mapping", mapping_json(m) };
+	r = state_add(e->state, fill_unnoted, e);
+	for (struct mapping *m = e->mappings; m; m = m->next)
 		m->unnoted = false;
-	}
-	if (records)
-		r = state_add(e->state, records, count);
-	while (i > 0)
-		cJSON_Delete((cJSON *)records[--i].object);
-	free(records);
 	if (r < 0)
 		persist_now(e);
 }

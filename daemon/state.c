@@ -318,7 +318,7 @@ write_all(int fd, const char *bytes, size_t len)
 }
 
 static int
-write_new(int dir_fd, const struct state_text *t)
+write_new(int dir_fd, const struct state_text *head, const struct state_text *t)
 {
 	_cleanup_(close_fdp) int fd = -1;
 	int r;
@@ -330,16 +330,18 @@ write_new(int dir_fd, const struct state_text *t)
 	    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	r = write_all(fd, t->buf, t->len);
+	r = write_all(fd, head->buf, head->len);
+	if (r == 0)
+		r = write_all(fd, t->buf, t->len);
 	if (r == 0 && fsync(fd) < 0)
 		r = -errno;
 	return r;
 }
 
 static int
-replace_file(int dir_fd, const struct state_text *t)
+replace_file(int dir_fd, const struct state_text *head, const struct state_text *t)
 {
-	int r = write_new(dir_fd, t);
+	int r = write_new(dir_fd, head, t);
 
 	if (r == 0 && renameat(dir_fd, STATE_FILE_NEW, dir_fd, STATE_FILE) < 0)
 		r = -errno;
@@ -350,6 +352,12 @@ replace_file(int dir_fd, const struct state_text *t)
 	return fsync(dir_fd) < 0 ? -errno : 0;
 }
 
+struct state_records {
+	struct state_text text;
+	size_t count;
+	bool added; /* behind those that the header counts */
+};
+
 static void
 free_textp(struct state_text *t)
 {
@@ -357,37 +365,57 @@ free_textp(struct state_text *t)
 }
 
 static void
-put_all(const struct state *s, const struct state_record *records, size_t count,
-    struct state_text *t)
+free_recordsp(struct state_records *records)
 {
-	state_put_header(t, count + s->kept_count);
-	for (size_t i = 0; i < count; i++)
-		state_put_record(t, records[i].kind, records[i].object);
+	free_textp(&records->text);
+}
+
+void
+state_put(struct state_records *to, const char *kind, cJSON *object)
+{
+	if (to->added)
+		state_put_added(&to->text, kind, object);
+	else
+		state_put_record(&to->text, kind, object);
+	to->count++;
+	cJSON_Delete(object);
+}
+
+static void
+put_kept(const struct state *s, struct state_text *t)
+{
 	if (s->kept.len > 0)
 		state_put_raw(t, s->kept.buf, s->kept.len - 1); /* its newline is put */
 }
 
 int
-state_save(struct state *s, const struct state_record *records, size_t count)
+state_save(struct state *s, state_fill fill, void *ctx)
 {
-	_cleanup_(free_textp) struct state_text t = { 0 };
+	_cleanup_(free_textp) struct state_text head = { 0 };
+	_cleanup_(free_recordsp) struct state_records records = { 0 };
+	struct state_text *t = &records.text;
 	int r;
 
-	put_all(s, records, count, &t);
-	if (t.error)
-		return failed(s, t.error, "cannot write the records");
+	fill(ctx, &records);
+	put_kept(s, t);
+	state_put_header(&head, records.count + s->kept_count);
+	if (!t->error && head.len + t->len > STATE_SIZE_MAX)
+		t->error = -EFBIG;
+	if (t->error || head.error)
+		return failed(
+		    s, t->error ? t->error : head.error, "cannot write the records");
 	r = open_dir(s);
 	if (r < 0)
 		return r;
 	s->addable = false;
-	r = replace_file(s->dir_fd, &t);
+	r = replace_file(s->dir_fd, &head, t);
 	if (r == -ENOENT) {
 		/* The directory was removed under us; perhaps there is a new one. */
 		close_fdp(&s->dir_fd);
 		r = open_dir(s);
 		if (r < 0)
 			return r;
-		r = replace_file(s->dir_fd, &t);
+		r = replace_file(s->dir_fd, &head, t);
 	}
 	if (r < 0)
 		return failed(s, r, "cannot write %s", STATE_FILE);
@@ -406,7 +434,8 @@ open_to_add(const struct state *s, int *ret)
 	int r = fd < 0 ? -errno : 0;
 
 	if (r == -ENOENT) {
-		put_all(s, NULL, 0, &t);
+		state_put_header(&t, s->kept_count);
+		put_kept(s, &t);
 		fd = openat(s->dir_fd, STATE_FILE,
 		    O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 		    0600);
@@ -436,18 +465,17 @@ add_line(const struct state *s, const struct state_text *t)
 }
 
 int
-state_add(struct state *s, const struct state_record *records, size_t count)
+state_add(struct state *s, state_fill fill, void *ctx)
 {
-	_cleanup_(free_textp) struct state_text t = { 0 };
+	_cleanup_(free_recordsp) struct state_records records = { .added = true };
 	int r;
 
 	if (!s->addable || s->dir_fd < 0)
 		return -ESTALE;
-	for (size_t i = 0; i < count; i++)
-		state_put_added(&t, records[i].kind, records[i].object);
-	if (t.error)
-		return t.error;
-	r = add_line(s, &t);
+	fill(ctx, &records);
+	if (records.text.error)
+		return records.text.error;
+	r = add_line(s, &records.text);
 	/* Half a line may stand there now: only a whole new file is good again. */
 	s->addable = r == 0;
 	return r;

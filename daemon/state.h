@@ -28,10 +28,14 @@
 
 struct state; /* opaque */
 
-struct state_record {
-	const char *kind;    /* a word of a-z, 0-9 and -, at most 31 */
-	const cJSON *object; /* borrowed */
-};
+/*
+ * Records on their way into the file: each is text before the next one is made, for the
+ * trees of a thousand together take megabytes.  kind: a word of a-z, 0-9 and -, at most
+ * 31.  The object is taken; what is wrong with it is the result of the save.
+ */
+struct state_records; /* opaque */
+void state_put(struct state_records *to, const char *kind, cJSON *object);
+typedef void (*state_fill)(void *ctx, struct state_records *to);
 
 /*
  * Take the directory, made if only it itself is missing, for this process alone
@@ -65,7 +69,7 @@ int state_load(struct state *s, state_each each, void *ctx);
  * much, -EINVAL: a kind cannot be written, -ENOMEM: nor can a spoiled object, -EBUSY as
  * with state_open()).
  */
-int state_save(struct state *s, const struct state_record *records, size_t count);
+int state_save(struct state *s, state_fill fill, void *ctx);
 
 /*
  * Add records to the file, without waiting for the disk: a SIGKILL of natd does not
@@ -73,7 +77,7 @@ int state_save(struct state *s, const struct state_record *records, size_t count
  * the file is not such that anything can be added (it was damaged, or the state was not
  * loaded): save; -EFBIG, -EINVAL or another -errno as with state_save().
  */
-int state_add(struct state *s, const struct state_record *records, size_t count);
+int state_add(struct state *s, state_fill fill, void *ctx);
 
 /* What went wrong at the last load or save; "" after one that went well.  Borrowed. */
 const char *state_error(const struct state *s);

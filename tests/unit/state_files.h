@@ -135,6 +135,38 @@ take(void *ctx, const char *kind, cJSON *object)
 	return true;
 }
 
+struct state_record {
+	const char *kind;
+	const cJSON *object; /* borrowed */
+};
+
+struct record_list {
+	const struct state_record *records;
+	size_t count;
+};
+
+static inline void
+fill(void *ctx, struct state_records *to)
+{
+	const struct record_list *list = ctx;
+
+	for (size_t i = 0; i < list->count; i++)
+		state_put(to, list->records[i].kind,
+		    cJSON_Duplicate(list->records[i].object, true));
+}
+
+static inline int
+save_records(struct state *s, const struct state_record *records, size_t count)
+{
+	return state_save(s, fill, &(struct record_list) { records, count });
+}
+
+static inline int
+add_record(struct state *s, const struct state_record *record)
+{
+	return state_add(s, fill, &(struct record_list) { record, 1 });
+}
+
 static inline int
 save_numbers(struct state *s, const char *kind, int64_t first, size_t count)
 {
@@ -146,7 +178,7 @@ save_numbers(struct state *s, const char *kind, int64_t first, size_t count)
 			.kind = kind,
 			.object = make_object(first + (int64_t)i),
 		};
-	r = state_save(s, records, count);
+	r = save_records(s, records, count);
 	for (size_t i = 0; i < count; i++)
 		cJSON_Delete((cJSON *)records[i].object);
 	return r;

@@ -43,7 +43,7 @@ test_format(void **state)
 	(void)state;
 	assert_int_equal(json_parse("{\"a\":[1,true]}", 14, &object), 0);
 	record.object = object;
-	assert_int_equal(state_save(s, &record, 1), 0);
+	assert_int_equal(save_records(s, &record, 1), 0);
 	cJSON_Delete(object);
 	len = get_file(STATE_FILE, text, sizeof(text) - 1);
 	text[len] = '\0';
@@ -84,7 +84,7 @@ static int
 add_number(struct state *s, const char *kind, int64_t number)
 {
 	cJSON *object = make_object(number);
-	int r = state_add(s, &(struct state_record) { kind, object }, 1);
+	int r = add_record(s, &(struct state_record) { kind, object });
 
 	cJSON_Delete(object);
 	return r;
@@ -161,6 +161,46 @@ test_added_to_what_is_not_whole(void **state)
 	s = state_free(s);
 }
 
+static size_t living;
+
+static void *
+count_alloc(size_t size)
+{
+	living++;
+	return malloc(size);
+}
+
+static void
+count_free(void *p)
+{
+	living -= p != NULL;
+	free(p);
+}
+
+static void
+put_and_look(void *ctx, struct state_records *to)
+{
+	for (int64_t number = 1; number <= 100; number++) {
+		state_put(to, ctx, make_object(number));
+		assert_int_equal(living, 0);
+	}
+}
+
+/* A thousand mappings are some hundred KiB of text, but megabytes of trees. */
+static void
+test_one_tree_at_a_time(void **state)
+{
+	cJSON_Hooks hooks = { count_alloc, count_free };
+	struct state *s = opened();
+
+	(void)state;
+	cJSON_InitHooks(&hooks);
+	assert_int_equal(state_save(s, put_and_look, "lease"), 0);
+	assert_int_equal(state_add(s, put_and_look, "lease"), 0);
+	cJSON_InitHooks(NULL);
+	s = state_free(s);
+}
+
 static void
 test_refused_records(void **state)
 {
@@ -176,17 +216,17 @@ test_refused_records(void **state)
 	record.object = object;
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		record.kind = kinds[i];
-		assert_int_equal(state_save(s, &record, 1), -EINVAL);
+		assert_int_equal(save_records(s, &record, 1), -EINVAL);
 	}
 	record = (struct state_record) { .kind = "lease", .object = array };
-	assert_int_equal(state_save(s, &record, 1), -EINVAL);
+	assert_int_equal(save_records(s, &record, 1), -EINVAL);
 	memset(large, 'x', STATE_LINE_MAX - 1);
 	large[STATE_LINE_MAX - 1] = '\0';
 	json_add_string(object, "large", large);
 	record.object = object;
-	assert_int_equal(state_save(s, &record, 1), -ENOMEM);
+	assert_int_equal(save_records(s, &record, 1), -ENOMEM);
 	record.object = NULL;
-	assert_int_equal(state_save(s, &record, 1), -ENOMEM);
+	assert_int_equal(save_records(s, &record, 1), -ENOMEM);
 	assert_string_not_equal(state_error(s), "");
 	expect_numbers(s, 0, 1, 2);
 	test_free(large);
@@ -362,7 +402,7 @@ small_disk(void)
 	text[sizeof(text) - 1] = '\0';
 	large.object = make_object(1);
 	json_add_string((cJSON *)large.object, "more", text);
-	EXPECT(state_save(s, &large, 1) == -ENOSPC);
+	EXPECT(save_records(s, &large, 1) == -ENOSPC);
 	EXPECT(strstr(state_error(s), "No space left"));
 	EXPECT(access(path_of(STATE_FILE_NEW), F_OK) < 0);
 	EXPECT(count_leases(s, &count) == 0 && count == 5);
@@ -485,6 +525,7 @@ main(void)
 		WITH(test_unknown_kinds_are_kept),
 		WITH(test_added),
 		WITH(test_added_to_what_is_not_whole),
+		WITH(test_one_tree_at_a_time),
 		WITH(test_refused_records),
 		WITH(test_second_opener),
 		WITH(test_missing_directory),

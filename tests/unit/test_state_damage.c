@@ -169,9 +169,9 @@ test_too_much_to_save(void **state)
 	for (size_t i = 0; i < 100; i++)
 		records[i] =
 		    (struct state_record) { .kind = "lease", .object = object };
-	assert_int_equal(state_save(s, records, 69), 0);
+	assert_int_equal(save_records(s, records, 69), 0);
 	assert_int_equal(save_numbers(s, "lease", 1, 2), 0);
-	assert_int_equal(state_save(s, records, 70), -EFBIG);
+	assert_int_equal(save_records(s, records, 70), -EFBIG);
 	expect_numbers(s, 0, 1, 2);
 	cJSON_Delete(object);
 	test_free(text);
