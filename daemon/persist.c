@@ -21,6 +21,7 @@
  * NAT-PMP: on many routers that is the same rule, which must not be deleted.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,6 +124,9 @@ persist_now(struct engine *e)
 	if (!e->state)
 		return;
 	r = state_save(e->state, fill_records, e);
+	/* A change has settled, and this is where natd waits anyway: what the change
+	 * took goes back also from below a block that stays. */
+	(void)malloc_trim(0);
 	if (r < 0 && !e->save_failed)
 		log_warning_with(MESSAGE(MESSAGE_STATE_TROUBLE),
 		    "cannot save what is held: %s", state_error(e->state));

@@ -124,6 +124,10 @@ class Natd:
     def rss_kib(self):
         return self._status("VmRSS")
 
+    def anonymous_kib(self):
+        """Without the pages of files, which a kernel maps and drops as it likes."""
+        return self._status("RssAnon")
+
     def forget_peak(self):
         """The most memory it took is what it takes now; that."""
         with open(f"/proc/{self.process.pid}/clear_refs", "w") as f:

@@ -7,6 +7,7 @@ import home as h
 import pytest
 import scripted
 from daemon import Natd
+from lab import wait_until
 
 
 @pytest.mark.skipif(not shutil.which("strace"), reason="strace is not here")
@@ -28,3 +29,31 @@ def test_sleeps_until_something_is_due():
         gateway.stop()
     assert 0 in windows, windows
     assert memory_kib <= 7 * 1024
+
+
+def test_gives_back_what_a_busy_time_took():
+    """Half a minute of many mappings is no reason to be larger for the months after it."""
+    with h.home() as place:
+        gateway = scripted.Scripted(place.router, "[pcp]\non = true")
+        natd = Natd(place.client, level="info")
+
+        def hold(count):
+            """The memory while they are held, and once none is and that is saved."""
+            with natd.connect() as c:
+                idents = [c.call("org.natd.NAT.RequestMapping", protocols=["udp", "tcp"],
+                                 internalPort=port)["mapping"]["id"]
+                          for port in range(40000, 40000 + count)]
+                c.call("org.natd.NAT.ListMappings")
+                held_kib = natd.anonymous_kib()
+                for ident in idents:
+                    c.call("org.natd.NAT.ReleaseMapping", id=ident)
+            wait_until(lambda: not gateway.table(), 15, "all released")
+            state = natd.lab.path(natd.state + "/leases.json")
+            wait_until(lambda: state.read_text().count("\n") == 2, 5, "that saved")
+            return held_kib, natd.anonymous_kib()
+        first_kib = hold(1)[1]
+        held_kib, after_kib = hold(60)
+        natd.stop()
+        gateway.stop()
+    print(f"{first_kib} KiB, with 60 mappings {held_kib}, after them {after_kib}")
+    assert held_kib - first_kib < 280 and after_kib - first_kib < 200
