@@ -190,8 +190,9 @@ holding_take(struct engine *e, struct mapping *m, struct gateway *g, msec_t now)
 	m->asked_at = now;
 	identity_of(g, &h->on);
 	want_of(e, m, g, &h->want);
+	/* By a method that was configured away meanwhile nothing can be renewed. */
 	if (m->was_held && identity_matches(&m->last_on, &h->on) &&
-	    m->last.expires_at > now)
+	    m->last.expires_at > now && h->want.methods & METHOD_BIT(m->last.method))
 		adopt = &m->last;
 	else if (m->was_held)
 		want_again(m, h);

@@ -43,6 +43,18 @@ def test_methods_of_a_reload_are_in_effect(place, run):
     assert natd.map(["tcp"], 41003)["runtime"]["method"] in ("pcp", "igd2")
 
 
+def test_methods_that_were_changed_while_natd_was_away(place, run):
+    natd = run("[Daemon]\nMethods=pcp\n")
+    ident = natd.map(["tcp"], 41008, persistence="permanent")["id"]
+    assert method(natd, ident) == "pcp"
+    natd.stop()
+    natd.configure("[Daemon]\nMethods=igd2\n")
+    natd.start()
+    wait_until(lambda: method(natd, ident) == "igd2", 5, "the mapping by IGD:2")
+    assert rule("tcp", 41008) in place.router.rules()
+    assert "is not renewed" not in natd.log()
+
+
 def test_the_lease_of_a_reload_is_in_effect(place, run):
     natd = run()
     ident = natd.map(["udp"], 41004)["id"]
