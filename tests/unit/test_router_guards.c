@@ -400,6 +400,32 @@ test_read_back_without_a_connection(void **state)
 	sim_done(&s);
 }
 
+/* A router that stopped answering is not asked more than that at a time, however many
+ * wait. */
+static void
+test_fifty_under_way(void **state)
+{
+	struct sim s;
+
+	(void)state;
+	(void)hold(&s, METHOD_PCP, TCP);
+	s.silent = true;
+	for (uint16_t i = 1; i <= 200; i++) {
+		struct lease_want w = sim_want((uint16_t)(8080 + i), TCP);
+
+		lease_new(s.router, &w, NULL, &s, s.now);
+	}
+	for (unsigned i = 0; i < 28; i++) {
+		sim_pass(&s, 100);
+		assert_in_range(router_exchanges(s.router), 0, ROUTER_EXCHANGES_MAX);
+	}
+	assert_int_equal(router_exchanges(s.router), ROUTER_EXCHANGES_MAX);
+	s.silent = false;
+	sim_pass(&s, 120000);
+	assert_int_equal(sim_entries(&s), 201);
+	sim_done(&s);
+}
+
 int
 main(void)
 {
@@ -416,6 +442,7 @@ main(void)
 		cmocka_unit_test(test_entry_at_the_former_address),
 		cmocka_unit_test(test_codes_of_the_service),
 		cmocka_unit_test(test_read_back_without_a_connection),
+		cmocka_unit_test(test_fifty_under_way),
 	};
 
 	return cmocka_run_group_tests_name("router_guards", tests, NULL, NULL);

@@ -365,6 +365,27 @@ test_renewals(void **state)
 	}
 }
 
+/* PCP tells its epoch with a renewal only: one each minute, of which nobody hears. */
+static void
+test_looks_each_minute(void **state)
+{
+	struct lease_want w = sim_want(8080, TCP);
+	struct sim s;
+	unsigned maps, changes;
+
+	(void)state;
+	sim_init(&s, 72);
+	s.pcp = true;
+	lease_new(s.router, &w, NULL, &s, s.now);
+	sim_pass(&s, 10000);
+	maps = s.maps;
+	changes = s.changes;
+	sim_pass(&s, 10 * 60000);
+	assert_int_equal(s.maps, maps + 10);
+	assert_int_equal(s.changes, changes);
+	sim_done(&s);
+}
+
 int
 main(void)
 {
@@ -382,6 +403,7 @@ main(void)
 		cmocka_unit_test(test_together),
 		cmocka_unit_test(test_postponed_with_another),
 		cmocka_unit_test(test_renewals),
+		cmocka_unit_test(test_looks_each_minute),
 	};
 
 	return cmocka_run_group_tests_name("router_restart", tests, NULL, NULL);
