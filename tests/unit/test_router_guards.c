@@ -400,6 +400,32 @@ test_read_back_without_a_connection(void **state)
 	sim_done(&s);
 }
 
+/* Its answer may only be lost, or late: what was asked for is deleted. */
+static void
+test_released_before_the_answer(void **state)
+{
+	static const enum method methods[] = { METHOD_PCP, METHOD_NAT_PMP };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++) {
+		struct lease_want w = sim_want(8081, TCP);
+		struct lease *l;
+		struct sim s;
+
+		(void)hold(&s, methods[i], TCP);
+		s.silent = true;
+		l = lease_new(s.router, &w, NULL, &s, s.now);
+		sim_pass(&s, 1000);
+		lease_release(l, s.now);
+		s.silent = false;
+		sim_pass(&s, 1000);
+		assert_int_equal(s.deletes, 1);
+		assert_int_equal(s.gone, 1);
+		assert_int_equal(s.unconfirmed, 0);
+		sim_done(&s);
+	}
+}
+
 /* A router that stopped answering is not asked more than that at a time, however many
  * wait. */
 static void
@@ -442,6 +468,7 @@ main(void)
 		cmocka_unit_test(test_entry_at_the_former_address),
 		cmocka_unit_test(test_codes_of_the_service),
 		cmocka_unit_test(test_read_back_without_a_connection),
+		cmocka_unit_test(test_released_before_the_answer),
 		cmocka_unit_test(test_fifty_under_way),
 	};
 
