@@ -365,6 +365,29 @@ test_renewals(void **state)
 	}
 }
 
+/* A table that is lost without a sign: the first entry that is missed has the others
+ * read back at once, each of which would have its turn much later. */
+static void
+test_one_missed_and_all_are_looked_for(void **state)
+{
+	struct sim s;
+	struct sim_igd *g = sim_igd_init(&s, 1, 73);
+
+	(void)state;
+	for (uint16_t i = 0; i < 3; i++) {
+		want(&s, (uint16_t)(8080 + i), TCP);
+		sim_pass(&s, 80000);
+	}
+	sim_pass(&s, 600000);
+	lose(&s);
+	for (unsigned i = 0; i < 300 && sim_igd_entries(g) == 0; i++)
+		sim_pass(&s, 1000);
+	assert_true(sim_igd_entries(g) > 0);
+	sim_pass(&s, 5000);
+	assert_int_equal(sim_igd_entries(g), 3);
+	sim_done(&s);
+}
+
 /* PCP tells its epoch with a renewal only: one each minute, of which nobody hears. */
 static void
 test_looks_each_minute(void **state)
@@ -404,6 +427,7 @@ main(void)
 		cmocka_unit_test(test_postponed_with_another),
 		cmocka_unit_test(test_renewals),
 		cmocka_unit_test(test_looks_each_minute),
+		cmocka_unit_test(test_one_missed_and_all_are_looked_for),
 	};
 
 	return cmocka_run_group_tests_name("router_restart", tests, NULL, NULL);
