@@ -199,6 +199,8 @@ def test_no_line_breaks_within_a_value(fake, natctl, columns):
     assert max(map(len, lines)) <= columns
     for value in VALUES:
         assert any(value in line for line in lines), value
+    # Broken all the same, it begins where there is room.
+    assert any(re.search(r"Since: \w", line) for line in lines)
     if columns >= 16 + len("filtering address-dependent,"):  # behind the margin
         assert "filtering address-dependent" in "\n".join(lines)
 
