@@ -166,7 +166,7 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly(fake, natctl):
     assert process.stderr.read() == ""
 
 
-@pytest.mark.parametrize("columns", [40, 80])
+@pytest.mark.parametrize("columns", [40, *range(44, 60, 2), 80])
 def test_pages_break_between_words(fake, natctl, columns):
     fake(Status=r.STATUS, ListMappings=r.LIST)
     wide = natctl()
