@@ -60,6 +60,7 @@ struct reported {
 	enum mapping_state state;
 	struct endpoint external;
 	bool again; /* asked for anew since: that it is there again is to be said */
+	unsigned losses; /* of the lease, so far */
 };
 
 /* What was wanted and held until a request changed it. */

@@ -137,18 +137,22 @@ said_open(const struct mapping *m)
 static bool
 is_lost(const struct mapping *m, const struct lease_status *st)
 {
-	return st->verdict && st->state == MAPPING_REQUESTING && said_open(m);
+	return st->verdict && said_open(m) &&
+	       (st->state == MAPPING_REQUESTING || st->losses > m->reported.losses);
 }
 
 void
 report_mapping(struct mapping *m, const struct lease_status *st)
 {
-	const struct reported said = m->reported;
 	struct reported now = { .state = st->state,
-		.external = { st->held.external, st->held.external_port } };
+		.external = { st->held.external, st->held.external_port },
+		.losses = st->losses };
+	struct reported said;
 	bool moved;
 
 	m->reported.again |= is_lost(m, st);
+	m->reported.losses = st->losses;
+	said = m->reported;
 	/* On the way: what comes of it is told. */
 	if (!st->verdict ||
 	    (st->state != MAPPING_ACTIVE && st->state != MAPPING_FAILED &&

@@ -121,6 +121,8 @@ struct lease_status {
 	struct lease_problem problem;
 	msec_t renew_at; /* MSEC_NEVER if none is planned */
 	unsigned renewals;
+	unsigned losses; /* how often it was held and no longer is, as far as known: one
+			  * answer may show that and make it anew */
 };
 
 enum service_state {

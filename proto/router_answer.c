@@ -358,6 +358,7 @@ lease_lost(struct lease *l, msec_t now)
 	if (l->phase != LEASE_HELD && l->phase != LEASE_ASKING)
 		return;
 	memset(l->leg, 0, sizeof(l->leg));
+	l->losses += l->is_held;
 	l->is_held = l->direct = false;
 	l->changed = true;
 	l->problem = (struct lease_problem) { 0 };

@@ -560,6 +560,7 @@ lease_status(const struct lease *l, struct lease_status *ret)
 		.problem = l->problem,
 		.renew_at = l->phase == LEASE_HELD ? l->at : MSEC_NEVER,
 		.renewals = l->renewals,
+		.losses = l->losses,
 	};
 	if (l->phase == LEASE_RELEASING || l->phase == LEASE_GONE)
 		ret->state = MAPPING_RELEASING;

@@ -133,6 +133,7 @@ struct lease {
 	unsigned port_tries;
 	unsigned attempt; /* rounds and renewals that failed, for back-off */
 	unsigned renewals;
+	unsigned losses; /* see struct lease_status */
 	unsigned sends;
 	unsigned index; /* of the table's entry, SEARCH */
 	uint16_t internal_port, external_port;

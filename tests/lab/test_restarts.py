@@ -1,6 +1,8 @@
 """A router that restarts again before the last restart is forgotten, or while something waits for
 it: its mappings are there again, and it is never said to forget them."""
 
+import re
+
 import pytest
 from lab import wait_until
 
@@ -49,3 +51,16 @@ def test_what_was_refused_is_asked_of_a_router_that_restarted(place, run, gatewa
     gw.order("change", **{"with": {"table": {"capacity": 9}, "rule": []}})
     gw.order("restart", alive=True)
     wait_until(gw.table, 5, "the mapping")
+
+
+@pytest.mark.parametrize("spoken", ["pcp", "nat_pmp"])
+def test_what_the_first_sign_of_a_restart_made_again_is_told(run, gateway, spoken):
+    """The answer to a renewal shows the restart and is what heals it."""
+    gw, natd = gateway(SCRIPTED[spoken]), run()
+    ident = natd.map(port=40000)["id"]
+    gw.order("restart")
+    natd.call("RenewMapping", id=ident)
+    wait_until(lambda: "restarted; mappings are asked again" in natd.log(), 5, "the restart")
+    wait_until(lambda: re.search(rf"mapping {ident}: .*, again$", natd.log(), re.M), 5, "a line of it")
+    assert len(gw.table()) == 1
+    assert natd.log().count(", again\n") == 1
