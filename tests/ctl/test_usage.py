@@ -1,4 +1,4 @@
-"""The command line: what is refused, and where the socket comes from."""
+"""The command line: what is refused, where the socket comes from, how what was asked for is told."""
 
 import os
 
@@ -109,3 +109,12 @@ def test_user_needs_a_runtime_directory(natctl):
     for value in ("", "relative"):
         natctl("--user", code=2, err="natctl: --user needs $XDG_RUNTIME_DIR, an absolute path\n",
                XDG_RUNTIME_DIR=value)
+
+
+@pytest.mark.parametrize("persistence, lifetime_s, shown", [
+    ("lease", 60, "1min (the router grants 1h)"), ("lease", 3600, "1h"), ("permanent", 60, "1h")])
+def test_a_wish_that_is_shorter_than_what_is_granted(fake, natctl, persistence, lifetime_s, shown):
+    mapping = r.mapping(persistence=persistence)
+    mapping["context"]["lifetimeSeconds"] = lifetime_s
+    fake(RequestMapping={"mapping": mapping})
+    assert natctl("map", "tcp", "8080").endswith(f", PCP, {shown}, id m3\n")
