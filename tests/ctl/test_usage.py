@@ -1,4 +1,4 @@
-"""The command line: what is refused, where the socket comes from, how what was asked for is told."""
+"""The command line: what is refused, where the socket comes from, how a wish is told."""
 
 import os
 
