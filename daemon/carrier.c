@@ -432,8 +432,9 @@ carrier_follow(struct engine *e, struct mapping *m, msec_t now)
 	if (e->stopping)
 		return MSEC_NEVER;
 	lease_status(m->lease, &st);
-	/* The router lost it for a moment: its number will be the same. */
-	if (m->outer && m->behind && !st.is_held)
+	/* The router lost it, or its address, for a moment: both will be the same. */
+	if (m->outer && m->behind &&
+	    (!st.is_held || st.held.external.family == ADDR_NONE))
 		return MSEC_NEVER;
 	needed = make_plan(e, m, &st, now, &plan, &again);
 	if (m->outer && !(needed && fits(m, &plan)))

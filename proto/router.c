@@ -303,8 +303,9 @@ router_set_external(struct router *r, const struct addr *external, enum method s
 	if (!addr_equal(&r->external, &shown)) {
 		r->external_changed = true;
 		for (struct lease *l = r->leases; l; l = l->next) {
+			/* IPv6 is not translated. */
 			if (!l->is_held || l->direct ||
-			    shown.family != l->want.internal.family)
+			    l->want.internal.family == ADDR_IPV6)
 				continue;
 			l->held.external = shown;
 			l->changed = true;

@@ -426,6 +426,32 @@ test_released_before_the_answer(void **state)
 	}
 }
 
+/* RFC 6886 3.5: "Network Failure (e.g., NAT box itself has not obtained a DHCP lease)":
+ * the address that it had is not shown any more. */
+static void
+test_an_address_that_is_no_more(void **state)
+{
+	uint8_t answer[12] = { 0, 128, 0, NATPMP_NETWORK_FAILURE };
+	struct sim s;
+	struct lease *l = hold(&s, METHOD_NAT_PMP, TCP);
+
+	(void)state;
+	assert_int_equal(sim_status(l).held.external.family, ADDR_IPV4);
+	s.silent = true;
+	s.router->service[ROUTER_NAT_PMP].poll_at = s.now;
+	sim_pass(&s, 10);
+	s.externals = s.changes = 0;
+	answer[6] = (uint8_t)(sim_epoch(&s) >> 8);
+	answer[7] = (uint8_t)sim_epoch(&s);
+	router_datagram(s.router, answer, sizeof(answer), s.now);
+	sim_pass(&s, 0);
+	assert_int_equal(router_external(s.router)->family, ADDR_NONE);
+	assert_int_equal(sim_status(l).held.external.family, ADDR_NONE);
+	assert_int_equal(s.externals, 1);
+	assert_int_equal(s.changes, 1);
+	sim_done(&s);
+}
+
 /* A router that stopped answering is not asked more than that at a time, however many
  * wait. */
 static void
@@ -469,6 +495,7 @@ main(void)
 		cmocka_unit_test(test_codes_of_the_service),
 		cmocka_unit_test(test_read_back_without_a_connection),
 		cmocka_unit_test(test_released_before_the_answer),
+		cmocka_unit_test(test_an_address_that_is_no_more),
 		cmocka_unit_test(test_fifty_under_way),
 	};
 
