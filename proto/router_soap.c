@@ -493,6 +493,9 @@ is_our_own(int error)
 static void
 soap_failed(struct router *r, struct lease *l, int error, msec_t now)
 {
+	/* Until it is asked again nothing else would tell. */
+	if (l->op == OP_ASK && error != -ENOENT)
+		lease_maybe_held(l);
 	if (is_our_own(error) && !(l->op == OP_ASK && l->phase == LEASE_RELEASING)) {
 		lease_begin(l, l->op, l->leg_now);
 	} else if (l->op == OP_ASK && r->igd.job_action == IGD_ADD_ANY_PORT_MAPPING &&

@@ -70,6 +70,15 @@ assert_problem(const struct lease *l, const char *name, int number)
 	assert_int_equal(st.problem.code, number);
 }
 
+static inline struct lease *
+want_pinhole(struct sim *s, uint16_t port, unsigned transports)
+{
+	struct lease_want w = sim_want(port, transports);
+
+	w.internal = s->router->settings.local;
+	return lease_new(s->router, &w, NULL, s, s->now);
+}
+
 /* It is there, and so many entries are in the gateway's table. */
 static inline void
 assert_served(struct sim *s, const struct lease *l, unsigned entries)

@@ -360,6 +360,46 @@ test_asked_again(void **state)
 	release_all_and_done(&s, 0);
 }
 
+/* An Add was granted, which no memory let us read, and its turn to be asked again has
+ * not come: what is released then is deleted like what is under way.  How long that
+ * takes is a matter of how much was asked within the same second. */
+static void
+release_unread(unsigned version, uint16_t siblings)
+{
+	struct sim s;
+	struct sim_igd *g = sim_igd_init(&s, version, 33);
+	struct lease *(*ask)(struct sim *, uint16_t, unsigned) =
+	    version == 6 ? want_pinhole : want;
+	struct lease *l;
+
+	sim_pass(&s, 5000);
+	for (uint16_t i = 0; i < siblings; i++)
+		ask(&s, (uint16_t)(8000 + i), TCP);
+	sim_pass(&s, 500);
+	l = ask(&s, 8080, TCP);
+	for (unsigned i = 0; i < 2000 && sim_igd_entries(g) < siblings; i++)
+		sim_pass(&s, 1);
+	g->fault[0] = how(SIM_ANY_ACTION, SIM_DONE_NO_MEMORY, 1);
+	for (unsigned i = 0; i < 2000 && sim_igd_entries(g) == siblings; i++)
+		sim_pass(&s, 1);
+	sim_pass(&s, 20);
+	lease_release(l, s.now);
+	sim_pass(&s, 8000);
+	assert_int_equal(sim_igd_entries(g), siblings);
+	release_all_and_done(&s, 0);
+}
+
+static void
+test_release_unread(void **state)
+{
+	(void)state;
+	for (uint16_t siblings = 0; siblings < 6; siblings++) {
+		release_unread(1, siblings);
+		release_unread(2, siblings);
+		release_unread(6, siblings);
+	}
+}
+
 int
 main(void)
 {
@@ -379,6 +419,7 @@ main(void)
 		cmocka_unit_test(test_half_lapsed),
 		cmocka_unit_test(test_half_gone),
 		cmocka_unit_test(test_asked_again),
+		cmocka_unit_test(test_release_unread),
 	};
 
 	return cmocka_run_group_tests_name("router_igd_left", tests, NULL, NULL);

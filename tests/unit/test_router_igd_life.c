@@ -355,15 +355,6 @@ test_two_want_one(void **state)
 
 /* ---- pinholes ---- */
 
-static struct lease *
-want_pinhole(struct sim *s, uint16_t port, unsigned transports)
-{
-	struct lease_want w = sim_want(port, transports);
-
-	w.internal = s->router->settings.local;
-	return lease_new(s->router, &w, NULL, s, s->now);
-}
-
 static void
 test_pinhole(void **state)
 {
