@@ -267,6 +267,8 @@ check: ## all tests that fit in ten minutes; as root with the lab (network names
 		--alone ctl --alone lab --alone systemd --only-root lab --only-root systemd \
 		$(PARTS); status=$$?; $(give_back); exit $$status
 
+PYTEST_REACHABLE = $(PYTHON) tests/tools/reachable.py $(BUILD) env $(PYTEST)
+
 # With ALONE=1 what failed the last time, else all, perhaps several at once.
 pick = $(if $(ALONE),--lf,--cache-clear $1)
 
@@ -276,7 +278,7 @@ check-unit: $(UNIT) ## the unit tests (no root, no network)
 	@$(PYTHON) tests/tools/run_tests.py --results $(RESULTS)/unit.xml $(UNIT)
 
 check-ctl: all ## natctl against a scripted daemon (no root)
-	@$(PYTEST) -q $(pick) --junitxml=$(RESULTS)/ctl.xml tests/ctl
+	@$(PYTEST_REACHABLE) -q $(pick) --junitxml=$(RESULTS)/ctl.xml tests/ctl
 
 check-build: all ## the build itself: install, dist, README, units, man pages (no root)
 	@$(PYTEST) -q --junitxml=$(RESULTS)/build.xml tests/build
@@ -287,13 +289,13 @@ IN_PARALLEL = $(if $(shell $(PYTHON) -c 'import xdist' 2>/dev/null && echo yes),
 	-n $(LAB_JOBS) --dist loadfile)
 
 check-lab: all ## natd, natctl and real routers in network namespaces (root); LAB_JOBS=3 at once
-	@$(PYTEST) -q $(call pick,$(IN_PARALLEL)) --junitxml=$(RESULTS)/lab.xml -m "not long" tests/lab
+	@$(PYTEST_REACHABLE) -q $(call pick,$(IN_PARALLEL)) --junitxml=$(RESULTS)/lab.xml -m "not long" tests/lab
 
 check-systemd: all ## natd as a service of a real systemd in namespaces (root)
 	@$(PYTEST) -q $(pick) --junitxml=$(RESULTS)/systemd.xml tests/systemd
 
 check-long: all $(BUILD)/tests/bench/bench_stun_server check-package ## repetitions and packages that do not fit in check (root)
-	@$(PYTEST) -q -m long tests/lab
+	@$(PYTEST_REACHABLE) -q -m long tests/lab
 
 check-package: ## Debian packages in clean roots: build, lintian, install, purge, arm64 (root, mirror)
 	@$(PYTEST) -q -rs --tb=short --junitxml=$(RESULTS)/package.xml tests/package

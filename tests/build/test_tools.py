@@ -1,6 +1,10 @@
 """The counting of "make check": nothing that failed may look passed."""
 
+import os
+import pathlib
+import shutil
 import sys
+import tempfile
 
 import pytest
 
@@ -117,3 +121,21 @@ def test_harness_is_one_test_by_its_exit_status(run, top, tmp_path):
                tmp_path / "f.xml", "--arguments", "tests/data", "--", good, bad, check=False)
     assert done.returncode == 1
     assert 'tests="2" failures="1"' in (tmp_path / "f.xml").read_text()
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_programs_of_a_closed_folder_are_copied_out_of_it(run, top, tmp_path, closed):
+    """pytest's own folder is closed to others, too."""
+    home = tempfile.mkdtemp(dir="/tmp")
+    try:
+        os.chmod(home, 0o700 if closed else 0o755)
+        for name in ("natd", "natctl", "libnatd.so.0"):
+            script(pathlib.Path(home, name), f"echo this is {name}")
+        command = ("sh", "-c", "ls -ld ${NATD%/*}; echo $NATD; $NATD; $NATCTL; exit 7")
+        done = run(sys.executable, top / "tests/tools/reachable.py", home, *command, check=False)
+    finally:
+        shutil.rmtree(home)
+    folder, path, *said = done.stdout.splitlines()
+    assert folder.startswith("drwxr-xr-x") and said == ["this is natd", "this is natctl"]
+    assert (path != home + "/natd") == closed and not os.path.exists(path)
+    assert done.returncode == 7
