@@ -84,11 +84,13 @@ class Natd:
 
     def as_user(self, uid, method, **parameters):
         """A call by another user of the node: (reply, None) or (None, error name)."""
-        script = ("import sys, json; sys.path.insert(0, sys.argv[1]); import varlink\n"
-                  "try: print(json.dumps([varlink.Connection(sys.argv[2]).call(sys.argv[3],"
-                  " **json.loads(sys.argv[4])), None]))\n"
-                  "except varlink.VarlinkError as e: print(json.dumps([None, e.name]))\n")
-        out = self.node.run("/usr/bin/python3", "-c", script, HERE, self.socket, INTERFACE + method,
+        # The module's text, for the user may not be able to read the file.
+        script = (HERE / "varlink.py").read_text() + (
+            "\nimport sys\n"
+            "try: print(json.dumps([Connection(sys.argv[1]).call(sys.argv[2],"
+            " **json.loads(sys.argv[3])), None]))\n"
+            "except VarlinkError as e: print(json.dumps([None, e.name]))\n")
+        out = self.node.run("/usr/bin/python3", "-c", script, self.socket, INTERFACE + method,
                             json.dumps(parameters), uid=uid).stdout
         return json.loads(out)
 

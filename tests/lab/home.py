@@ -290,9 +290,10 @@ def home(**options):
         yield Home(lab, **options)
 
 
-def add_uplink(place, number=2, net=None, host=20):
+def add_uplink(place, number=2, net=None, host=20, start=lambda router: None):
     """A second way out: client eth1 -- router2 -- internet.  Its Router.  net: 192.168.1 is like
-    the first router's; the client is its host."""
+    the first router's; the client is its host.  start(router) is called before it is a way out: who
+    asks there at once, and finds nobody at the port, does not ask again soon."""
     lab, lan, wan = place.lab, net or f"192.168.{number}", f"11.22.{32 + number}"
     node = lab.node(f"router{number}")
     lab.cable(place.client, f"eth{number - 1}", node, "lan0")
@@ -301,10 +302,11 @@ def add_uplink(place, number=2, net=None, host=20):
             f"addr add {wan}.44/24 dev wan0", "link set wan0 up", f"route add default via {wan}.1")
     place.internet.ip(f"addr add {wan}.1/24 dev eth{number - 1}",
                       f"link set eth{number - 1} up")
-    place.client.ip(f"addr add {lan}.{host}/24 dev eth{number - 1}", f"link set eth{number - 1} up",
-                    f"route add default via {lan}.1 dev eth{number - 1} metric {100 * number}")
     router = Router(node, f"{lan}.1", f"{wan}.44")
     router.nat()
+    start(router)
+    place.client.ip(f"addr add {lan}.{host}/24 dev eth{number - 1}", f"link set eth{number - 1} up",
+                    f"route add default via {lan}.1 dev eth{number - 1} metric {100 * number}")
     return router
 
 

@@ -73,7 +73,7 @@ def test_an_uplink_that_goes_while_one_protocol_takes_over_from_another(place, n
     gw.order("silent", on=True)
     natd.call("RenewMapping", id=ident)
     gw.wait_heard("nat_pmp.map", since=since, internal_port=40000, lease=0)
-    other = gateway("a01-pcp", add_uplink(place), name="other")
+    other = started_uplink(place, gateway)
     place.unplug()
     wait_until(lambda: len(other.table()) == 2, 5, "both on the other router")
     assert left[0] in gw.table()
@@ -82,6 +82,13 @@ def test_an_uplink_that_goes_while_one_protocol_takes_over_from_another(place, n
                     "route add default via 192.168.1.1 dev eth0 metric 300")
     place.replug()
     wait_until(lambda: gw.table() == [], 5, "an empty table")
+
+
+def started_uplink(place, gateway):
+    """Another way out, whose router answers from its first moment on."""
+    gateways = []
+    add_uplink(place, start=lambda router: gateways.append(gateway("a01-pcp", router, name="other")))
+    return gateways[0]
 
 
 def no_way_out(place, natd, ident):
@@ -96,7 +103,7 @@ def test_what_had_no_way_out_for_a_while_moves_to_another(place, natd, gateway):
     natd.wait_state(ident, "active")
     no_way_out(place, natd, ident)
     assert gw.table()  # it may come back
-    other = gateway("a01-pcp", add_uplink(place), name="other")
+    other = started_uplink(place, gateway)
     wait_until(lambda: other.table(), 5, "the mapping on the other router")
     wait_until(lambda: gw.table() == [], 3, "an empty table on the old one")
 
