@@ -9,6 +9,7 @@ machine that sleeps.
 
 import mmap
 import os
+import shlex
 import struct
 import subprocess
 
@@ -21,8 +22,9 @@ FIELDS = ("refuse_in", "refuse_more", "requests", "refused", "living", "realtime
 class Meddle:
     def __init__(self, directory):
         library, path = directory / "meddle.so", directory / "orders"
-        subprocess.run([os.environ.get("CC", "gcc"), "-std=c11", "-O2", "-shared", "-fPIC", "-o",
-                        library, HERE / "meddle.c", "-ldl"], check=True)
+        compiler = shlex.split(os.environ.get("CC", "gcc"))
+        subprocess.run([*compiler, "-std=c11", "-O2", "-shared", "-fPIC", "-o", library, HERE / "meddle.c",
+                        "-ldl"], check=True)
         path.write_bytes(bytes(8 * len(FIELDS)))
         with open(path, "r+b") as f:
             self.map = mmap.mmap(f.fileno(), 8 * len(FIELDS))
