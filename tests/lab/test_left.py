@@ -91,17 +91,18 @@ def started_uplink(place, gateway):
     return gateways[0]
 
 
-def no_way_out(place, natd, ident):
-    """The router can be reached, but leads nowhere any more."""
-    place.client.ip("route del default via 192.168.1.1 dev eth0")
-    natd.wait_state(ident, "suspended")
-
-
-def test_what_had_no_way_out_for_a_while_moves_to_another(place, natd, gateway):
+def no_way_out(place, natd, gateway):
+    """What was mapped on a router that can be reached, but leads nowhere any more."""
     gw = gateway("a01-pcp")
     ident = natd.map(port=40000)["id"]
     natd.wait_state(ident, "active")
-    no_way_out(place, natd, ident)
+    place.client.ip("route del default via 192.168.1.1 dev eth0")
+    natd.wait_state(ident, "suspended")
+    return gw, ident
+
+
+def test_what_had_no_way_out_for_a_while_moves_to_another(place, natd, gateway):
+    gw, _ = no_way_out(place, natd, gateway)
     assert gw.table()  # it may come back
     other = started_uplink(place, gateway)
     wait_until(lambda: other.table(), 5, "the mapping on the other router")
@@ -109,19 +110,13 @@ def test_what_had_no_way_out_for_a_while_moves_to_another(place, natd, gateway):
 
 
 def test_what_is_released_without_a_way_out_is_deleted_at_once(place, natd, gateway):
-    gw = gateway("a01-pcp")
-    ident = natd.map(port=40000)["id"]
-    natd.wait_state(ident, "active")
-    no_way_out(place, natd, ident)
+    gw, ident = no_way_out(place, natd, gateway)
     natd.call("ReleaseMapping", id=ident)
     wait_until(lambda: gw.table() == [], 3, "an empty table")
 
 
 def test_what_comes_back_after_a_while_without_a_way_out_is_adopted(place, natd, gateway):
-    gw = gateway("a01-pcp")
-    ident = natd.map(port=40000)["id"]
-    natd.wait_state(ident, "active")
-    no_way_out(place, natd, ident)
+    gw, ident = no_way_out(place, natd, gateway)
     since = scripted.now()
     place.client.ip("route add default via 192.168.1.1 dev eth0")
     natd.wait_state(ident, "active")
