@@ -33,6 +33,9 @@ FORBIDDEN = [
     ("proto/a.c", '#include "lib/natd.h"'),
     ("daemon/a.c", '#include "lib/natd.h"'),
     ("ctl/a.c", "#include <uninorm.h>"),
+    # Attack 24: a check that a release build leaves out.
+    ("proto/a.c", "#include <assert.h>"),
+    ("daemon/a.c", "#include <assert.h>"),
 ]
 ALLOWED = [
     ("proto/a.c", '#include "proto/util.h"'),

@@ -1,4 +1,4 @@
-"""Every quirk, wish and fault of the field is named by a test, or the code says why it cannot be."""
+"""Every quirk, wish, fault and attack of the field is named by a test, or the code says why it cannot be."""
 
 import importlib.util
 
@@ -14,7 +14,7 @@ def named(top):
 
 
 def test_the_numbers_are_without_gaps(named):
-    for kind, last in (("quirk", 52), ("ask", 14), ("fault", 72)):
+    for kind, last in (("quirk", 52), ("ask", 14), ("fault", 72), ("attack", 32)):
         assert list(named.CASES[kind]) == list(range(1, last + 1))
 
 
@@ -34,10 +34,11 @@ def test_no_name_is_of_nothing(named, top):
     ("/* ... by {0}uirk\n\t * 12 */", [("quirk", 12)]),
     ("# {2}sk\n# 4: a VPN", [("ask", 4)]),
     ("{3}03, and /* {3}72 */", [("fault", 3), ("fault", 72)]),
+    ("att{4}s 13 and 14", [("attack", 13), ("attack", 14)]),
     ("t{2}sks 3, SIM_{1}AULTS 8, {0}uirk 4x, 0x{3}03, {3}123", []),
 ])
 def test_names_are_found(named, words, cases):
-    text = words.format("q", "F", "a", "F")
+    text = words.format("q", "F", "a", "F", "ack")
     assert [(kind, number) for kind, number, _ in named.mentions(text)] == cases
 
 

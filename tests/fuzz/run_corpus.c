@@ -5,7 +5,8 @@
  *
  * Each file is given whole, then cut short at a few places: a peer may stop sending
  * anywhere.  Every input is a heap block of its exact size, so that the address
- * sanitizer sees the first byte read beyond it.
+ * sanitizer sees the first byte read beyond it (attack 1), as the other one sees what
+ * another compiler or machine would make something else of (attack 32).
  */
 #include <errno.h>
 #include <ftw.h>

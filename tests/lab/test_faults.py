@@ -43,7 +43,7 @@ def refused(natd, *names, **parameters):
 
 
 def test_the_address_goes_while_a_request_is_under_way(place, gateway):
-    """F24: an address is removed in the middle of a transaction: it ends, its socket with it, and
+    """F24, attack 27: an address is removed in the middle of a transaction: it ends, its socket with it, and
     nothing is sent from an address that this host does not have."""
     gw = gateway(PCP)
     natd = Natd(place.client)

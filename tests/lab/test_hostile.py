@@ -38,6 +38,7 @@ def unharmed(natd, ident, gw):
 
 
 def test_a_flood_of_forged_packets_changes_nothing(place, gw):
+    """Attacks 13 and 14: neither a mapping nor an address is a neighbour's to give."""
     natd = Natd(place.client, level="info")
     ident = natd.map(port=40000)["id"]
     with place.attacker.socket(bind=(ATTACKER, 8080)) as trap:
@@ -61,7 +62,7 @@ def test_a_flood_of_forged_packets_changes_nothing(place, gw):
 
 
 def test_announcements_in_the_routers_name_are_only_hints(place, gw):
-    """They cannot be told from true ones: the router is asked, at a bounded rate."""
+    """Attack 12: they cannot be told from true ones, so the router is asked, at a bounded rate."""
     natd = Natd(place.client, level="info")
     ident = natd.map(port=40000)["id"]
     since = scripted.now()
@@ -131,7 +132,7 @@ def test_a_neighbour_that_answers_searches_is_not_believed(place):
 
 
 def test_nothing_listens(place, gw):
-    """As shipped: no TCP port, and UDP only to hear announcements."""
+    """Attack 10: no TCP port as shipped, and UDP only to hear announcements."""
     natd = Natd(place.client)
     natd.map(port=40000)
     with place.client.inside():
@@ -144,7 +145,7 @@ def test_nothing_listens(place, gw):
 
 
 def test_a_search_is_never_answered(place, gw):
-    """natd is no reflector."""
+    """Attack 11: natd is no reflector."""
     natd = Natd(place.client)
     natd.map(port=40000)
     search = (b'M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nMAN: "ssdp:discover"\r\n'

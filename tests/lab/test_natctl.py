@@ -52,6 +52,7 @@ def test_a_port_from_map_to_unmap(place):
 
 
 def test_what_is_refused(place):
+    """Attack 30 among them: who is not privileged opens nothing below 1024."""
     natctl = place.natctl
     assert "ports below 1024" in natctl("map", "tcp", "80", uid=12345, code=4)
     assert "permission denied" in natctl("reload", uid=12345, code=4)

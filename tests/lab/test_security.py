@@ -248,7 +248,7 @@ def test_a_flood_does_not_hold_up_the_loop(place):
 
 
 def test_pages_of_a_compromised_router_are_not_followed(place, server):
-    """Quirk 52: nothing of what a description or a redirect names is connected to but the router."""
+    """Quirk 52, attack 8: nothing of what a description or a redirect names is connected to but the router."""
     with place.attacker.socket(bind=(ATTACKER, 80)) as trap:
         trap.setblocking(False)
         names = ["elsewhere", "another host's control", "dns name"]

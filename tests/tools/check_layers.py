@@ -48,7 +48,7 @@ MAY_USE = {
     "ctl": {"libcjson", "libsmartcols", "mbedtls"},
 }
 
-PURE = set("""assert.h ctype.h endian.h errno.h inttypes.h limits.h math.h stdalign.h
+PURE = set("""ctype.h endian.h errno.h inttypes.h limits.h math.h stdalign.h
     stdarg.h stdbool.h stddef.h stdint.h stdio.h stdlib.h string.h strings.h
     sys/types.h""".split())
 # inet_pton() and inet_ntop() only.
@@ -78,6 +78,8 @@ def faults(folder, path, line):
         if not allowed & {target, own} or folder not in PRIVATE.get(own, {folder}):
             return f'"{own}": {folder}/ may include {", ".join(sorted(allowed))} only'
         return None
+    if system == "assert.h":
+        return "<assert.h>: what comes from outside is refused, in every kind of build"
     library = library_of(system)
     if library and library not in MAY_USE[folder]:
         return f"<{system}>: {folder}/ does not use {library}"

@@ -3,7 +3,7 @@
     named.py [TOP]      what nobody names, one per line; exit status 1 if there is any
 
 A test names a case in its comment, its docstring, its name table or its personality file:
-"Quirk 22: ...", "quirks 9 and 52", "Ask 4: ...", "Fault 3: ...", "F03".  What cannot happen
+"Quirk 22: ...", "quirks 9 and 52", "Ask 4: ...", "Fault 3: ...", "F03", "Attack 8".  What cannot happen
 here is named in the same way where the code says why.
 """
 
@@ -160,13 +160,48 @@ FAULTS = {
     72: "a router that wants a password",
 }
 
-CASES = {"quirk": QUIRKS, "ask": ASKS, "fault": FAULTS}
+ATTACKS = {
+    1: "XML that makes a parser read or write beyond its memory",
+    2: "entities that expand or name files",
+    3: "XML that costs memory and time without them",
+    4: "a parser called or freed by its own handler",
+    5: "HTTP whose lengths lie",
+    6: "numbers that are cut, signed, too large",
+    7: "text longer than the room for it",
+    8: "LOCATION, URLBase, control URLs and redirects to other hosts",
+    9: "line ends and markup in what is sent to the router",
+    10: "a callback that makes this host send to a third one",
+    11: "searches whose answers hit another host",
+    12: "announcements by the thousand",
+    13: "forged NAT-PMP answers",
+    14: "forged PCP answers, guessed nonces",
+    15: "forged STUN answers",
+    16: "STUN attributes whose lengths lie",
+    17: "old memory in the padding of what is sent",
+    18: "a STUN server that sends to another address",
+    19: "authentication that is bid down",
+    20: "framing over TCP that lies",
+    21: "a TLS server that is not the one that was named",
+    22: "JSON that is deep, huge, ambiguous",
+    23: "clients that connect, hang up, never read",
+    24: "checks that a release build leaves out",
+    25: "descriptors beyond what select() can watch",
+    26: "DNS answers that are forged, useless, endless",
+    27: "addresses that go while they are in use",
+    28: "control characters in names and texts",
+    29: "a state file that somebody changed",
+    30: "ports opened for who may not open them",
+    31: "PCP options whose lengths lie",
+    32: "what compilers and machines do not agree on",
+}
+
+CASES = {"quirk": QUIRKS, "ask": ASKS, "fault": FAULTS, "attack": ATTACKS}
 
 # Between the words of a comment: white space, and the start of its next line.
 GAP = r"(?:\s|\n[ \t]*(?:\*|#|//)[ \t])+"
-SEVERAL = re.compile(rf"\b(quirk|ask|fault)s?{GAP}(\d+(?:(?:,|{GAP}and|{GAP}to)?{GAP}\d+(?!\w))*)\b", re.I)
+SEVERAL = re.compile(rf"\b(quirk|ask|fault|attack)s?{GAP}(\d+(?:(?:,|{GAP}and|{GAP}to)?{GAP}\d+(?!\w))*)\b", re.I)
 SHORT = re.compile(r"\bF(\d\d)\b")
-TEST = {".c": re.compile(r"^(test_\w+)\(void \*\*state\)", re.M),
+TEST = {".c": re.compile(r"^(\w+)\(void \*\*state\)", re.M),
         ".py": re.compile(r"^def (test_\w+)", re.M)}
 
 

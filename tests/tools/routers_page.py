@@ -25,6 +25,7 @@ NUMBERED = [
     ("quirk", "Quirks by number"),
     ("ask", "What people ask for, by number"),
     ("fault", "Faults by number"),
+    ("attack", "Attacks by number"),
 ]
 HEAD = r""".\" Made from the tests by tests/tools/routers_page.py; do not edit.
 .Dd November 20, 2026
@@ -43,7 +44,7 @@ The name at the left is that of the test's file in
 .Pa tests/lab/personalities .
 Whoever meets a router that is not here can add a file.
 .Pp
-The lists at the end have every quirk, wish and fault by its number, with the tests that show
+The lists at the end have every quirk, wish, fault and attack by its number, with the tests that show
 what natd makes of it: a personality by its name, others by the file and the function;
 or, for what cannot happen here, the source that says why.
 """

@@ -142,6 +142,7 @@ check_text(const char *text, int want_fed, int want_closed, const char *want_bod
 	}
 }
 
+/* Attack 5: lengths that lie. */
 static void
 each_framing(void **state)
 {

@@ -391,6 +391,7 @@ argument_of(enum igd_action a, const char *name)
 	return 0;
 }
 
+/* Attack 9: line ends and markup in what goes to the router. */
 static void
 every_byte_in_every_argument(void **state)
 {

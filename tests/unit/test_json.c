@@ -233,6 +233,7 @@ nested(unsigned depth, bool closed, size_t *ret_len)
 	return text;
 }
 
+/* Attack 22. */
 static void
 nesting_is_limited_without_using_the_stack(void **state)
 {

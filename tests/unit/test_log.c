@@ -170,6 +170,7 @@ test_more_fields_than_there_is_room_for(void **state)
 	    got.len, strlen("MESSAGE=x|PRIORITY=6\n") + LOG_FIELDS_MAX * 256);
 }
 
+/* Attack 28: a line of the log stays one line. */
 static void
 test_printable_and_bounded(void **state)
 {

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -519,6 +520,45 @@ a_descriptor_is_watched(void **state)
 	close(fds[1]);
 }
 
+/* Attack 25: select() writes beyond its set of 1024 descriptors. */
+static void
+a_high_descriptor_is_watched_whatever_the_environment_says(void **state)
+{
+	struct rlimit limit, high = { 2048, 2048 };
+	struct watched w = { 0 };
+	struct event *event = NULL;
+	int fds[2], fd;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	high.rlim_max = MAX(high.rlim_max, limit.rlim_max);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &high), 0);
+	assert_int_equal(pipe(fds), 0);
+	fd = fcntl(fds[0], F_DUPFD, 1500);
+	assert_true(fd >= 1500);
+	assert_int_equal(write(fds[1], "x", 1), 1);
+	assert_string_equal(event_base_get_method(loop_base(loop)), "epoll");
+	assert_int_equal(loop_watch(loop, fd, EV_READ, on_watched, &w, &event), 0);
+	assert_int_equal(loop_run(loop), 0);
+	assert_int_equal(w.fd, fd);
+	event_free(event);
+	close(fd);
+	close(fds[0]);
+	close(fds[1]);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+static int
+setup_without_epoll(void **state)
+{
+	int r;
+
+	setenv("EVENT_NOEPOLL", "1", 1);
+	r = setup(state);
+	unsetenv("EVENT_NOEPOLL");
+	return r;
+}
+
 int
 main(void)
 {
@@ -543,6 +583,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(clocks_run_and_agree, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    a_descriptor_is_watched, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_high_descriptor_is_watched_whatever_the_environment_says,
+		    setup_without_epoll, teardown),
 		cmocka_unit_test_setup_teardown(
 		    deadlines_at_the_ends_of_time_are_taken, setup, teardown),
 		cmocka_unit_test_setup_teardown(

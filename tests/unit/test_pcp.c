@@ -466,6 +466,7 @@ static const struct {
 	    -EBADMSG },
 };
 
+/* Attack 31: lengths of options that lie. */
 static void
 test_option_shapes(void **state)
 {

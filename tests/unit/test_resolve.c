@@ -473,6 +473,7 @@ test_dead(void **state)
 	assert_int_equal(f.count, 0);
 }
 
+/* Attack 26. */
 static void
 test_useless_answers(void **state)
 {
@@ -486,7 +487,7 @@ test_useless_answers(void **state)
 	assert_true(f.error < 0);
 }
 
-/* F53: an answer of very many addresses. */
+/* F53, attack 26: an answer of very many addresses. */
 static void
 test_many_addresses(void **state)
 {

@@ -4,7 +4,8 @@
  */
 #include "tests/unit/sim.h"
 
-/* Answers nobody asked for, with wrong nonces, or cut short change nothing. */
+/* Attacks 13 and 14: answers nobody asked for, with wrong nonces, or cut short change
+ * nothing. */
 static void
 test_forged(void **state)
 {
@@ -52,7 +53,7 @@ forge_grant(struct sim *s, const uint8_t *nonce, uint16_t external_port)
 	sim_turn(s);
 }
 
-/* While a request is open: nobody grants it who does not know its nonce. */
+/* Attack 14, while a request is open: nobody grants it who does not know its nonce. */
 static void
 test_forged_grant(void **state)
 {

@@ -300,6 +300,7 @@ test_missing_directory(void **state)
 	s = state_free(s);
 }
 
+/* Attack 29: what somebody put in the place of the state file. */
 static void
 test_symbolic_links(void **state)
 {

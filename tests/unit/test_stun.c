@@ -509,7 +509,7 @@ test_longest(void **state)
 	assert_int_equal(stun_end(&out), -ENOBUFS);
 }
 
-/* What was in the buffer never leaves in the padding. */
+/* Attack 17: what was in the buffer never leaves in the padding. */
 static void
 test_padding_is_zero(void **state)
 {

@@ -179,7 +179,8 @@ test_codes(void **state)
 	assert_int_equal(known, STUN_ATTR_MAX - 1);
 }
 
-/* Received lengths, and sent ones, from nothing to more than any text may have. */
+/* Attack 16: received lengths, and sent ones, from nothing to more than any text may
+ * have. */
 static void
 test_lengths(void **state)
 {

@@ -260,6 +260,7 @@ test_rewritten(void **state)
 	assert_true(a.rewritten);
 }
 
+/* Attack 15: another source, cookie or id, and what is cut short. */
 static void
 test_wrong_answers_do_not_end_it(void **state)
 {
@@ -348,6 +349,7 @@ fill_alternate(struct stun_out *out)
 	stun_put_address(out, STUN_ALTERNATE_SERVER, &named);
 }
 
+/* Attack 18: where a server may send us, and once only. */
 static void
 test_alternate(void **state)
 {

@@ -433,6 +433,7 @@ static const struct {
 	    STUN_AUTH_IGNORE, 0 },
 };
 
+/* Attack 19: a server, or who is in between, that asks for less. */
 static void
 test_dialogues(void **state)
 {

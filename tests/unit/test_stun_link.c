@@ -423,6 +423,7 @@ test_dtls_nobody(void **state)
 	end();
 }
 
+/* Attack 21: a server that is not the one that was named. */
 static void
 test_certificates(void **state)
 {

@@ -113,6 +113,7 @@ trimmed(const char *text, size_t len, uint64_t max, uint64_t *ret)
 	return text_to_uint(text, len, max, ret);
 }
 
+/* Attack 6: numbers cut, signed, too large, with something behind. */
 static void
 test_numbers(void **state)
 {
@@ -152,7 +153,7 @@ test_clamped_numbers(void **state)
 		    text_to_uint_clamped(bad[i], strlen(bad[i]), 10, &v), -EINVAL);
 }
 
-/* A buffer for a text of 5 and its NUL, one smaller, one larger. */
+/* Attack 7: a buffer for a text of 5 and its NUL, one smaller, one larger. */
 static void
 test_builder_edges(void **state)
 {
@@ -261,6 +262,7 @@ static const struct {
 	{ "Router \xfc", 0, false, "Router ?" }, /* Latin-1 */
 };
 
+/* Attack 28: what a router calls itself, on a terminal and in JSON. */
 static void
 test_utf8_and_printable(void **state)
 {

@@ -295,6 +295,7 @@ static const struct {
 	{ "pt-fuzz-channeldata-3.bin", -EBADMSG },
 };
 
+/* Attack 20: framing over TCP that lies. */
 static void
 test_refused_streams(void **state)
 {

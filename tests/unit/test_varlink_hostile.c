@@ -82,7 +82,7 @@ timers_are_served_between_the_turns_of_a_busy_client(void **state)
 	free(calls);
 }
 
-/* F41: a client that never reads. */
+/* F41, attack 23: a client that never reads. */
 static void
 client_that_never_reads_is_stopped_by_its_own_socket(void **state)
 {
@@ -298,8 +298,8 @@ busy_client_is_not_taken_for_one_with_half_a_message(void **state)
 
 #define THOUSAND 1000
 
-/* F42: a thousand clients.  Connects them, has each answered once, lets them stay, and
- * closes them. */
+/* F42, attack 23: a thousand clients.  Connects them, has each answered once, lets them
+ * stay, and closes them. */
 static void
 a_thousand_come_and_go(struct client *other)
 {

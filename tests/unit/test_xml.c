@@ -174,8 +174,8 @@ bad_documents_are_refused(void **state)
 	}
 }
 
-/* F37: entity bombs.  A DOCTYPE is refused where it begins: its subset is not even
- * looked at. */
+/* F37, attack 2: entity bombs.  A DOCTYPE is refused where it begins: its subset is not
+ * even looked at. */
 static void
 doctype_stops_at_once(void **state)
 {
@@ -222,7 +222,7 @@ nested(size_t depth)
 	return xml;
 }
 
-/* F37: deep nesting. */
+/* F37, attack 3: deep nesting. */
 static void
 depth_is_bounded(void **state)
 {
@@ -237,6 +237,7 @@ depth_is_bounded(void **state)
 	assert_int_equal(h.starts, XML_DEPTH_MAX);
 }
 
+/* Attack 3. */
 static void
 elements_are_bounded(void **state)
 {
@@ -263,6 +264,7 @@ with_attributes(unsigned n)
 	return xml;
 }
 
+/* Attack 3. */
 static void
 attributes_are_bounded(void **state)
 {
@@ -275,6 +277,7 @@ attributes_are_bounded(void **state)
 	assert_int_equal(read_made(with_attributes(20000), &h), -EMSGSIZE);
 }
 
+/* Attack 3. */
 static void
 tokens_are_bounded(void **state)
 {
