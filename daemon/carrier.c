@@ -68,15 +68,6 @@ restarted(struct gateway *g, void *ctx)
 	    gateway_name(g));
 }
 
-static struct netmon_ip
-ip_of(const struct addr *a)
-{
-	struct netmon_ip ip = { .family = a->family == ADDR_IPV4 ? AF_INET : AF_INET6 };
-
-	memcpy(ip.bytes, a->bytes, sizeof(ip.bytes));
-	return ip;
-}
-
 static struct carrier *
 carrier_new(struct engine *e, struct gateway *inner, const struct addr *server,
     const struct addr *client)
@@ -94,7 +85,7 @@ carrier_new(struct engine *e, struct gateway *inner, const struct addr *server,
 
 	if (!c)
 		return NULL;
-	uplink.gateway = ip_of(server);
+	uplink.gateway = gateway_ip(server);
 	uplink.mac_len = 0;
 	hooks.services_changed = services_changed;
 	hooks.external_changed = external_changed;
@@ -182,8 +173,8 @@ carrier_free(struct carrier *c)
 	return NULL;
 }
 
-static bool
-is_server(const struct engine *e, const struct addr *a)
+bool
+carrier_is_server(const struct engine *e, const struct addr *a)
 {
 	for (unsigned i = 0; i < e->conf->pcp_servers.count; i++)
 		if (addr_equal(a, &e->conf->pcp_servers.list[i]))
@@ -207,7 +198,8 @@ static void
 find_left_behind(struct engine *e, msec_t now)
 {
 	for (const struct holding *h = e->holdings; h; h = h->next) {
-		if (h->gateway || h->again_at > now || !is_server(e, &h->on.gateway))
+		if (h->gateway || h->again_at > now ||
+		    !carrier_is_server(e, &h->on.gateway))
 			continue;
 		for (size_t i = 0; i < e->gateways_count; i++)
 			if (is_behind(h, e->gateways[i]))

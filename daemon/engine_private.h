@@ -2,8 +2,8 @@
  * engine_private.h - the structs that the files of the engine share: engine.c (life,
  * observers), engine_conf.c (what natd.conf wants), wish.c (what calls want),
  * bid.c (another number for what is held), reconcile.c (wanted against held), holding.c
- * (leases), tombstone.c (what may be left), carrier.c (PCP servers behind the uplink's
- * own router), persist.c (the state file).
+ * (leases), tombstone.c (what may be left), leaving.c (routers that are no uplinks),
+ * carrier.c (PCP servers behind the uplink's own router), persist.c (the state file).
  */
 #pragma once
 
@@ -55,7 +55,7 @@ struct carrier {
 
 enum gateway_role {
 	GATEWAY_UPLINK,
-	GATEWAY_LEFT, /* no uplink any more */
+	GATEWAY_LEFT, /* no uplink */
 	GATEWAY_CARRIER,
 };
 
@@ -81,8 +81,8 @@ struct engine {
 	struct habit *habits;
 	struct gateway *gateways[GATEWAYS_MAX];
 	size_t gateways_count;
-	/* No uplinks any more, but they can still be told to delete what moved on, or
-	 * will be elsewhere. */
+	/* No uplinks, but they can be told to delete what moved on, or will be
+	 * elsewhere. */
 	struct gateway *leaving[LEAVING_MAX];
 	size_t leaving_count;
 	struct carrier *carriers;
@@ -125,6 +125,8 @@ void reconcile_state(struct engine *e);
 int reconcile_listen(struct engine *e);
 /* Something is still being deleted or unsubscribed. */
 bool reconcile_is_leaving(const struct engine *e);
+/* With its habits, in no list yet; NULL: memory is short, it is tried again. */
+struct gateway *reconcile_new_gateway(struct engine *e, const struct netmon_uplink *u);
 /* The [Uplink] sections as netmon takes them; how many. */
 size_t reconcile_named(
     const struct engine *e, struct netmon_named ret[static CONF_UPLINKS_MAX]);
@@ -176,7 +178,22 @@ struct holding *
 holding_add_tombstone(struct engine *e, const struct gateway_identity *on,
     const struct lease_want *want, const struct lease_held *held);
 
+/* leaving.c; up: the uplinks there are */
+/* The same address of a router as seen from the same address. */
+bool leaving_same_place(const struct netmon_uplink *a, const struct netmon_uplink *b);
+/* Takes the gateway, which is no uplink any more and in no list: it leaves, or goes at
+ * once. */
+void leaving_take(
+    struct engine *e, struct gateway *g, const struct netmon_uplink *up, size_t count);
+/* Routers that have something of ours, as tombstones say, and can be reached. */
+void leaving_find(struct engine *e, const struct netmon_uplink *up, size_t count);
+/* Free those that were only waited for; g: and those it takes the place of, NULL: none.
+ */
+void leaving_end(struct engine *e, const struct gateway *g);
+
 /* carrier.c */
+/* Whether it is a server of the carrier's, by the configuration. */
+bool carrier_is_server(const struct engine *e, const struct addr *a);
 /* Ask the carrier's server for what the mapping needs there, or let it go.  Returns
  * when to look again. */
 msec_t carrier_follow(struct engine *e, struct mapping *m, msec_t now);

@@ -58,6 +58,18 @@ gateway_addr(const struct netmon_ip *ip, int ifindex)
 	return a;
 }
 
+struct netmon_ip
+gateway_ip(const struct addr *a)
+{
+	static const int families[] = {
+		[ADDR_NONE] = AF_UNSPEC, [ADDR_IPV4] = AF_INET, [ADDR_IPV6] = AF_INET6
+	};
+	struct netmon_ip ip = { .family = families[a->family] };
+
+	memcpy(ip.bytes, a->bytes, sizeof(ip.bytes));
+	return ip;
+}
+
 static void
 channel_close(struct channel *c)
 {

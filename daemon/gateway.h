@@ -74,3 +74,5 @@ gateway_ssdp(struct gateway *g, const struct addr *from, const char *buf, size_t
 
 /* Converts a kernel address; scope: of link-local ones. */
 struct addr gateway_addr(const struct netmon_ip *ip, int ifindex);
+/* The other way round; the scope is lost. */
+struct netmon_ip gateway_ip(const struct addr *a);

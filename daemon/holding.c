@@ -453,10 +453,21 @@ lease_gone(void *owner, bool confirmed, void *ctx)
 	engine_wake(e);
 }
 
+/* What routers say that are no uplinks is no news of this host. */
+static bool
+is_uplink(const struct engine *e, const struct gateway *g)
+{
+	for (size_t i = 0; i < e->gateways_count; i++)
+		if (e->gateways[i] == g)
+			return true;
+	return false;
+}
+
 static void
 services_changed(struct gateway *g, void *ctx)
 {
-	engine_tell(ctx, ENGINE_GATEWAY_CHANGED, NULL, g);
+	if (is_uplink(ctx, g))
+		engine_tell(ctx, ENGINE_GATEWAY_CHANGED, NULL, g);
 }
 
 static void
@@ -465,6 +476,8 @@ external_changed(struct gateway *g, void *ctx)
 	struct engine *e = ctx;
 	const struct addr *external = router_external(gateway_router(g));
 
+	if (!is_uplink(e, g))
+		return;
 	if (gateway_external_moved(g))
 		e->counters.external_changes[external->family == ADDR_IPV6]++;
 	report_external(g, external);
@@ -477,6 +490,8 @@ restarted(struct gateway *g, void *ctx)
 {
 	struct engine *e = ctx;
 
+	if (!is_uplink(e, g))
+		return;
 	e->counters.gateway_restarts++;
 	report_restarted(g);
 	engine_tell(e, ENGINE_GATEWAY_CHANGED, NULL, g);

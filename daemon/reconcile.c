@@ -22,27 +22,12 @@ family_of(const struct netmon_uplink *u)
 	return u->family == AF_INET ? ADDR_IPV4 : ADDR_IPV6;
 }
 
-static bool
-same_ip(const struct netmon_ip *a, const struct netmon_ip *b)
-{
-	return a->family == b->family &&
-	       memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
-}
-
-/* The same address of a router as seen from the same address. */
-static bool
-same_place(const struct netmon_uplink *a, const struct netmon_uplink *b)
-{
-	return a->ifindex == b->ifindex && same_ip(&a->gateway, &b->gateway) &&
-	       same_ip(&a->source, &b->source);
-}
-
 /* The same router as seen from the same address; a MAC that was not known yet or is not
  * known for the moment is no other router. */
 static bool
 same_uplink(const struct netmon_uplink *a, const struct netmon_uplink *b)
 {
-	if (!same_place(a, b) || a->family != b->family ||
+	if (!leaving_same_place(a, b) || a->family != b->family ||
 	    strcmp(a->name, b->name) != 0)
 		return false;
 	if (a->mac_len == 0 || b->mac_len == 0)
@@ -50,40 +35,9 @@ same_uplink(const struct netmon_uplink *a, const struct netmon_uplink *b)
 	return a->mac_len == b->mac_len && memcmp(a->mac, b->mac, a->mac_len) == 0;
 }
 
-/* Whether its router can still be spoken to from the address we had there: the route
- * went, the link and the address did not. */
-static bool
-still_reachable(const struct engine *e, const struct gateway *g)
-{
-	const struct netmon_uplink *u = gateway_uplink(g);
-	size_t count;
-	const struct netmon_link *links = netmon_links(e->net, &count);
-	const struct netmon_addr *addrs;
-	bool running = false;
-
-	for (size_t i = 0; i < count; i++)
-		running |= links[i].ifindex == u->ifindex && links[i].running;
-	addrs = netmon_addrs(e->net, &count);
-	for (size_t i = 0; i < count; i++)
-		if (addrs[i].ifindex == u->ifindex && same_ip(&addrs[i].ip, &u->source))
-			return running;
-	return false;
-}
-
-/* Another router has its address: what is sent there would reach that one. */
-static bool
-is_replaced(const struct gateway *g, const struct netmon_uplink *up, size_t count)
-{
-	const struct netmon_uplink *u = gateway_uplink(g);
-
-	for (size_t k = 0; k < count; k++)
-		if (same_place(&up[k], u))
-			return true;
-	return false;
-}
-
+/* up: the uplinks there are. */
 static void
-drop_gateway(struct engine *e, size_t i, bool reachable)
+drop_gateway(struct engine *e, size_t i, const struct netmon_uplink *up, size_t count)
 {
 	struct gateway *g = e->gateways[i];
 
@@ -93,46 +47,12 @@ drop_gateway(struct engine *e, size_t i, bool reachable)
 	memmove(&e->gateways[i], &e->gateways[i + 1],
 	    (e->gateways_count - i - 1) * sizeof(e->gateways[0]));
 	e->gateways_count--;
-	if (reachable && e->leaving_count < LEAVING_MAX) {
-		e->leaving[e->leaving_count++] = g;
-	} else {
-		holding_abandon(e, g);
-		gateway_free(g);
-	}
+	leaving_take(e, g, up, count);
 	engine_tell(e, ENGINE_GATEWAY_CHANGED, NULL, NULL);
 }
 
-/* Nothing is left there, or nobody would hear of it; g: the one that comes instead. */
-static bool
-is_left_for_good(
-    const struct engine *e, const struct gateway *old, const struct gateway *g)
-{
-	if (router_leases(gateway_router(old)) == 0 && !holding_any_left(e, old))
-		return true;
-	return !still_reachable(e, old) ||
-	       (g && same_place(gateway_uplink(old), gateway_uplink(g)));
-}
-
-/* Let go of gateways that were only waited for; g: also of those it takes the place of,
- * NULL: none. */
-static void
-end_leaving(struct engine *e, const struct gateway *g)
-{
-	for (size_t i = 0; i < e->leaving_count;) {
-		struct gateway *old = e->leaving[i];
-
-		if (!is_left_for_good(e, old, g)) {
-			i++;
-			continue;
-		}
-		holding_abandon(e, old);
-		e->leaving[i] = e->leaving[--e->leaving_count];
-		gateway_free(old);
-	}
-}
-
-static void
-add_gateway(struct engine *e, const struct netmon_uplink *u)
+struct gateway *
+reconcile_new_gateway(struct engine *e, const struct netmon_uplink *u)
 {
 	const struct conf_uplink *named = conf_find_uplink(e->conf, u->name);
 	struct router_settings settings = {
@@ -147,19 +67,30 @@ add_gateway(struct engine *e, const struct netmon_uplink *u)
 	struct gateway_identity on;
 	struct gateway *g;
 
-	if (settings.local.family == ADDR_NONE || e->gateways_count == GATEWAYS_MAX)
-		return;
 	hooks.ctx = e;
 	if (gateway_new(e->loop, u, &settings, &hooks, &g) < 0) {
 		e->uplinks_dirty = e->no_memory = true;
-		return;
+		return NULL;
 	}
 	identity_of(g, &on);
 	settings.habits = persist_habits(e, &on);
 	router_set_habits(gateway_router(g), &settings.habits);
-	e->gateways[e->gateways_count++] = g;
 	engine_trace_gateway(e, g);
-	end_leaving(e, g);
+	return g;
+}
+
+static void
+add_gateway(struct engine *e, const struct netmon_uplink *u)
+{
+	struct gateway *g;
+
+	if (u->source.family == AF_UNSPEC || e->gateways_count == GATEWAYS_MAX)
+		return;
+	g = reconcile_new_gateway(e, u);
+	if (!g)
+		return;
+	e->gateways[e->gateways_count++] = g;
+	leaving_end(e, g);
 	log_info("uplink %s", gateway_name(g));
 	engine_tell(e, ENGINE_GATEWAY_CHANGED, NULL, g);
 }
@@ -214,8 +145,7 @@ follow_uplinks(struct engine *e, msec_t now)
 		    k < count && (known[k] || !same_uplink(&up[k], gateway_uplink(g))))
 			k++;
 		if (k == count) {
-			drop_gateway(
-			    e, i, still_reachable(e, g) && !is_replaced(g, up, count));
+			drop_gateway(e, i, up, count);
 			continue;
 		}
 		known[k] = true;
@@ -224,6 +154,7 @@ follow_uplinks(struct engine *e, msec_t now)
 	for (size_t k = 0; k < count; k++)
 		if (!known[k])
 			add_gateway(e, &up[k]);
+	leaving_find(e, up, count);
 	/* Now it is known which mappings have another way. */
 	for (size_t i = 0; i < e->leaving_count; i++)
 		holding_retire(e, e->leaving[i], now);
@@ -477,7 +408,7 @@ reconcile(struct engine *e, msec_t now)
 	}
 	carrier_end(e, now);
 	drop_released(e);
-	end_leaving(e, NULL);
+	leaving_end(e, NULL);
 	for (const struct mapping *m = e->mappings; m; m = m->next)
 		if (m->holders == 0 || m->releasing)
 			next = MIN(next, m->wanted_until);

@@ -2,7 +2,7 @@
 
 import pytest
 import scripted
-from daemon import Natd
+from daemon import INTERFACE, Natd
 from home import add_uplink
 from lab import wait_until
 from meddle import Meddle
@@ -121,3 +121,61 @@ def test_what_comes_back_after_a_while_without_a_way_out_is_adopted(place, natd,
     place.client.ip("route add default via 192.168.1.1 dev eth0")
     natd.wait_state(ident, "active")
     assert not gw.heard("pcp.map", since, lease=0) and len(gw.table()) == 1
+
+
+def gone_while_away(place, natd, gateway, mode, persistence, ends="kill", another=True):
+    """The default route goes while natd is away; its router can be reached.  That one's gateway, and
+    that of the other way out, which is there before natd is."""
+    gw = gateway(mode)
+    with natd.connect() as c:
+        c.send(INTERFACE + "RequestMapping", {"protocols": ["udp"], "internalPort": 40000,
+                                              "persistence": persistence}, more=True)
+        assert c.result()["mapping"]["runtime"]["state"] == "active"
+        getattr(natd, ends)()
+    assert gw.table()
+    place.client.ip("route del default via 192.168.1.1 dev eth0")
+    other = started_uplink(place, gateway) if another else None
+    natd.start(env=natd.meddle.env)
+    return gw, other
+
+
+@pytest.mark.parametrize("mode,ends", [("a01-pcp", "kill"), ("a02-nat-pmp", "stop"), ("a03-igd1", "kill")])
+def test_a_route_that_went_while_natd_was_away(place, natd, gateway, mode, ends):
+    """F26, F48: what natd left there is deleted when it is held elsewhere."""
+    gw, other = gone_while_away(place, natd, gateway, mode, "permanent", ends)
+    natd.wait_active(1)
+    assert len(other.table()) == 1
+    wait_until(lambda: gw.table() == [], 8, "an empty table on the old one")
+    assert [g["interface"] for g in natd.call("Status")["gateways"]] == ["eth1"]
+
+
+def test_a_route_that_went_with_what_nobody_wants(place, natd, gateway):
+    """F26, F48: it needs no other way to be deleted."""
+    gw, _ = gone_while_away(place, natd, gateway, "a01-pcp", "connection", another=False)
+    wait_until(lambda: gw.table() == [], 5, "an empty table")
+    assert natd.call("Status")["gateways"] == []
+
+
+def test_a_route_that_went_and_nothing_instead(place, natd, gateway):
+    """What is wanted stays where it is, until it can be had elsewhere."""
+    gw, _ = gone_while_away(place, natd, gateway, "a01-pcp", "permanent", another=False)
+    other = started_uplink(place, gateway)
+    natd.wait_active(1)
+    wait_until(lambda: gw.table() == [] and other.table(), 5, "the mapping on the other router only")
+    assert gw.wait_heard("pcp.map", lease=0)[0]["t"] > other.heard("pcp.map")[0]["t"]
+
+
+def test_a_route_that_went_with_its_link(place, natd, gateway):
+    """The link is there again, but leads nowhere any more."""
+    gw = gateway("a01-pcp")
+    ident = natd.map(port=40000)["id"]
+    natd.wait_state(ident, "active")
+    place.unplug()
+    natd.wait_state(ident, "suspended")
+    other = started_uplink(place, gateway)
+    natd.wait_state(ident, "active")
+    place.client.ip("route del default via 192.168.1.1 dev eth0")
+    assert gw.table()
+    place.replug()
+    wait_until(lambda: gw.table() == [], 5, "an empty table on the old one")
+    assert len(other.table()) == 1
