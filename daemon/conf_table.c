@@ -448,7 +448,7 @@ const struct conf_key conf_keys[] = {
 	{ DAEMON("Methods", methods, methods),
 	    "pcp igd2 nat_pmp igd1 igd_pinhole direct", 0, 0, NULL, 0,
 	    "How ports are opened, the preferred way first. What is not named is not "
-	    "used." },
+	    "used, but to delete what it made before." },
 	{ DAEMON("LeaseSec", seconds, lease_s), "2h", LEASE_MIN_S, LEASE_MAX_S, "s", 0,
 	    "The lifetime asked for; mappings are renewed at half of what was "
 	    "granted." },

@@ -110,18 +110,18 @@ follow_conf_lease(struct engine *e, struct mapping *m, msec_t now)
 
 	if (!m->lease || m->releasing)
 		return;
+	lease_status(m->lease, &st);
+	if (st.is_held && !holding_may_use(e, m, m->gateway, st.held.method)) {
+		holding_release(e, m, now);
+		m->last.expires_at = 0; /* deleted: nothing to adopt */
+		return;
+	}
 	was = lease_wanted(m->lease);
 	want_of(e, m, m->gateway, &want);
 	if (was->lifetime_s == want.lifetime_s &&
 	    was->order_count == want.order_count &&
 	    memcmp(was->order, want.order, sizeof(want.order)) == 0)
 		return;
-	lease_status(m->lease, &st);
-	if (st.is_held && !(want.methods & METHOD_BIT(st.held.method))) {
-		holding_release(e, m, now);
-		m->last.expires_at = 0; /* deleted: nothing to adopt */
-		return;
-	}
 	lease_set_methods(m->lease, &want);
 	lease_set_lifetime(m->lease, want.lifetime_s);
 	lease_renew(m->lease, now);

@@ -139,6 +139,10 @@ bool
 identity_matches(const struct gateway_identity *a, const struct gateway_identity *b);
 void want_of(const struct engine *e, const struct mapping *m, const struct gateway *g,
     struct lease_want *ret);
+/* Whether the mapping, and the configuration, allow the method there.  What is held by
+ * another one is deleted by that one before it is asked for anew. */
+bool holding_may_use(const struct engine *e, const struct mapping *m,
+    const struct gateway *g, enum method method);
 /* In the engine's list, NULL when out of memory; out of it and freed. */
 struct holding *holding_new(struct engine *e);
 void holding_free(struct holding *h);

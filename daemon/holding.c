@@ -39,14 +39,20 @@ identity_matches(const struct gateway_identity *a, const struct gateway_identity
 
 /* ---- what to ask ---- */
 
+static const struct conf_methods *
+methods_on(const struct engine *e, const struct gateway *g)
+{
+	const struct conf_uplink *named =
+	    conf_find_uplink(e->conf, gateway_uplink(g)->name);
+
+	return named ? &named->methods : &e->conf->methods;
+}
+
 static void
 methods_of(const struct engine *e, const struct mapping *m, const struct gateway *g,
     struct lease_want *ret)
 {
-	const struct conf_uplink *named =
-	    conf_find_uplink(e->conf, gateway_uplink(g)->name);
-	const struct conf_methods *methods =
-	    named ? &named->methods : &e->conf->methods;
+	const struct conf_methods *methods = methods_on(e, g);
 	const enum method *list = methods->list;
 	unsigned count = methods->count;
 
@@ -60,6 +66,16 @@ methods_of(const struct engine *e, const struct mapping *m, const struct gateway
 		ret->methods |= METHOD_BIT(list[i]);
 		ret->order[ret->order_count++] = list[i];
 	}
+}
+
+bool
+holding_may_use(const struct engine *e, const struct mapping *m,
+    const struct gateway *g, enum method method)
+{
+	struct lease_want want;
+
+	methods_of(e, m, g, &want);
+	return want.methods & conf_methods_mask(methods_on(e, g)) & METHOD_BIT(method);
 }
 
 /* Routers take short ASCII without XML's specials (quirk 17). */
@@ -192,7 +208,7 @@ holding_take(struct engine *e, struct mapping *m, struct gateway *g, msec_t now)
 	want_of(e, m, g, &h->want);
 	/* By a method that was configured away meanwhile nothing can be renewed. */
 	if (m->was_held && identity_matches(&m->last_on, &h->on) &&
-	    m->last.expires_at > now && h->want.methods & METHOD_BIT(m->last.method))
+	    m->last.expires_at > now && holding_may_use(e, m, g, m->last.method))
 		adopt = &m->last;
 	else if (m->was_held)
 		want_again(m, h);

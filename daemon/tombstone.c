@@ -58,7 +58,8 @@ still_wanted(struct engine *e, const struct holding *h, const struct gateway *g)
 
 		if (same && !m->releasing &&
 		    memcmp(m->nonce, h->want.nonce, PCP_NONCE_LEN) == 0 &&
-		    (m->gateway == g || reconcile_choose(e, m) == g))
+		    (m->gateway == g || reconcile_choose(e, m) == g) &&
+		    holding_may_use(e, m, g, h->held.method))
 			return true;
 	}
 	return false;
@@ -71,7 +72,8 @@ outer_wanted(const struct engine *e, const struct holding *h)
 	for (const struct mapping *m = e->mappings; m; m = m->next)
 		if (!m->releasing && !m->outer &&
 		    memcmp(m->nonce, h->want.nonce, PCP_NONCE_LEN) == 0)
-			return true;
+			return !m->gateway ||
+			       holding_may_use(e, m, m->gateway, METHOD_PCP);
 	return false;
 }
 

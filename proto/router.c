@@ -14,6 +14,8 @@
 #define AGAIN_BASE_MS (INT64_C(5) * MSEC_PER_SEC)
 #define AGAIN_CAP_MS (INT64_C(300) * MSEC_PER_SEC)
 
+static const char not_used[] = "not used on this uplink";
+
 const char *
 circuit_name(enum circuit c)
 {
@@ -26,11 +28,10 @@ circuit_name(enum circuit c)
 	return names[c];
 }
 
-/* Whether this service can exist towards this router at all. */
+/* Whether this service can exist towards this router at all, with these methods. */
 static bool
-service_possible(const struct router *r, enum router_service s)
+service_fits(const struct router *r, enum router_service s, unsigned methods)
 {
-	unsigned methods = r->settings.methods;
 	bool ipv4 = r->settings.local.family == ADDR_IPV4;
 
 	if (r->settings.gateway.family == ADDR_NONE)
@@ -51,6 +52,23 @@ service_possible(const struct router *r, enum router_service s)
 	return false;
 }
 
+/* What is held by a method that is not allowed any more is deleted by it. */
+static bool
+service_lets_go(const struct router *r, enum router_service s)
+{
+	for (const struct lease *l = r->leases; l; l = l->next)
+		if (l->phase == LEASE_RELEASING && l->service == s)
+			return true;
+	return false;
+}
+
+static bool
+service_possible(const struct router *r, enum router_service s)
+{
+	return service_fits(r, s, r->settings.methods) ||
+	       (service_lets_go(r, s) && service_fits(r, s, METHODS_ALL));
+}
+
 static void
 rule_out(struct router *r, enum router_service s)
 {
@@ -60,7 +78,7 @@ rule_out(struct router *r, enum router_service s)
 	snprintf(r->service[s].reason, ROUTER_TEXT_MAX, "%s",
 	    r->settings.gateway.family == ADDR_NONE
 		? "there is no router on this interface"
-		: "not used on this uplink");
+		: not_used);
 }
 
 struct router *
@@ -251,8 +269,13 @@ service_probe(struct router *r, enum router_service s, msec_t now)
 {
 	struct service *svc = &r->service[s];
 
-	if (!service_possible(r, s))
+	if (!service_possible(r, s)) {
+		/* Nobody needs it any more. */
+		if (svc->state != SERVICE_AVAILABLE)
+			rule_out(r, s);
+		svc->again_at = MSEC_NEVER;
 		return;
+	}
 	svc->again_at = MSEC_NEVER;
 	if (svc->state == SERVICE_UNKNOWN || svc->state == SERVICE_ABSENT) {
 		svc->state = SERVICE_PROBING;
@@ -267,6 +290,14 @@ service_probe(struct router *r, enum router_service s, msec_t now)
 		igd_poll(r);
 	else
 		igd_search(r, now);
+}
+
+void
+service_let_go(struct router *r, enum router_service s, msec_t now)
+{
+	if (r->service[s].state == SERVICE_ABSENT &&
+	    !service_fits(r, s, r->settings.methods))
+		service_probe(r, s, now);
 }
 
 static void
@@ -511,6 +542,11 @@ router_service_status(
 	};
 	memcpy(ret->version, svc->version, sizeof(ret->version));
 	memcpy(ret->reason, svc->reason, sizeof(ret->reason));
+	if (svc->state == SERVICE_AVAILABLE && !router_holds(r, s) &&
+	    !service_fits(r, s, r->settings.methods)) {
+		ret->state = SERVICE_ABSENT;
+		snprintf(ret->reason, sizeof(ret->reason), "%s", not_used);
+	}
 	if (index >= 0) {
 		const struct igd_service *igd = &r->igd.desc->service[index];
 

@@ -180,7 +180,8 @@ struct lease *lease_new(struct router *r, const struct lease_want *want,
     const struct lease_held *adopt, void *owner, msec_t now);
 
 /*
- * Delete it on the router; ROUTER_LEASE_GONE follows, at the latest after the burst. Of
+ * Delete it on the router; ROUTER_LEASE_GONE follows, at the latest after the burst.
+ * That is done by the method that made it, allowed or not (it is looked for first).  Of
  * one adopted as a guess it is found out first what the router made of it: PCP and
  * NAT-PMP delete by what was asked; an IGD is asked who has that number, and its table
  * is searched if that is not this host; a pinhole is asked for again, which tells its

@@ -199,6 +199,8 @@ lease_release(struct lease *l, msec_t now)
 	/* An IGD's answer tells the number: it is waited for. */
 	if (!l->started || l->op != OP_ASK || pxp_is(l->service))
 		lease_advance(l, now);
+	if (l->phase == LEASE_RELEASING)
+		service_let_go(l->router, l->service, now);
 }
 
 void

@@ -283,6 +283,8 @@ _printf_(4, 5) void service_absent(
 void service_silent(struct router *r, enum router_service s, msec_t now);
 /* Start looking for it, unless that is going on. */
 void service_probe(struct router *r, enum router_service s, msec_t now);
+/* It is to delete something, whether or not it may be asked for anything new. */
+void service_let_go(struct router *r, enum router_service s, msec_t now);
 void
 router_set_external(struct router *r, const struct addr *external, enum method source);
 bool router_holds(const struct router *r, enum router_service s);

@@ -194,6 +194,20 @@ def test_after_a_crash_it_is_found_again_or_deleted(place, carrier, gateway):
     assert external(wait_external(natd, kept["id"], "11.22.33.99")) == external(kept)
 
 
+def test_pcp_was_forbidden_while_natd_was_away(place, carrier, gateway):
+    """The carrier's server is asked for nothing more, but to delete what it has."""
+    carrier.start(upnp=False)
+    gw = gateway(HOME + "[nat_pmp]\non = true\n")
+    natd = Natd(place.client)
+    assert external(natd.map(["tcp"], 8080, persistence="permanent")) == ("11.22.33.99", 8080)
+    natd.kill()
+    natd.configure("[Daemon]\nMethods=nat_pmp\n")
+    natd.start()
+    assert external(natd.wait_active(1)[0]) == ("100.64.7.2", 8080)
+    wait_until(lambda: carrier.rules() == set(), 5, "nothing left at the carrier")
+    assert len(gw.table()) == 1
+
+
 def test_killed_before_the_carrier_has_answered(place, carrier, gateway):
     """What it was asked is deleted, although nobody knows the home router's address any more."""
     gw = gateway(HOME)

@@ -84,6 +84,49 @@ def test_an_uplink_that_goes_while_one_protocol_takes_over_from_another(place, n
     wait_until(lambda: gw.table() == [], 5, "an empty table")
 
 
+# The method that is forbidden later, those then allowed, and what deletes.
+FORBIDDEN = [("pcp", "igd2", {"event": "pcp.map", "lease": 0}),
+             ("nat_pmp", "igd2", {"event": "nat_pmp.map", "lease": 0}),
+             ("igd2", "pcp", {"event": "soap.DeletePortMapping"})]
+
+
+def forbidden_while_away(natd, gateway, was, allowed, persistence):
+    gw = gateway("a05-all")
+    natd.configure(f"[Daemon]\nMethods={was}\n")
+    natd.call("Reload")
+    with natd.connect() as c:
+        c.send(INTERFACE + "RequestMapping", {"protocols": ["udp"], "internalPort": 40000,
+                                              "persistence": persistence}, more=True)
+        assert c.result()["mapping"]["runtime"]["method"] == was
+        natd.kill()
+    natd.configure(f"[Daemon]\nMethods={allowed}\n")
+    since = scripted.now()
+    natd.start(env=natd.meddle.env)
+    return gw, since
+
+
+@pytest.mark.parametrize("was,allowed,deletes", FORBIDDEN)
+def test_held_by_a_method_that_was_forbidden_while_natd_was_away(natd, gateway, was, allowed, deletes):
+    """F48: deleted by that method before it is asked for by another, as with a reload: where the
+    tables are apart nobody else could."""
+    gw, since = forbidden_while_away(natd, gateway, was, allowed, "permanent")
+    assert natd.wait_active(1)[0]["runtime"]["method"] == allowed
+    asked = next(line["t"] for line in gw.heard(since=since) if line.get("lease") and
+                 line["event"] in ("pcp.map", "soap.AddPortMapping", "soap.AddAnyPortMapping"))
+    assert [line["t"] < asked for line in gw.heard(since=since, **deletes)] == [True]
+    assert len(gw.table()) == 1
+    used = {s["method"] for s in natd.call("Status")["gateways"][0]["services"]
+            if s["available"]}
+    assert used == {allowed}
+
+
+@pytest.mark.parametrize("was,allowed,deletes", FORBIDDEN)
+def test_left_by_a_method_that_was_forbidden_while_natd_was_away(natd, gateway, was, allowed, deletes):
+    """F48: nobody wants it any more."""
+    gw, _ = forbidden_while_away(natd, gateway, was, allowed, "connection")
+    wait_until(lambda: gw.table() == [], 5, "an empty table")
+
+
 def started_uplink(place, gateway):
     """Another way out, whose router answers from its first moment on."""
     gateways = []

@@ -43,6 +43,16 @@ def test_methods_of_a_reload_are_in_effect(place, run):
     assert natd.map(["tcp"], 41003)["runtime"]["method"] in ("pcp", "igd2")
 
 
+def test_a_method_that_a_request_named_is_forbidden_by_a_reload(place, run):
+    """What was made by it is deleted; the request may use no other."""
+    natd = run("[Daemon]\nMethods=pcp igd2\n")
+    ident = natd.map(["tcp"], 41009, methods=["pcp"])["id"]
+    natd.configure("[Daemon]\nMethods=igd2\n")
+    natd.call("Reload")
+    natd.wait_state(ident, "failed")
+    wait_until(lambda: place.router.rules() == set(), 2, "the rule deleted")
+
+
 def test_methods_that_were_changed_while_natd_was_away(place, run):
     natd = run("[Daemon]\nMethods=pcp\n")
     ident = natd.map(["tcp"], 41008, persistence="permanent")["id"]

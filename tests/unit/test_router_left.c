@@ -351,6 +351,91 @@ test_pinhole_released_unread(void **state)
 	}
 }
 
+static void
+assert_not_used(const struct sim *s, enum router_service service)
+{
+	struct service_status st;
+
+	router_service_status(s->router, service, &st);
+	assert_int_equal(st.state, SERVICE_ABSENT);
+	assert_string_equal(st.reason, "not used on this uplink");
+}
+
+/* By a method that was forbidden since: it deletes, and is not used for anything else.
+ */
+static void
+test_not_allowed_any_more(void **state)
+{
+	static const struct {
+		enum method held, allowed;
+	} cases[] = {
+		{ METHOD_PCP, METHOD_IGD2 },
+		{ METHOD_NAT_PMP, METHOD_PCP },
+		{ METHOD_IGD2, METHOD_NAT_PMP },
+		{ METHOD_IGD2, METHOD_IGD1 },
+	};
+	struct sim s;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		enum router_service service = method_service(cases[i].held);
+		struct sim_igd *g = sim_igd_init(&s, 2, 110 + i);
+		unsigned left = 0;
+
+		s.pcp = cases[i].held == METHOD_PCP;
+		s.natpmp = cases[i].held == METHOD_NAT_PMP;
+		router_configure(s.router, METHOD_BIT(cases[i].allowed), 60000, s.now);
+		if (pxp_is(service))
+			s.entry[0] = (struct sim_entry) { .used = true,
+				.protocol = 17,
+				.internal_port = 8080,
+				.external_port = 8080,
+				.expires = MSEC_NEVER };
+		else
+			put_ours(g, 17, 8080, 8080, "test");
+		memcpy(s.entry[0].nonce, sim_want(8080, UDP).nonce, PCP_NONCE_LEN);
+		assert_true(let_go(&s, cases[i].held, 8080, UDP));
+		assert_int_equal(sim_entries(&s) + sim_igd_entries(g), 0);
+		if (service != method_service(cases[i].allowed))
+			assert_not_used(&s, service);
+		/* What is wanted now is not asked of it. */
+		if (pxp_is(service)) {
+			left = s.maps;
+			want(&s, 9000, UDP);
+			sim_pass(&s, 600000);
+			assert_int_equal(s.maps, left);
+		}
+		sim_done(&s);
+	}
+}
+
+/* Nobody there speaks it any more: found out once, and no more looked for. */
+static void
+test_not_allowed_and_not_there(void **state)
+{
+	static const enum method methods[] = { METHOD_PCP, METHOD_IGD2 };
+	struct sim s;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++) {
+		enum method other = methods[!i];
+		unsigned sent;
+
+		sim_init(&s, 120 + i);
+		s.silent = true;
+		router_configure(s.router, METHOD_BIT(other), 60000, s.now);
+		assert_false(let_go(&s, methods[i], 8080, UDP));
+		want(&s, 9000, UDP);
+		sim_pass(&s, 5000);
+		assert_not_used(&s, method_service(methods[i]));
+		sent = methods[i] == METHOD_PCP ? s.datagrams : s.searches;
+		sim_pass(&s, 600000);
+		assert_int_equal(
+		    methods[i] == METHOD_PCP ? s.datagrams : s.searches, sent);
+		sim_done(&s);
+	}
+}
+
 int
 main(void)
 {
@@ -366,6 +451,8 @@ main(void)
 		cmocka_unit_test(test_pinhole_silent),
 		cmocka_unit_test(test_pinhole_released_unanswered),
 		cmocka_unit_test(test_pinhole_released_unread),
+		cmocka_unit_test(test_not_allowed_any_more),
+		cmocka_unit_test(test_not_allowed_and_not_there),
 	};
 
 	return cmocka_run_group_tests_name("router_left", tests, NULL, NULL);
