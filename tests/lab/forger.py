@@ -9,10 +9,21 @@ import threading
 ATTACKER, GATEWAY, CLIENT = "192.168.1.66", "192.168.1.1", "192.168.1.20"
 EVIL = "6.6.6.6"
 ANNOUNCE = struct.pack("!BBHI", 0, 128, 0, 1) + socket.inet_aton(EVIL)
-NAT_PMP_MAP = struct.pack("!BBHIHHI", 0, 129, 0, 1, 40000, 6666, 7200)
 PCP_ANNOUNCE = struct.pack("!BBBBII12x", 2, 0x80, 0, 0, 0, 1)
-PCP_MAP = struct.pack("!BBBBII12x", 2, 0x81, 0, 0, 7200, 1) + bytes(12) + struct.pack(
-    "!B3xHH", 17, 40000, 6666) + b"\0" * 10 + b"\xff\xff" + socket.inet_aton(EVIL)
+
+
+def nat_pmp_answer(internal, external, lease=7200, code=0, epoch=1):
+    """For UDP."""
+    return struct.pack("!BBHIHHI", 0, 129, code, epoch, internal, external, lease)
+
+
+def pcp_answer(nonce, internal, external, lease=7200, code=0, epoch=1, address=EVIL):
+    """For UDP."""
+    return struct.pack("!BBBBII12x", 2, 0x81, 0, code, lease, epoch) + nonce + struct.pack(
+        "!B3xHH", 17, internal, external) + b"\0" * 10 + b"\xff\xff" + socket.inet_aton(address)
+
+
+NAT_PMP_MAP, PCP_MAP = nat_pmp_answer(40000, 6666), pcp_answer(bytes(12), 40000, 6666)
 
 
 class Forger:
@@ -59,10 +70,19 @@ def flood(node, packets):
         thread.join()
 
 
-def forged():
-    """One batch of everything, some of it as from the router itself."""
+def open_ports(node):
+    """The ports of UDP that are open in a node."""
+    with node.inside(), open("/proc/thread-self/net/udp") as f:
+        return [int(line.split()[1].split(":")[1], 16) for line in list(f)[1:]]
+
+
+def forged(node=None):
+    """One batch of everything, some of it as from the router itself.  A neighbour who sees what a node
+    sends aims well."""
     chance = random.Random(7)
-    for _ in range(200):
+    for n in range(200):
+        if node and n % 20 == 0:
+            open_here = open_ports(node)
         port = chance.randrange(1024, 65536)
         for source in ((ATTACKER, 5351), (GATEWAY, 5351)):
             for data in (ANNOUNCE, NAT_PMP_MAP, PCP_ANNOUNCE, PCP_MAP):
@@ -72,4 +92,7 @@ def forged():
         yield ANNOUNCE, (ATTACKER, 5351), ("224.0.0.1", 5350)
         yield PCP_ANNOUNCE, (ATTACKER, 5351), ("224.0.0.1", 5350)
         answer = alive(5).replace(b"NOTIFY * HTTP/1.1", b"HTTP/1.1 200 OK").replace(b"NT:", b"ST:")
-        yield answer, (ATTACKER, 1900), (CLIENT, port)
+        for port in [port, *(open_here if node else [])]:
+            yield answer, (ATTACKER, 1900), (CLIENT, port)
+            for data in (NAT_PMP_MAP, PCP_MAP):
+                yield data, (GATEWAY, 5351), (CLIENT, port)

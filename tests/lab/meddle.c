@@ -1,7 +1,7 @@
 /*
  * meddle.c - preloaded into a program under test: refuses memory, shifts the wall
- * clock, and puts the machine to sleep, as a file that is mapped by the test and by the
- * program says.
+ * clock, puts the machine to sleep, and refuses socket filters, as a file that is
+ * mapped by the test and by the program says.
  *
  * After a sleep CLOCK_BOOTTIME is later, CLOCK_MONOTONIC is not, and a timer whose time
  * has come meanwhile fires: as a kernel does it, but not before the program next waits.
@@ -21,6 +21,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -32,7 +33,8 @@ struct orders {
 	int64_t refused;
 	int64_t living; /* blocks not freed yet */
 	int64_t realtime_shift_s;
-	int64_t asleep_s; /* of CLOCK_BOOTTIME, so far */
+	int64_t asleep_s;   /* of CLOCK_BOOTTIME, so far */
+	int64_t no_filters; /* no socket gets one */
 };
 
 /* glibc's own, under the names it keeps for those who replace malloc. */
@@ -214,4 +216,20 @@ epoll_wait(int fd, struct epoll_event *events, int max, int timeout_ms)
 	if (orders && date_fd >= 0 && orders->asleep_s != date_asleep_s)
 		(void)set_date();
 	return real(fd, events, max, timeout_ms);
+}
+
+int
+setsockopt(int fd, int level, int name, const void *value, socklen_t len)
+{
+	static int (*real)(int, int, int, const void *, socklen_t);
+
+	if (!real)
+		real = (int (*)(int, int, int, const void *, socklen_t))dlsym(
+		    RTLD_NEXT, "setsockopt");
+	if (orders && orders->no_filters && level == SOL_SOCKET &&
+	    name == SO_ATTACH_FILTER) {
+		errno = ENOPROTOOPT;
+		return -1;
+	}
+	return real(fd, level, name, value, len);
 }

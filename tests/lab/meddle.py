@@ -1,5 +1,5 @@
 """meddle.c for a natd of the lab: memory refused at the n-th request, a wall clock that jumps, a
-machine that sleeps.
+machine that sleeps, socket filters that are refused.
 
     meddle = Meddle(directory)
     natd = Natd(node, start=False)
@@ -16,7 +16,7 @@ import subprocess
 from lab import HERE
 
 FIELDS = ("refuse_in", "refuse_more", "requests", "refused", "living", "realtime_shift_s",
-          "asleep_s")
+          "asleep_s", "no_filters")
 
 
 class Meddle:

@@ -1,5 +1,6 @@
 """Events of UPnP routers: heard within a second, from the router only, given up cleanly."""
 
+import contextlib
 import re
 import time
 
@@ -153,6 +154,21 @@ def test_strangers_do_not_even_find_the_port(place, gateway):
         with pytest.raises(TimeoutError):
             s.connect(("192.168.1.20", port))
     assert sid["callback"].startswith(f"<http://192.168.1.20:{port}/")
+
+
+def test_strangers_are_not_heard_where_the_kernel_does_not_hide_the_port(place, gateway, tmp_path):
+    meddle = Meddle(tmp_path)
+    gw = gateway(SCRIPTED)
+    natd = Natd(place.client, CONFIG, start=False).start(env=meddle.env)
+    meddle.order(no_filters=1)
+    natd.map(port=8080)
+    subscribed(gw)
+    _, port = the_listener(place)
+    with place.neighbour().socket(timeout_s=5) as s, contextlib.suppress(ConnectionError):
+        s.connect(("192.168.1.20", port))
+        s.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        assert s.recv(100) == b""
+    assert talk(place, port, b"GET / HTTP/1.1\r\n\r\n")[0].startswith(b"HTTP/1.1 411 ")
 
 
 def talk(place, port, data, timeout_s=8.0):

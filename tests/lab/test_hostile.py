@@ -12,7 +12,7 @@ import pytest
 import scripted
 from daemon import Natd, external
 from forger import (ANNOUNCE, ATTACKER, CLIENT, EVIL, GATEWAY, PCP_ANNOUNCE, Forger, alive, flood,
-                    forged)
+                    forged, nat_pmp_answer, pcp_answer)
 from lab import wait_until
 
 
@@ -59,6 +59,46 @@ def test_a_flood_of_forged_packets_changes_nothing(place, gw):
     # Two cores, shared with the flood and whoever else is there.
     assert statistics.quantiles(took, n=10)[-1] < 0.25
     assert len(gw.heard(since=since)) < 12 * flooded_s
+
+
+@pytest.mark.parametrize("mode", ["pcp", "nat_pmp"])
+def test_only_who_was_asked_is_believed(place, gateway, mode):
+    """While the router is silent: answers that are right but for their source or their nonce."""
+    gw = gateway(f"[{mode}]\non = true\n")
+    natd, forger = Natd(place.client), Forger(place.attacker)
+    ident = natd.map(port=40000)["id"]
+    gw.order("silent", on=True)
+    since = scripted.now()
+    natd.call("RenewMapping", id=ident)
+    other = natd.call("RequestMapping", protocols=["udp"], internalPort=40001, timeoutUSec=0)["mapping"]["id"]
+    asked = {port: gw.wait_heard(f"{mode}.map", since=since, internal_port=port)[0]
+             for port in (40000, 40001)}
+
+    def answer(source, port, external, nonce=None, **more):
+        if mode == "nat_pmp":
+            data = nat_pmp_answer(port, external, **more)
+        else:
+            data = pcp_answer(bytes.fromhex(nonce or asked[port]["nonce"]), port, external,
+                              address="11.22.33.44", **more)
+        forger.send(data, source, (CLIENT, asked[port]["source_port"]))
+
+    def harm(source, **more):
+        answer(source, 40001, 6666, **more)                  # create
+        answer(source, 40000, 6666, **more)                  # move
+        answer(source, 40000, 0, lease=0, code=2, **more)    # kill
+        answer(source, 40000, 40000, lease=0, **more)
+    harm((ATTACKER, 5351))
+    harm((GATEWAY, 5352))
+    if mode == "pcp":
+        harm((GATEWAY, 5351), nonce="00" * 12)
+    assert natd.mapping(other)["runtime"]["state"] == "requesting"
+    # What comes behind all that, and from where it should, is an answer.
+    answer((GATEWAY, 5351), 40001, 7777, epoch=gw.order("table")["epoch"])
+    assert external(natd.wait_state(other, "active", 2)) == ("11.22.33.44", 7777)
+    held = natd.mapping(ident)["runtime"]
+    assert held["state"] in ("active", "renewing") and "problem" not in held
+    assert external(natd.mapping(ident)) == ("11.22.33.44", 40000)
+    assert natd.metric("natd_gateway_restarts_total") == 0
 
 
 def test_announcements_in_the_routers_name_are_only_hints(place, gw):

@@ -314,6 +314,14 @@ def test_two_uplinks_whose_routers_have_the_same_address(place, pcp):
     assert {line["source"] for line in other.heard()} == {"192.168.1.30"}
     # Searches, descriptions and what they are asked for by TCP, too.
     assert other.heard("http.get") and other.heard("ssdp.search")
+    # What one of them announces is nothing to the other.
+    since = scripted.now()
+    other.order("restart", announce=True)
+    wait_until(lambda: {e["internal_port"] for e in other.table()} == {40001, 40003}, 5, "both again")
+    other.order("byebye")
+    other.wait_heard("pcp.announce", 2, since=since)  # each was a reason to look
+    assert not pcp.heard("pcp", since)
+    assert natd.metric("natd_gateway_restarts_total") == 1
     other.stop()
 
 

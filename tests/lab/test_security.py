@@ -227,19 +227,38 @@ def test_hostile_soap(place, server, names):
 def test_a_flood_does_not_hold_up_the_loop(place):
     """Forged NAT-PMP, PCP, SSDP and NOTIFY as fast as a neighbour can, in its name and the
     router's: test_hostile.py shows that nothing is believed; here is what it costs."""
-    gw = scripted.Scripted(place.router, "a05-all")
+    flooded(place, "a05-all", forged)
+
+
+# A request that is never answered and a search that finds nothing.
+WAITING = ("[pcp]\non = true\n[nat_pmp]\non = true\n"
+           '[[rule]]\non = ["pcp.map", "nat_pmp.map"]\ninternal_port = 40001\ndo = { drop = true }\n')
+
+
+@best_of_some
+def test_a_flood_at_open_ports_does_not_hold_up_the_loop(place):
+    """The same where natd waits for answers, which only the kernel and the nonce tell apart."""
+    def ask(natd):
+        natd.call("RequestMapping", protocols=["udp"], internalPort=40001, timeoutUSec=0)
+    flooded(place, WAITING, lambda: forged(place.client), ask)
+
+
+def flooded(place, personality, packets, ask=lambda natd: None):
+    gw = scripted.Scripted(place.router, personality)
     natd = Natd(place.client, level="info", wrap=URGENT)
     ident = natd.map(port=40000)["id"]
+    ask(natd)
     before, since = natd.forget_peak(), scripted.now()
     try:
-        with flood(place.attacker, forged) as sent:
+        with flood(place.attacker, packets) as sent:
             time.sleep(3)
             wait_until(lambda: sent[0] > 5000, 60, "a flood")
         flooded_s = clock.now() - since
         print(f"{sent[0]} packets, memory {before} KiB + {natd.peak_kib() - before}, lag {lag_s(natd)} s")
         assert natd.peak_kib() - before <= GROWTH_KIB
         assert external(natd.mapping(ident)) == ("11.22.33.44", 40000)
-        assert len(gw.table()) == 1
+        assert [e["internal_port"] for e in gw.table()] == [40000]
+        assert natd.metric("natd_gateway_restarts_total") == 0
         assert len(gw.heard(since=since)) < 20 * flooded_s
         check_lag(natd, since)
     finally:

@@ -55,7 +55,8 @@ natpmp_says(struct sim *s, uint8_t op, uint16_t internal, uint16_t external,
 }
 
 static void
-pcp_says(struct sim *s, const struct lease *l, uint8_t protocol, uint32_t lifetime_s)
+pcp_says(struct sim *s, const struct lease *l, uint8_t protocol, uint16_t internal_port,
+    uint32_t lifetime_s)
 {
 	uint8_t buf[PCP_MESSAGE_MAX], external[16];
 	struct wire_out out = wire_out(buf, sizeof(buf));
@@ -64,7 +65,7 @@ pcp_says(struct sim *s, const struct lease *l, uint8_t protocol, uint32_t lifeti
 	wire_put_bytes(&out, lease_wanted(l)->nonce, PCP_NONCE_LEN);
 	wire_put_u8(&out, protocol);
 	wire_put_zeros(&out, 3);
-	wire_put_u16(&out, 8080);
+	wire_put_u16(&out, internal_port);
 	wire_put_u16(&out, 8080);
 	addr_to_ipv6_bytes(&s->external, external);
 	wire_put_bytes(&out, external, sizeof(external));
@@ -87,7 +88,7 @@ static void
 tcp_says(struct sim *s, const struct lease *l, uint32_t lifetime_s)
 {
 	if (s->pcp)
-		pcp_says(s, l, 6, lifetime_s);
+		pcp_says(s, l, 6, 8080, lifetime_s);
 	else
 		natpmp_says(
 		    s, NATPMP_OP_MAP_TCP, 8080, lifetime_s ? 8080 : 0, lifetime_s);
@@ -267,11 +268,15 @@ test_natpmp_other_port(void **state)
 	sim_done(&s);
 }
 
-/* The right nonce and port, and another protocol: SCTP, all (0), TCP. */
+/* The right nonce, and another protocol, SCTP, all (0), TCP, or another port. */
 static void
 test_pcp_other_protocol(void **state)
 {
-	static const uint8_t protocols[] = { 132, 0, 6, 17 };
+	static const struct {
+		uint8_t protocol;
+		uint16_t internal_port;
+	} rows[] = { { 132, 8080 }, { 0, 8080 }, { 6, 8080 }, { 17, 8081 }, { 17, 0 },
+		{ 17, 8080 } };
 	struct lease *l;
 	struct sim s;
 
@@ -280,10 +285,11 @@ test_pcp_other_protocol(void **state)
 	s.silent = true;
 	assert_true(lease_remake(l, s.now));
 	sim_turn(&s);
-	pcp_says(&s, l, 17, 0);
-	for (size_t i = 0; i < ARRAY_SIZE(protocols); i++) {
-		pcp_says(&s, l, protocols[i], 7200);
-		assert_int_equal(sim_status(l).is_held, protocols[i] == 17);
+	pcp_says(&s, l, 17, 8080, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		pcp_says(&s, l, rows[i].protocol, rows[i].internal_port, 7200);
+		assert_int_equal(
+		    sim_status(l).is_held, i == ARRAY_SIZE(rows) - 1);
 	}
 	sim_done(&s);
 }
@@ -375,6 +381,28 @@ test_codes_of_the_service(void **state)
 		assert_string_equal(sim_status(l).problem.name, rows[i].name);
 		sim_done(&s);
 	}
+}
+
+/* What comes of an exchange that is not under way any more ends none. */
+static void
+test_outcome_of_an_earlier_exchange(void **state)
+{
+	struct lease_want w = sim_want(8080, TCP);
+	struct sim_igd *g;
+	struct lease *l;
+	struct sim s;
+
+	(void)state;
+	g = sim_igd_init(&s, 1, 125);
+	l = lease_new(s.router, &w, NULL, &s, s.now);
+	while (!g->busy || !strstr(g->request, "#AddPortMapping"))
+		sim_pass(&s, 1);
+	router_http(s.router, g->id - 1, -ECONNREFUSED, NULL, s.now);
+	router_http(s.router, g->id + 1, -ETIMEDOUT, NULL, s.now);
+	sim_turn(&s);
+	assert_int_equal(sim_status(l).state, MAPPING_REQUESTING);
+	assert_true(g->busy);
+	sim_done(&s);
 }
 
 /* 704 of a WAN connection is no word about the entry that was asked for. */
@@ -493,6 +521,7 @@ main(void)
 		cmocka_unit_test(test_unreachable_while_held),
 		cmocka_unit_test(test_entry_at_the_former_address),
 		cmocka_unit_test(test_codes_of_the_service),
+		cmocka_unit_test(test_outcome_of_an_earlier_exchange),
 		cmocka_unit_test(test_read_back_without_a_connection),
 		cmocka_unit_test(test_released_before_the_answer),
 		cmocka_unit_test(test_an_address_that_is_no_more),
