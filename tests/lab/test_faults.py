@@ -3,6 +3,7 @@ is that of the fault model."""
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import struct
@@ -318,6 +319,19 @@ def test_system_calls_that_are_interrupted(place, gateway, tmp_path):
             break
     assert natd.process.wait() == 0
     wait_until(lambda: (tmp_path / "trace").read_text().count("EINTR") > 20, 5, "what strace wrote down")
+
+
+def test_what_is_saved_is_on_the_disk_before_it_is_in_its_place(place, gateway, tmp_path):
+    """F46, F48: where the power fails there is the old file, whole, or the new one."""
+    gateway(PCP)
+    trace = tmp_path / "trace"
+    natd = Natd(place.client, wrap=["strace", "-D", "-f", "-qq", "-y", "-o", trace,
+                                    "-e", "trace=fsync,renameat,renameat2,rename"])
+    natd.map(port=40000, persistence="permanent")
+    saved = re.compile(r"fsync\(\d+<[^>]*/leases\.json\.new>\) += 0\n.*rename.*\n.*"
+                       r"fsync\(\d+<[^>]*/state>\) += 0\n")
+    wait_until(lambda: saved.search(trace.read_text()), 5, "the new file and its name written")
+    assert "rename" not in saved.sub("", trace.read_text())
 
 
 def test_a_disk_that_fails(place, gateway, tmp_path):
