@@ -110,16 +110,29 @@ gather_main(struct facts *f, const struct gateway *g)
 			   f->stun != FACTS_STUN_ANSWERED;
 }
 
+/* The router itself, not a NAT behind it, granted another address than its own. */
+static bool
+is_another(const struct lease_status *st, const struct addr *external)
+{
+	return st->is_held && st->held.method == METHOD_PCP &&
+	       external->family == ADDR_IPV4 && addr_is_global(&st->held.external) &&
+	       !addr_equal(&st->held.external, external);
+}
+
 /* What the mappings of this way out have shown. */
 static void
 gather_mappings(struct facts *f, struct engine *e, const struct gateway *g)
 {
-	f->held_global = f->proven_open = false;
+	f->held_global = f->proven_open = f->several = false;
 	for (const struct mapping *m = engine_mappings(e); m; m = m->next) {
 		struct lease_status st;
 
 		if (m->gateway != g)
 			continue;
+		if (m->lease) {
+			lease_status(m->lease, &st);
+			f->several |= is_another(&st, &f->external);
+		}
 		mapping_status(m, &st);
 		f->held_global |= f->stun == FACTS_STUN_ANSWERED && st.is_held &&
 				  st.held.method != METHOD_DIRECT &&

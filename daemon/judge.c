@@ -64,8 +64,10 @@ second_nat(const struct facts *f)
 		return false;
 	if (f->external.family == ADDR_NONE)
 		return f->translators > 1;
+	/* Of a pool, it is no matter which of them is seen. */
 	return !addr_is_global(&f->external) ||
-	       (knows_outside(f) && !addr_equal(&f->external, &f->reflexive));
+	       (knows_outside(f) && !f->several &&
+		   !addr_equal(&f->external, &f->reflexive));
 }
 
 static bool
@@ -266,8 +268,9 @@ judge_addresses(const struct facts *f, cJSON *findings)
 		finding_add(findings, FINDING_EXTERNAL_MISMATCH, external, seen, NULL);
 	} else {
 		finding_add(findings,
-		    knows_outside(f) ? FINDING_EXTERNAL_MATCHES
-				     : FINDING_EXTERNAL_GLOBAL,
+		    knows_outside(f) && addr_equal(&f->external, &f->reflexive)
+			? FINDING_EXTERNAL_MATCHES
+			: FINDING_EXTERNAL_GLOBAL,
 		    external, NULL, NULL);
 	}
 }

@@ -83,6 +83,7 @@ struct facts {
 	struct router_habits habits;
 	uint32_t outbound_s;  /* of router_outbound_s() */
 	struct addr external; /* as the router says; ADDR_NONE: not known */
+	bool several;         /* it has mapped to other global addresses, too */
 
 	enum facts_stun stun;
 	struct addr reflexive, server;

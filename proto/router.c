@@ -321,31 +321,6 @@ router_discover(struct router *r, msec_t now)
 	}
 }
 
-void
-router_set_external(struct router *r, const struct addr *external, enum method source)
-{
-	struct addr shown = *external;
-
-	/* 0.0.0.0 and :: mean that the router has no external address (quirk 33). */
-	if (addr_is_unspecified(&shown))
-		shown = (struct addr) { .family = ADDR_NONE };
-	if (addr_equal(&r->external, &shown) && r->external_source == source)
-		return;
-	if (!addr_equal(&r->external, &shown)) {
-		r->external_changed = true;
-		for (struct lease *l = r->leases; l; l = l->next) {
-			/* IPv6 is not translated. */
-			if (!l->is_held || l->direct ||
-			    l->want.internal.family == ADDR_IPV6)
-				continue;
-			l->held.external = shown;
-			l->changed = true;
-		}
-	}
-	r->external = shown;
-	r->external_source = source;
-}
-
 /* ---- time ---- */
 
 /* A lease that nothing serves yet: then the search goes on. */
@@ -472,18 +447,6 @@ bool
 router_expects_ssdp(const struct router *r)
 {
 	return r->igd.searching;
-}
-
-const struct addr *
-router_external(const struct router *r)
-{
-	return &r->external;
-}
-
-enum method
-router_external_source(const struct router *r)
-{
-	return r->external_source;
 }
 
 const char *

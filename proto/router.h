@@ -90,7 +90,8 @@ struct lease_want {
 /* What is held. */
 struct lease_held {
 	enum method method;
-	struct addr external; /* ADDR_NONE: not known yet */
+	struct addr external; /* ADDR_NONE: not known yet; not the router's own where a
+				 PCP server has several */
 	uint16_t external_port, internal_port;
 	uint32_t lifetime_s; /* granted; 0: until deleted */
 	msec_t expires_at;   /* MSEC_NEVER if lifetime_s is 0 */
@@ -327,7 +328,12 @@ bool router_next_step(struct router *r, struct router_step *ret);
 /* True while an answer to ROUTER_SEND (or SSDP search) may come: keep the socket. */
 bool router_expects_datagram(const struct router *r);
 bool router_expects_ssdp(const struct router *r);
-/* The router's external IPv4 address; ADDR_NONE: not known. */
+/*
+ * The router's external IPv4 address; ADDR_NONE: not known.  It is what NAT-PMP or UPnP
+ * says; where only PCP does, which tells one with each mapping, the first one told,
+ * until a lease that has it is told another or none is left that has it.  Each lease
+ * shows the one of its own grant (struct lease_held), of the first of its protocols.
+ */
 const struct addr *router_external(const struct router *r);
 enum method router_external_source(const struct router *r);
 void router_service_status(

@@ -360,7 +360,7 @@ address_answered(struct router *r, const struct igd_answer *ans, msec_t now)
 		igd_answer_addr(ans, IGD_ARG_EXTERNAL_IP_ADDRESS, &external);
 		if (external.family == ADDR_IPV6)
 			external.family = ADDR_NONE;
-		router_set_external(r, &external, service_method(r, ROUTER_IGD));
+		router_set_external(r, &external, service_method(r, ROUTER_IGD), now);
 	}
 	control_answered(r, ROUTER_IGD, now);
 }

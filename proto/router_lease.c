@@ -105,6 +105,12 @@ first_transport(unsigned mask)
 	return mask & 1u << TRANSPORT_UDP ? TRANSPORT_UDP : TRANSPORT_TCP;
 }
 
+enum transport
+lease_first_leg(const struct lease *l)
+{
+	return first_transport(l->want.transports);
+}
+
 unsigned
 lease_held_legs(const struct lease *l)
 {
@@ -372,14 +378,12 @@ lease_renewal_at(struct lease *l, msec_t now)
 void
 lease_publish(struct lease *l)
 {
-	const struct leg *leg = &l->leg[first_transport(l->want.transports)];
+	const struct leg *leg = &l->leg[lease_first_leg(l)];
 	const struct lease_held was = l->held;
 
-	/* IPv6 is not translated: the address outside is the one inside. */
 	l->held = (struct lease_held) {
 		.method = service_method(l->router, l->service),
-		.external = l->want.internal.family == ADDR_IPV6 ? l->want.internal
-								 : l->router->external,
+		.external = *lease_external(l),
 		.external_port = leg->external_port,
 		.internal_port = leg->internal_port,
 		.lifetime_s = leg->lifetime_s,

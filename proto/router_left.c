@@ -21,6 +21,7 @@ lease_adopt(struct lease *l, const struct lease_held *held, msec_t now)
 	l->is_held = true;
 	l->phase = LEASE_HELD;
 	l->service = method_service(held->method);
+	l->granted = l->external = held->external;
 	for (enum transport t = 0; t < TRANSPORT_MAX; t++)
 		if (l->want.transports & 1u << t)
 			l->leg[t] = (struct leg) {

@@ -7,6 +7,7 @@
  *   router_left.c   what an earlier life asked for and held: adopted, found, let go
  *   router_choose.c what a lease asks next: of which service, which numbers, when
  *   router_pxp.c    PCP and NAT-PMP: probes and leases as datagrams
+ *   router_address.c the address outside, the router's and that of each lease
  *   router_search.c UPnP: the search and what is announced
  *   router_igd.c    UPnP: descriptions, which service is connected, polls
  *   router_soap.c   leases as SOAP dialogues
@@ -109,13 +110,16 @@ struct lease {
 	struct lease_held held;
 	struct lease_problem problem;
 	struct leg leg[TRANSPORT_MAX];
+	/* PCP: the address outside that its own last grant told, and the one it has as
+	 * far as is known. */
+	struct addr granted, external;
 	struct addr holder; /* of the entry at the number that was asked, if not we */
 
 	/* A refusal or silence of a service: not asked again before. */
 	msec_t again[ROUTER_SERVICES];
 	msec_t at; /* WAITING: try again; HELD: renew; overdue: look for others */
 	msec_t verify_at;                      /* HELD by IGD: read back */
-	msec_t seen_at;                        /* granted or read back, by IGD */
+	msec_t seen_at;                        /* granted or read back */
 	msec_t next_send, started_at, sent_at; /* of the exchange */
 	msec_t wanted_at;
 
@@ -262,6 +266,7 @@ struct router {
 
 	struct addr external;
 	enum method external_source;
+	msec_t witness_next_at; /* no lease is asked for its address again before */
 	bool services_changed, external_changed, restarted;
 
 	union {
@@ -285,8 +290,6 @@ void service_silent(struct router *r, enum router_service s, msec_t now);
 void service_probe(struct router *r, enum router_service s, msec_t now);
 /* It is to delete something, whether or not it may be asked for anything new. */
 void service_let_go(struct router *r, enum router_service s, msec_t now);
-void
-router_set_external(struct router *r, const struct addr *external, enum method source);
 bool router_holds(const struct router *r, enum router_service s);
 
 /* router_choose.c */
@@ -334,6 +337,8 @@ void lease_maybe_held(struct lease *l);
 /* What the legs hold becomes what the lease holds. */
 void lease_publish(struct lease *l);
 unsigned lease_held_legs(const struct lease *l);
+/* The leg by which the lease's numbers and address are told. */
+enum transport lease_first_leg(const struct lease *l);
 msec_t leg_ends(const struct leg *leg);
 msec_t lease_ends(const struct lease *l);
 msec_t lease_renewal_at(struct lease *l, msec_t now);
@@ -423,6 +428,19 @@ msec_t pxp_deadline(const struct router *r);
 void pxp_probe(struct router *r, enum router_service s, msec_t now);
 /* Look for a restart and another external address, with leases held by PCP. */
 void pxp_poll(struct router *r, enum router_service s, msec_t now);
+
+/* router_address.c */
+/* NAT-PMP or UPnP told the router's address. */
+void router_set_external(
+    struct router *r, const struct addr *said, enum method source, msec_t now);
+/* PCP told it of the leg that names the lease's. */
+void address_granted(struct lease *l, const struct addr *said, msec_t now);
+/* The address outside that it has, or would have. */
+const struct addr *lease_external(const struct lease *l);
+/* The lease held by PCP that is due next and may be asked now, of those that have this
+ * address (NULL: any), without that one; NULL: none. */
+struct lease *address_witness(
+    struct router *r, const struct lease *but, const struct addr *external, msec_t now);
 
 /* router_search.c */
 #define IGD_HOST_MAX (ADDR_TEXT_MAX + 16)

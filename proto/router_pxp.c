@@ -49,7 +49,7 @@ pxp_probe(struct router *r, enum router_service s, msec_t now)
 void
 pxp_poll(struct router *r, enum router_service s, msec_t now)
 {
-	struct lease *due = NULL;
+	struct lease *due;
 
 	if (s == ROUTER_NAT_PMP || service_usable(r, ROUTER_NAT_PMP)) {
 		/* Epoch by the service's own probe, the address by NAT-PMP's. */
@@ -59,10 +59,7 @@ pxp_poll(struct router *r, enum router_service s, msec_t now)
 	}
 	/* PCP tells the external address with a mapping only: renew the one due next.
 	 */
-	for (struct lease *l = r->leases; l; l = l->next)
-		if (l->is_held && !l->direct && l->service == s && l->op == OP_NONE &&
-		    l->again[s] <= now && (!due || l->at < due->at))
-			due = l;
+	due = address_witness(r, NULL, NULL, now);
 	if (due) {
 		due->at = now;
 		due->quiet = true;
@@ -410,9 +407,9 @@ natpmp_address(struct router *r, const struct natpmp_response *resp, msec_t now)
 	snprintf(r->service[ROUTER_NAT_PMP].version,
 	    sizeof(r->service[ROUTER_NAT_PMP].version), "%d", NATPMP_VERSION);
 	if (resp->result == NATPMP_SUCCESS)
-		router_set_external(r, &resp->external, METHOD_NAT_PMP);
+		router_set_external(r, &resp->external, METHOD_NAT_PMP, now);
 	else if (resp->result == NATPMP_NETWORK_FAILURE)
-		router_set_external(r, &(struct addr) { 0 }, METHOD_NAT_PMP);
+		router_set_external(r, &(struct addr) { 0 }, METHOD_NAT_PMP, now);
 }
 
 static void
@@ -462,8 +459,7 @@ pcp_match(struct router *r, const struct pcp_response *resp)
 }
 
 static void
-pcp_mapped(
-    struct router *r, struct lease *l, const struct pcp_response *resp, msec_t now)
+pcp_mapped(struct lease *l, const struct pcp_response *resp, msec_t now)
 {
 	if (resp->result != PCP_SUCCESS) {
 		msec_t hold = MIN(resp->lifetime_s * MSEC_PER_SEC, HOLD_MAX_MS);
@@ -472,9 +468,11 @@ pcp_mapped(
 		    hold, now);
 		return;
 	}
-	if (l->op == OP_ASK && resp->map.external.family == ADDR_IPV4 &&
-	    resp->lifetime_s)
-		router_set_external(r, &resp->map.external, METHOD_PCP);
+	/* A mapping of two protocols has one address in natd: the one of the first. */
+	if (l->op == OP_ASK && l->leg_now == lease_first_leg(l) && resp->lifetime_s &&
+	    resp->map.external.family == ADDR_IPV4 &&
+	    l->want.internal.family == ADDR_IPV4)
+		address_granted(l, &resp->map.external, now);
 	map_succeeded(
 	    l, resp->map.internal_port, resp->map.external_port, resp->lifetime_s, now);
 }
@@ -510,7 +508,7 @@ pcp_datagram(struct router *r, const uint8_t *buf, size_t len, msec_t now)
 		snprintf(svc->version, sizeof(svc->version), "%u", resp.version);
 		probe_answered(r, ROUTER_PCP, now);
 	} else if (l) {
-		pcp_mapped(r, l, &resp, now);
+		pcp_mapped(l, &resp, now);
 	}
 }
 

@@ -103,6 +103,25 @@ def test_a_second_nat(place, personality, code, finding, hop, words):
     assert f"({finding})" in " ".join(lines)
 
 
+def test_a_pool_of_addresses_is_no_second_nat(place):
+    """The carrier's PCP server gives out several; the Internet sees one of them."""
+    Scripted(place.router, """[pcp]
+on = true
+[[rule]]
+on = "pcp.map"
+internal_port = 8081
+do = { address = "11.22.33.55" }
+""", wan="11.22.33.77")
+    natd = Natd(place.client, PXP)
+    natd.map(["tcp"], 8080)
+    assert "external_mismatch" in codes(natd.call("Diagnose"))
+    natd.map(["udp"], 8081)
+    reply = natd.call("Diagnose")
+    assert "external_global" in codes(reply) and "external_mismatch" not in codes(reply)
+    assert reply["verdict"] == "mapped"
+    assert reply["summary"] == "reachable through mappings, at 11.22.33.77"
+
+
 def test_mappings_that_are_of_no_use_are_counted(place):
     Scripted(place.router, "b33-external-private")
     natd = Natd(place.client, UPNP)

@@ -64,6 +64,9 @@ struct sim {
 	double drift; /* its clock runs at 1 + drift */
 	msec_t boot;
 	struct addr external;
+	uint16_t pool_from;    /* PCP: ports inside from here on ... */
+	uint8_t pool_protocol; /* ... (0: of any protocol) have ... */
+	struct addr pool;      /* ... that address outside; 0: there is one for all */
 	uint32_t lifetime_max_s, error_lifetime_s;
 	int pcp_result, natpmp_result; /* of MAP requests; 0: as the table says */
 	uint16_t chosen_port; /* it grants this one and counts up; 0: as asked */
@@ -272,7 +275,11 @@ sim_pcp_map(struct sim *s, struct wire_in *in, uint32_t lifetime)
 	wire_put_zeros(&out, 3);
 	wire_put_u16(&out, internal);
 	wire_put_u16(&out, external);
-	addr_to_ipv6_bytes(&s->external, ext);
+	addr_to_ipv6_bytes(s->pool_from && internal >= s->pool_from &&
+				   (!s->pool_protocol || s->pool_protocol == protocol)
+			       ? &s->pool
+			       : &s->external,
+	    ext);
 	wire_put_bytes(&out, ext, 16);
 	sim_answer(s, buf, (size_t)wire_finish(&out));
 }

@@ -132,6 +132,13 @@ other_address(struct facts *f)
 }
 
 static void
+one_of_several(struct facts *f)
+{
+	other_address(f);
+	f->several = true;
+}
+
+static void
 unmapped_cone(struct facts *f)
 {
 	no_router_help(f);
@@ -302,6 +309,8 @@ static const struct {
 	    "uplink method_available seen_as double_nat nat_independent" },
 	{ other_address, JUDGED_MAPPED_BEHIND_SECOND_NAT,
 	    "uplink method_available seen_as external_mismatch nat_independent" },
+	{ one_of_several, JUDGED_MAPPED,
+	    "uplink method_available seen_as external_global nat_independent" },
 	{ unmapped_cone, JUDGED_PUNCHABLE,
 	    "uplink method_absent no_method seen_as external_unknown nat_independent" },
 	{ unmapped_symmetric, JUDGED_UNREACHABLE,
