@@ -273,17 +273,21 @@ class Soak:
                 self.left[wish.port] = wish.ends + 1
                 del self.wishes[wish.ident]
 
-    def run(self, seconds):
+    def next_action(self):
+        self.next_chance()
         weights = {action: weight for action, weight in self.WEIGHTS.items()
                    if not self.steady or action not in self.ENDS_OF_NATD}
+        action, = self.chance.choices(list(weights), weights.values())
+        return action
+
+    def run(self, seconds):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            self.next_chance()
+            action = self.next_action()
             self.samples.append((time.monotonic(), self.natd.rss_kib()))
             if self.heal_at and time.monotonic() > self.heal_at:
                 self.heal()
             self.expire()
-            action, = self.chance.choices(list(weights), weights.values())
             self.done[action.__name__] = self.done.get(action.__name__, 0) + 1
             action(self)
             time.sleep(self.chance.choice((0, 0, 0.01, 0.1, 0.3)))

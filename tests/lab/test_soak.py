@@ -53,9 +53,28 @@ def flat(s):
     assert slope < GROWTH_KIB and most - first < 4 * GROWTH_KIB
 
 
-def test_soak_for_a_while():
+def test_soak_for_a_while(capsys):
     kind = list(SCRIPTED)[SHORT_SEED % len(SCRIPTED)]
     soak(kind, SHORT_SEED, 7)
+    assert f"soak.py {kind} {SHORT_SEED} 7\n" in capsys.readouterr().out
+
+
+def steps(seed, chances):
+    """What each step does and its next three choices; before the next one, the run takes some more."""
+    s = Soak.__new__(Soak)
+    s.seed, s.step, s.steady = seed, 0, False
+    for taken in chances:
+        yield s.next_action(), [s.chance.random() for _ in range(3)]
+        for _ in range(taken):
+            s.chance.random()
+
+
+def test_a_seed_repeats_the_run():
+    """However the steps went that time."""
+    first = list(steps(7, [0] * 200))
+    assert list(steps(7, [n % 5 for n in range(200)])) == first
+    assert list(steps(8, [0] * 200)) != first
+    assert {action for action, _ in first} >= set(Soak.ENDS_OF_NATD)
 
 
 @pytest.mark.long
