@@ -150,6 +150,7 @@ struct lease {
 	bool pending; /* WAITING for services that are being looked for */
 	bool quiet;   /* this renewal only looks: no news unless something differs */
 	enum heal heal;
+	bool check_denied; /* 606, however fresh the pinhole */
 	bool dropped; /* deleted since the last grant: a late copy may still come */
 	bool started; /* op is under way, not just next in line */
 	bool overdue; /* its first verdict was silence */

@@ -257,6 +257,14 @@ ask_otherwise(struct router *r, struct lease *l, int code, enum remedy remedy)
 	return false;
 }
 
+/* Ids begin anew when a router restarts: then ours may be another host's, which says
+ * nothing about what we want. */
+static bool
+id_is_anothers(const struct lease *l, int error)
+{
+	return l->service == ROUTER_PINHOLE && error == 606 && l->leg[l->leg_now].held;
+}
+
 static void
 ask_refused(struct router *r, struct lease *l, const struct igd_answer *ans, msec_t now)
 {
@@ -276,7 +284,8 @@ ask_refused(struct router *r, struct lease *l, const struct igd_answer *ans, mse
 		 * other is tried before that is believed. */
 		service_alive(r, l->service, now);
 		lease_renumber(l, now);
-	} else if (v->remedy == REMEDY_GONE && l->leg[l->leg_now].held) {
+	} else if ((v->remedy == REMEDY_GONE && l->leg[l->leg_now].held) ||
+		   id_is_anothers(l, ans->error)) {
 		service_alive(r, l->service, now);
 		lease_remake_leg(l, now); /* UpdatePinhole of what is not there */
 	} else {
@@ -450,8 +459,15 @@ verify_answered(struct lease *l, const struct igd_answer *ans, msec_t now)
 		lease_end_exchange(l);
 		if (cannot_be_asked(l, ans))
 			l->verify_at = now + READ_AGAIN_MS;
+		if (id_is_anothers(l, ans->error) && !l->check_denied) {
+			/* Or nobody may check: renewing shows which. */
+			l->check_denied = true;
+			l->at = now;
+			l->quiet = true;
+		}
 	} else if (pinhole || entry_is_ours(l, ans)) {
 		igd_answer_uint(ans, IGD_ARG_LEASE_DURATION, UINT32_MAX, &left_s);
+		l->check_denied = false;
 		lease_verified(l, (uint32_t)left_s, now);
 	} else {
 		/* Another host has it now, or had it all the time. */

@@ -258,6 +258,10 @@ class Gateway:
             self.conf = overlay(self.conf, order["with"])
         elif do == "insert":
             self.insert(Entry(**order["entry"]))
+        elif do == "insert_pinhole":
+            self.pinholes[self.next_id] = Entry(**order["entry"], unique_id=self.next_id,
+                                                expires_s=self.now() + 3600)
+            self.next_id += 1
         elif do == "delete":
             self.table.pop((order["protocol"], order["external_port"]), None)
         elif do != "table":
@@ -268,7 +272,7 @@ class Gateway:
                 "epoch": self.epoch(), "port": self.igd.port, "boots": self.boots}
 
     async def restart(self, order):
-        self.table, self.pinholes = {}, {}
+        self.table, self.pinholes, self.next_id = {}, {}, 1
         if order.get("down_s"):
             self.silent = True
             await self.igd.close()

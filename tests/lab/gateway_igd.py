@@ -396,23 +396,25 @@ class Igd:
                                 g.now() + lease, via="upnp", unique_id=key)
         return {"UniqueID": key}
 
-    def pinhole(self, a):
+    def pinhole(self, a, facts):
         key = int(a["UniqueID"])
         if key not in self.gateway.pinholes:
             raise Fault(704)
+        if self.gateway.pinholes[key].client != facts["source"]:
+            raise Fault(606)
         return self.gateway.pinholes[key]
 
     def do_UpdatePinhole(self, a, facts, service, do):
-        entry = self.pinhole(a)
+        entry = self.pinhole(a, facts)
         entry.expires_s = self.gateway.now() + int(a["NewLeaseTime"])
         return {}
 
     def do_DeletePinhole(self, a, facts, service, do):
-        del self.gateway.pinholes[self.pinhole(a).unique_id]
+        del self.gateway.pinholes[self.pinhole(a, facts).unique_id]
         return {}
 
     def do_CheckPinholeWorking(self, a, facts, service, do):
-        self.pinhole(a)
+        self.pinhole(a, facts)
         return {"IsWorking": 1}
 
     # ---- GENA

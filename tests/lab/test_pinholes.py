@@ -1,6 +1,7 @@
 """IPv6 pinholes by UPnP (WANIPv6FirewallControl): on a real router, at a change of prefix, lost,
 renewed, forbidden."""
 
+import clock
 import home as h
 import pytest
 import scripted
@@ -8,7 +9,7 @@ from daemon import external
 from fixtures import shared_home
 from lab import wait_until
 
-PORT, ADDRESS, NEW = 40000, "2a10:50::20", "2a10:50:0:7::20"
+PORT, ADDRESS, NEW, OTHER = 40000, "2a10:50::20", "2a10:50:0:7::20", "2a10:50::30"
 LAN6 = ["fe80::1", "2a10:50::1"]
 SOON_S = 1.0
 IGD = "[upnp]\non = true\n[description]\nversion = 2\n"
@@ -31,6 +32,12 @@ def holes(gw):
 
 def address(natd, ident):
     return (natd.mapping(ident)["runtime"].get("external") or {}).get("address")
+
+
+def insert_other(gw):
+    """Another host asks before us."""
+    gw.order("insert_pinhole", entry={"protocol": "tcp", "external_port": PORT, "client": OTHER,
+                                      "internal_port": PORT})
 
 
 def test_miniupnpd_opens_a_pinhole_by_upnp(place, natd):
@@ -58,7 +65,7 @@ def test_made_again_at_a_change_of_prefix(place, gw, natd):
     place.client.ip(f"addr add {NEW}/64 dev eth0 nodad", f"addr del {ADDRESS}/64 dev eth0")
     try:
         made = gw.wait_heard("soap.AddPinhole", 2, since=since)
-        assert made[0]["t"] - since < SOON_S
+        assert clock.lasted(since, made[0]["t"]) < SOON_S
         assert {line["arguments"]["InternalClient"] for line in made} == {NEW}
         wait_until(lambda: address(natd, ident) == NEW, 2, "the new address")
         assert {(NEW, "tcp", PORT), (NEW, "udp", PORT)} <= holes(gw)
@@ -70,6 +77,59 @@ def test_made_again_at_a_change_of_prefix(place, gw, natd):
                    "no pinhole of the first address")
     finally:
         place.router.node.ip("addr del 2a10:50:0:7::1/64 dev lan0")
+
+
+@pytest.mark.parametrize("method", ["pcp", "igd_pinhole"])
+def test_another_prefix_and_a_restart_while_natd_was_away(place, gateway, run, method):
+    """Fault 63, 48: another host came first and has the id now that the old pinhole had: what natd
+    takes back is its own, and what it wants is made for the new address."""
+    gw = gateway(IGD if method == "igd_pinhole" else "[pcp]\non = true\n", lan6=LAN6)
+    natd = run()
+    ident = natd.map(["tcp"], PORT, family="ipv6", persistence="permanent")["id"]
+    wait_until(lambda: address(natd, ident) == ADDRESS, 3, "the first address")
+    state = natd.lab.path(natd.state + "/leases.json")
+    wait_until(lambda: b'"held"' in state.read_bytes(), 3, "what is held on the disk")
+    natd.kill()
+    gw.order("restart")
+    if method == "igd_pinhole":
+        insert_other(gw)
+    place.router.node.ip("addr add 2a10:50:0:7::1/64 dev lan0 nodad")
+    place.client.ip(f"addr add {NEW}/64 dev eth0 nodad", f"addr del {ADDRESS}/64 dev eth0")
+    try:
+        since = scripted.now()
+        natd.start()
+        ready = scripted.now()
+        asked = "soap.AddPinhole" if method == "igd_pinhole" else "pcp.map"
+        made = gw.wait_heard(asked, since=since)[0]
+        assert clock.lasted(ready, made["t"]) < SOON_S
+        wait_until(lambda: address(natd, ident) == NEW, 3, "the new address")
+        # It comes back, and what was there before natd ended is not there any more.
+        place.client.ip(f"addr add {ADDRESS}/64 dev eth0 nodad", f"addr del {NEW}/64 dev eth0")
+        wait_until(lambda: address(natd, ident) == ADDRESS, 3, "the first address")
+        natd.call("ReleaseMapping", id=ident)
+        if method == "igd_pinhole":
+            wait_until(lambda: holes(gw) <= {(OTHER, "tcp", PORT), (NEW, "tcp", PORT)}, 3, "ours closed")
+            assert (OTHER, "tcp", PORT) in holes(gw)
+        else:
+            wait_until(lambda: ADDRESS not in {e["client"] for e in gw.table()}, 3, "ours closed")
+    finally:
+        place.router.node.ip("addr del 2a10:50:0:7::1/64 dev lan0")
+        place.client.ip("addr flush dev eth0 scope global", "addr add 192.168.1.20/24 dev eth0",
+                        f"addr add {ADDRESS}/64 dev eth0 nodad", "route replace default via 192.168.1.1",
+                        "route replace default via fe80::1 dev eth0")
+
+
+def test_an_id_that_is_anothers_since_the_router_restarted(gw, natd):
+    """Ids begin anew at a restart.  A router that is asked about another host's says that it is
+    not ours to ask about, which is no word about what natd wants."""
+    ident = natd.map(["tcp"], PORT, family="ipv6")["id"]
+    gw.order("restart")
+    insert_other(gw)
+    natd.call("RenewMapping", id=ident)
+    wait_until(lambda: (ADDRESS, "tcp", PORT) in holes(gw), 3, "the pinhole made again")
+    assert natd.wait_state(ident, "active")["runtime"].get("problem") is None
+    natd.call("ReleaseMapping", id=ident)
+    wait_until(lambda: holes(gw) == {(OTHER, "tcp", PORT)}, 3, "ours closed")
 
 
 def test_renewed_by_its_id_and_made_again_when_it_is_gone(place, gw, natd):

@@ -339,6 +339,65 @@ test_half_gone(void **state)
 	release_all_and_done(&s, 0);
 }
 
+/* The router has lost all pinholes and given their ids to others, which it says. */
+static void
+give_ids_away(struct sim_igd *g)
+{
+	memset(g->entry, 0, sizeof(g->entry));
+	g->fault[0] =
+	    (struct sim_fault) { IGD_CHECK_PINHOLE_WORKING, SIM_CODE, 606, 0, 0 };
+	g->fault[1] = (struct sim_fault) { IGD_UPDATE_PINHOLE, SIM_CODE, 606, 0, 0 };
+}
+
+/* It is made anew as soon as that shows, each time. */
+static void
+test_id_of_another(void **state)
+{
+	struct sim s;
+	struct sim_igd *g = sim_igd_init(&s, 6, 68);
+	struct lease_want w = sim_want(8080, TCP);
+	struct lease *l;
+
+	(void)state;
+	w.internal = s.router->settings.local;
+	l = want_as(&s, &w);
+	sim_pass(&s, 5000);
+	for (unsigned made = 1; made <= 3; made++) {
+		assert_state(l, MAPPING_ACTIVE);
+		assert_false(sim_status(l).problem.present);
+		assert_int_equal(g->count[IGD_ADD_PINHOLE], made);
+		assert_int_equal(sim_igd_entries(g), 1);
+		g->fault[0] = g->fault[1] = (struct sim_fault) { 0 };
+		sim_pass(&s, 200000); /* until it is read back */
+		give_ids_away(g);
+		router_hint(s.router, s.now);
+		sim_pass(&s, 1000);
+	}
+	g->fault[0] = g->fault[1] = (struct sim_fault) { 0 };
+	release_all_and_done(&s, 0);
+}
+
+/* A router that lets nobody check anything: that costs one renewal. */
+static void
+test_check_denied(void **state)
+{
+	struct sim s;
+	struct sim_igd *g = sim_igd_init(&s, 6, 69);
+	struct lease_want w = sim_want(8080, TCP);
+	struct lease *l;
+
+	(void)state;
+	g->fault[0] =
+	    (struct sim_fault) { IGD_CHECK_PINHOLE_WORKING, SIM_CODE, 606, 0, 0 };
+	w.internal = s.router->settings.local;
+	l = want_as(&s, &w);
+	sim_pass(&s, 3500000);
+	assert_state(l, MAPPING_ACTIVE);
+	assert_int_equal(g->count[IGD_ADD_PINHOLE], 1);
+	assert_int_equal(g->count[IGD_UPDATE_PINHOLE], 1);
+	release_all_and_done(&s, 0);
+}
+
 /* Granted for good, so that no renewal looks after it, by a router that once said that
  * it cannot be asked what it has. */
 static void
@@ -418,6 +477,8 @@ main(void)
 		cmocka_unit_test(test_stale_pair),
 		cmocka_unit_test(test_half_lapsed),
 		cmocka_unit_test(test_half_gone),
+		cmocka_unit_test(test_id_of_another),
+		cmocka_unit_test(test_check_denied),
 		cmocka_unit_test(test_asked_again),
 		cmocka_unit_test(test_release_unread),
 	};
