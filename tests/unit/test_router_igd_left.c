@@ -253,6 +253,35 @@ test_only_siblings(void **state)
 	release_all_and_done(&s, 0);
 }
 
+/* Quirk 22: another host has the number, and our own entry of an earlier life stands at
+ * the one that is asked next: it is looked at, too. */
+static void
+test_stale_at_the_other_number(void **state)
+{
+	uint16_t other = 0;
+
+	(void)state;
+	for (int stale = 0; stale < 2; stale++) {
+		struct sim s;
+		struct sim_igd *g = sim_igd_init(&s, 1, 77);
+		struct lease *l;
+
+		g->own_conflict = true;
+		sim_igd_foreign(g, 6, 8080);
+		if (stale)
+			sim_igd_put(g, 6, other, 8080, "192.168.1.20", 0);
+		l = want(&s, 8080, TCP);
+		sim_pass(&s, 10000);
+		assert_state(l, MAPPING_ACTIVE);
+		assert_int_equal(sim_igd_entries(g), 2);
+		/* The same is asked next whenever the first is taken. */
+		if (stale)
+			assert_port(l, other);
+		other = sim_status(l).held.external_port;
+		release_all_and_done(&s, 1);
+	}
+}
+
 /* Quirk 22: our own entries of an earlier life, of both transports. */
 static void
 test_stale_pair(void **state)
@@ -474,6 +503,7 @@ main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_refused_beside_a_sibling),
 		cmocka_unit_test(test_only_siblings),
+		cmocka_unit_test(test_stale_at_the_other_number),
 		cmocka_unit_test(test_stale_pair),
 		cmocka_unit_test(test_half_lapsed),
 		cmocka_unit_test(test_half_gone),

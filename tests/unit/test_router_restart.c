@@ -23,6 +23,24 @@ start(struct sim *s, unsigned leases)
 	return g;
 }
 
+/* What hints is acted on when it comes: nobody has to set a timer for that. */
+static void
+test_hint_at_once(void **state)
+{
+	struct router_action a;
+	struct sim s;
+
+	(void)state;
+	start(&s, 1);
+	assert_false(router_next(s.router, s.now, &a));
+	router_hint(s.router, s.now);
+	assert_true(router_next(s.router, s.now, &a));
+	assert_true(a.kind == ROUTER_HTTP || a.kind == ROUTER_SEND ||
+		    a.kind == ROUTER_SEARCH_UNICAST ||
+		    a.kind == ROUTER_SEARCH_MULTICAST);
+	sim_done(&s);
+}
+
 /* One restart is told once, however much it took, and whoever shows it, too. */
 static void
 test_told_once(void **state)
@@ -413,6 +431,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_hint_at_once),
 		cmocka_unit_test(test_told_once),
 		cmocka_unit_test(test_half_granted),
 		cmocka_unit_test(test_reading_back_asks_for_the_uptime),
