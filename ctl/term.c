@@ -223,19 +223,27 @@ _printf_(2, 0) static void say(const char *prefix, const char *format, va_list a
 	int error = errno;
 	unsigned width = columns_of(STDERR_FILENO);
 	char *text = NULL, *line = NULL;
+	va_list again;
 
+	va_copy(again, ap);
 	if (width > 0 && env_number("COLUMNS") > 0)
 		width = env_number("COLUMNS");
 	if (vasprintf(&text, format, ap) < 0)
-		return;
-	if (!locale_is_utf8())
+		text = NULL;
+	if (text && !locale_is_utf8())
 		to_ascii(text);
-	if (asprintf(&line, "%s%s\n", prefix, text) < 0)
+	if (!text || asprintf(&line, "%s%s\n", prefix, text) < 0) {
+		/* Without memory: as it is, which takes none. */
 		line = NULL;
-	else if (width < MESSAGE_MIN)
+		fputs(prefix, stderr);
+		vfprintf(stderr, format, again);
+		fputc('\n', stderr);
+	} else if (width < MESSAGE_MIN) {
 		fputs(line, stderr);
-	else
+	} else {
 		fold_text(stderr, line, width, (unsigned)strlen(prefix));
+	}
+	va_end(again);
 	free(line);
 	free(text);
 	errno = error;

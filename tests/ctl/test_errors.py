@@ -5,12 +5,16 @@ import os
 import re
 import socket
 import subprocess
+import sys
 
 import pytest
 
 import replies as r
 from conftest import NATCTL, TOP
 from fake import CLOSE, NAT, SERVICE, SILENCE, Error, Raw
+
+sys.path.append(str(TOP / "tests/lab"))
+from meddle import Meddle  # noqa: E402
 
 GATEWAY = {"gateway": "192.168.1.1", "method": "nat_pmp"}
 
@@ -310,3 +314,20 @@ def test_an_answer_to_a_question_nobody_asked(fake, natctl):
     fake(Status=Raw(json.dumps({"parameters": r.STATUS}).encode() + b'\0{"parameters":{}}\0'),
          ListMappings=r.LIST)
     natctl(code=1, err="does not speak the protocol")
+
+
+def test_what_is_wrong_is_said_without_memory(natctl, tmp_path):
+    """From the n-th allocation on all are refused, for each n: the sentence is the same."""
+    meddle = Meddle(tmp_path)
+
+    def say():
+        natctl("frobnicate", code=2, **meddle.env,
+               err="natctl: there is no verb 'frobnicate'. Try: natctl help\n")
+    meddle.refuse(0)
+    say()
+    total = meddle.requests
+    assert total > 0
+    for n in range(1, total + 1):
+        meddle.refuse(n, 1000000)
+        say()
+        assert meddle.refused > 0
