@@ -93,9 +93,10 @@ check_config(const struct natd *n)
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-/* The first with its file and line; the message goes on with the others. */
+/* The first with its file and line; the message goes on with the others.  With none it
+ * is error that stood in the way. */
 static void
-tell_errors(const struct natd *n, const struct conf_errors *errors,
+tell_errors(const struct natd *n, const struct conf_errors *errors, int error,
     char file[static 256], unsigned *ret_line, char message[static RELOAD_MESSAGE_MAX])
 {
 	bool any = errors->count > 0;
@@ -104,8 +105,11 @@ tell_errors(const struct natd *n, const struct conf_errors *errors,
 	*ret_line = any ? errors->list[0].line : 0;
 	if (any)
 		conf_errors_text(errors, message, RELOAD_MESSAGE_MAX);
+	else if (error == -ENOMEM)
+		snprintf(message, RELOAD_MESSAGE_MAX, "there is not enough memory");
 	else
-		snprintf(message, RELOAD_MESSAGE_MAX, "the file cannot be read");
+		snprintf(message, RELOAD_MESSAGE_MAX, "the file cannot be read: %s",
+		    strerror(-error));
 }
 
 static void
@@ -155,7 +159,7 @@ reload(void *ctx, cJSON **ret_changed, cJSON **ret_restart, char file[static 256
 	if (conf)
 		r = conf_diff(n->conf, conf, &changes);
 	if (!conf || r < 0) {
-		tell_errors(n, &errors, file, ret_line, message);
+		tell_errors(n, &errors, r, file, ret_line, message);
 		log_warning("the configuration stays as it was");
 		conf_free(conf);
 	} else {

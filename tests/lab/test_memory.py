@@ -281,6 +281,32 @@ def test_starts_without_memory(place, meddle):
     starts(place, meddle, some(120))
 
 
+def test_reload_without_memory(place, meddle):
+    """F45: the n-th malloc of a reload fails: that is said, or nobody noticed; nothing is taken
+    for a mistake in the file, and the next one does it."""
+    natd = Natd(place.client, "", start=False)
+    natd.start(env=meddle.env)
+    texts = [f"[Mapping web]\nProtocols=tcp\nInternalPort={port}\n" for port in (8080, 8081)]
+    wrong, refused = [], 0
+    for n in range(1, 2000):
+        natd.configure(texts[n % 2])
+        meddle.refuse(n)
+        with contextlib.suppress(ConnectionError):
+            try:
+                natd.call("Reload")
+            except VarlinkError as e:
+                if e.name.endswith("ConfigurationInvalid"):
+                    refused += e.parameters["message"] == "there is not enough memory"
+                    wrong += [e.parameters] if "memory" not in e.parameters["message"] else []
+        done = not meddle.refused
+        meddle.refuse(0)
+        insist(lambda: natd.call("Reload"))
+        if done:
+            break
+    assert done and refused > 0 and not wrong, wrong
+    assert natd.stop() == 0
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("more", [0, 9])
 def test_every_start_without_memory(place, meddle, more):
