@@ -138,6 +138,25 @@ def test_switched_off_nobody_is_asked(place, carrier, gateway):
     wait_until(lambda: carrier.rules() == set(), 3, "the carrier's mapping deleted")
 
 
+def test_an_address_lost_for_a_moment_leaves_the_carriers_mapping(place, carrier, gateway):
+    """The router's WAN is away (NETWORK_FAILURE): what is held behind it will be needed again."""
+    outer = scripted.Scripted(carrier, HOME, name="carrier")
+    gw = gateway("[nat_pmp]\non = true\n")
+    natd = Natd(place.client)
+    m = natd.map(["tcp"], 8080)
+    wait_external(natd, m["id"], "11.22.33.99")
+    gw.order("change", **{"with": {"rule": [{"on": "nat_pmp.address", "do": {"error": 3}}]}})
+    gw.order("announce")
+    wait_until(lambda: "external address lost" in natd.log(), 5, "the address lost")
+    gw.order("change", **{"with": {"rule": []}})
+    gw.order("announce")
+    wait_until(lambda: natd.log().count("external address 100.64.7.2") == 2, 10, "the address again")
+    wait_external(natd, m["id"], "11.22.33.99")
+    assert outer.heard("pcp.map", delete=True) == []
+    assert {line["nonce"] for line in outer.heard("pcp.map")} == {outer.table()[0]["nonce"]}
+    outer.stop()
+
+
 def test_a_third_nat_is_named(place, carrier, gateway):
     """The home router's idea of its address is not what the carrier sees."""
     carrier.start(upnp=False)
