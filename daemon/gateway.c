@@ -248,7 +248,7 @@ act(struct gateway *g, const struct router_action *a)
 		g->hooks.lease_changed(a->owner, g->hooks.ctx);
 		break;
 	case ROUTER_LEASE_GONE:
-		g->hooks.lease_gone(a->owner, a->confirmed, g->hooks.ctx);
+		g->hooks.lease_gone(a->owner, a, g->hooks.ctx);
 		break;
 	case ROUTER_SERVICES_CHANGED:
 		g->hooks.services_changed(g, g->hooks.ctx);

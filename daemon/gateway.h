@@ -20,7 +20,8 @@ struct gateway_hooks {
 	/* What it asks the router for is about to be sent. */
 	void (*lease_asks)(void *owner, void *ctx);
 	void (*lease_changed)(void *owner, void *ctx);
-	void (*lease_gone)(void *owner, bool confirmed, void *ctx);
+	/* The action: confirmed, or unheard, or neither. */
+	void (*lease_gone)(void *owner, const struct router_action *action, void *ctx);
 	void (*services_changed)(struct gateway *g, void *ctx);
 	void (*external_changed)(struct gateway *g, void *ctx);
 	void (*restarted)(struct gateway *g, void *ctx);

@@ -444,11 +444,12 @@ lease_changed(void *owner, void *ctx)
 }
 
 static void
-lease_gone(void *owner, bool confirmed, void *ctx)
+lease_gone(void *owner, const struct router_action *action, void *ctx)
 {
 	struct holding *h = owner;
 	struct engine *e = ctx;
 	struct mapping *m = h->mapping;
+	bool left;
 
 	if (m && h->outer) {
 		carrier_detach(m);
@@ -459,12 +460,13 @@ lease_gone(void *owner, bool confirmed, void *ctx)
 	h->mapping = NULL;
 	h->lease = NULL;
 	h->gateway = NULL;
-	/* Unconfirmed: tried again later, when the router comes back, or natd does. */
-	if (confirmed || h->held.guess || h->held.method == METHOD_DIRECT ||
-	    h->held.external_port == 0)
-		holding_free(h);
-	else
+	/* Unconfirmed: tried again later, when the router comes back, or natd does; but
+	 * of what was never granted a router that answers says the same each time. */
+	left = !action->confirmed && (!h->held.guess || action->unheard);
+	if (left && h->held.method != METHOD_DIRECT && h->held.external_port != 0)
 		holding_bury(h, loop_now());
+	else
+		holding_free(h);
 	persist_later(e);
 	engine_wake(e);
 }

@@ -411,7 +411,8 @@ next_report(struct router *r, struct router_action *ret)
 			*ret = (struct router_action) { .kind = ROUTER_LEASE_GONE,
 				.lease = l,
 				.owner = l->owner,
-				.confirmed = l->confirmed };
+				.confirmed = l->confirmed,
+				.unheard = l->unheard };
 			lease_forget(l);
 			return true;
 		}

@@ -275,6 +275,7 @@ struct router_action {
 	void *owner; /* of the lease */
 	bool asks;   /* SEND, HTTP: this may make a rule, the one of lease_asking() */
 	bool confirmed; /* GONE: the router said that it deleted it, or held nothing */
+	bool unheard;   /* GONE, not confirmed: it was silent, and may say it later */
 };
 
 /* False: nothing to do now. */

@@ -309,6 +309,7 @@ lease_no_answer(struct lease *l, const char *name, msec_t now)
 {
 	if (l->started)
 		step_failed(l->router, l->service, l, 0, name);
+	l->unheard |= l->phase == LEASE_RELEASING;
 	switch (l->op) {
 	case OP_NONE:
 		break;

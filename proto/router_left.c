@@ -114,8 +114,11 @@ lease_found(struct lease *l, uint16_t external_port, msec_t now)
 void
 lease_not_found(struct lease *l, msec_t now)
 {
-	if (++l->index < SEARCH_MAX)
+	if (++l->index < SEARCH_MAX) {
 		lease_begin(l, OP_SEARCH, l->leg_now);
-	else
-		lease_no_answer(l, "NOT_FOUND", now);
+		return;
+	}
+	/* It would not be found the next time, either. */
+	l->confirmed = false;
+	lease_not_owned(l, true, now);
 }

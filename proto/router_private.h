@@ -146,6 +146,7 @@ struct lease {
 	bool is_held;   /* all legs, with one number */
 	bool direct;    /* held without any router */
 	bool confirmed; /* GONE: nothing of ours is left on the router */
+	bool unheard;   /* RELEASING, GONE: a question of that was not answered */
 	bool verdict, changed;
 	bool pending; /* WAITING for services that are being looked for */
 	bool quiet;   /* this renewal only looks: no news unless something differs */

@@ -43,6 +43,50 @@ def test_what_a_silent_router_was_to_delete_is_tried_again(natd, gateway, mode):
     wait_until(lambda: gw.table() == [], 5, "an empty table")
 
 
+def granted_in_silence(natd, gateway, mode):
+    """What the router has, and nobody was ever told: neither the grant nor the deletion is answered."""
+    gw = gateway(mode)
+    gw.order("change", **{"with": {"rule": [{"on": event, "do": {"delay_ms": 20000}} for event in
+                                            ("pcp.map", "nat_pmp.map", "soap.AddPortMapping")]}})
+    with natd.connect() as c:
+        c.send(INTERFACE + "RequestMapping", {"protocols": ["udp"], "internalPort": 40000,
+                                              "persistence": "connection"}, more=True)
+        left = wait_until(gw.table, 5, "the rule")
+        gw.order("silent", on=True)
+    wait_until(lambda: not natd.mappings(), 6, "the end of the mapping")
+    for _ in range(2):  # natd has given up the question, and then the deletion
+        later(natd, 10)
+    gw.order("change", **{"with": {"rule": []}})
+    gw.order("silent", on=False)
+    assert gw.table() == left
+    return gw
+
+
+@pytest.mark.parametrize("mode", ["a02-nat-pmp", "a03-igd1"])
+def test_what_was_never_answered_is_deleted_later(natd, gateway, mode):
+    """F48 without a crash: the router was silent throughout, but did what it was asked."""
+    gw = granted_in_silence(natd, gateway, mode)
+    later(natd, 61)
+    wait_until(lambda: gw.table() == [], 5, "an empty table")
+
+
+def test_what_was_never_answered_is_tried_until_its_end(natd, gateway):
+    """After 1, 2, 4, ... minutes, and no longer than for the two hours that were asked."""
+    gw = granted_in_silence(natd, gateway, "a01-pcp")
+    gw.order("silent", on=True)
+    for minutes in (1, 2, 4, 8, 16, 32):
+        since = scripted.now()
+        later(natd, 60 * minutes + 1)
+        gw.wait_heard("pcp.map", since=since, lease=0)
+        later(natd, 5)  # in vain
+    gw.order("silent", on=False)
+    since = scripted.now()
+    later(natd, 3600 + 1)
+    natd.map(port=40001)
+    assert [e["internal_port"] for e in gw.table()] == [40000, 40001]
+    assert not gw.heard("pcp.map", since, lease=0)
+
+
 @pytest.mark.parametrize("mode", ["a02-nat-pmp", "a03-igd1"])
 def test_what_is_in_its_place_by_now_is_not_deleted(natd, gateway, mode):
     """Who asks for the same port before that has it for good."""

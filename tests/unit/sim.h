@@ -82,7 +82,7 @@ struct sim {
 	uint8_t sent[PCP_MESSAGE_MAX]; /* the last datagram */
 	size_t sent_len;
 	unsigned datagrams, lost, maps, deletes, probes, searches, https;
-	unsigned restarts, changes, gone, unconfirmed, externals, services;
+	unsigned restarts, changes, gone, unconfirmed, unheard, externals, services;
 	unsigned unheld; /* changes to a lease that holds nothing */
 	unsigned lapses; /* entries whose lease ended */
 	msec_t last_map;
@@ -485,6 +485,7 @@ sim_turn(struct sim *s)
 		case ROUTER_LEASE_GONE:
 			s->gone++;
 			s->unconfirmed += !a.confirmed;
+			s->unheard += !a.confirmed && a.unheard;
 			if (s->on_gone)
 				s->on_gone(s, a.owner, a.confirmed);
 			break;

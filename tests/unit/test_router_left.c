@@ -162,7 +162,8 @@ test_igd(void **state)
 	}
 }
 
-/* It answers no questions, or is gone: what can't be known is not confirmed. */
+/* It answers no questions, or is gone: what can't be known is not confirmed, and it is
+ * told whether asking again would help. */
 static void
 test_igd_does_not_tell(void **state)
 {
@@ -170,11 +171,12 @@ test_igd_does_not_tell(void **state)
 		enum igd_action action;
 		enum sim_how how;
 		int code;
+		bool unheard;
 	} cases[] = {
-		{ IGD_GET_SPECIFIC_PORT_MAPPING_ENTRY, SIM_CODE, 401 },
-		{ IGD_GET_GENERIC_PORT_MAPPING_ENTRY, SIM_CODE, 401 },
-		{ IGD_GET_GENERIC_PORT_MAPPING_ENTRY, SIM_TIMEOUT, 0 },
-		{ SIM_ANY_ACTION, SIM_REFUSED, 0 },
+		{ IGD_GET_SPECIFIC_PORT_MAPPING_ENTRY, SIM_CODE, 401, false },
+		{ IGD_GET_GENERIC_PORT_MAPPING_ENTRY, SIM_CODE, 401, false },
+		{ IGD_GET_GENERIC_PORT_MAPPING_ENTRY, SIM_TIMEOUT, 0, true },
+		{ SIM_ANY_ACTION, SIM_REFUSED, 0, true },
 	};
 	struct sim s;
 
@@ -187,6 +189,7 @@ test_igd_does_not_tell(void **state)
 			.how = cases[i].how,
 			.code = cases[i].code };
 		assert_false(let_go(&s, METHOD_IGD2, 8080, UDP));
+		assert_int_equal(s.unheard, cases[i].unheard);
 		assert_int_equal(sim_igd_entries(g), 1);
 		sim_done(&s);
 	}
@@ -274,6 +277,7 @@ test_igd_endless(void **state)
 	assert_int_equal(router_leases(s.router), 0);
 	assert_int_equal(g->count[IGD_GET_GENERIC_PORT_MAPPING_ENTRY], 256);
 	assert_int_equal(s.unconfirmed, 1);
+	assert_int_equal(s.unheard, 0);
 	sim_done(&s);
 }
 
@@ -425,6 +429,7 @@ test_not_allowed_and_not_there(void **state)
 		s.silent = true;
 		router_configure(s.router, METHOD_BIT(other), 60000, s.now);
 		assert_false(let_go(&s, methods[i], 8080, UDP));
+		assert_int_equal(s.unheard, 1);
 		want(&s, 9000, UDP);
 		sim_pass(&s, 5000);
 		assert_not_used(&s, method_service(methods[i]));
