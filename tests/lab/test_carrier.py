@@ -326,6 +326,14 @@ def test_another_server_is_named(place, carrier, gateway):
     assert asked(carrier) == 0
 
 
+def test_a_server_that_is_not_there_is_followed_by_the_next(place, carrier, gateway):
+    carrier.start(upnp=False)
+    gateway(HOME)
+    natd = Natd(place.client, f"[Daemon]\nPcpServers=11.22.33.98 {carrier.lan_address}\n")
+    ident = natd.map(["tcp"], 8080)["id"]
+    wait_until(lambda: external(natd.mapping(ident)) == ("11.22.33.99", 8080), 10, "the next one")
+
+
 def test_the_anycast_address_of_ipv6():
     """Looked for, too (RFC 7723).  A global address needs no mapping there: it is the same."""
     with h.home(ipv6=True) as place:
