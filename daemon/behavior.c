@@ -27,7 +27,7 @@ look_gateway(const struct look *l)
 		    memcmp(&u->source, &l->uplink.source, sizeof(u->source)) == 0 &&
 		    memcmp(&u->gateway, &l->uplink.gateway, sizeof(u->gateway)) == 0 &&
 		    strcmp(u->name, l->uplink.name) == 0)
-			return u->running ? g : NULL;
+			return g;
 	}
 	return NULL;
 }
@@ -122,8 +122,7 @@ follow_uplinks(struct behaviors *b)
 	for (size_t i = 0; i < engine_gateways(b->engine); i++) {
 		const struct gateway *g = engine_gateway(b->engine, i);
 
-		if (gateway_uplink(g)->running &&
-		    gateway_uplink(g)->source.family != AF_UNSPEC && !has_look(b, g))
+		if (gateway_uplink(g)->source.family != AF_UNSPEC && !has_look(b, g))
 			look_new(b, gateway_uplink(g));
 	}
 }

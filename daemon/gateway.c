@@ -448,7 +448,6 @@ gateway_update_uplink(struct gateway *g, const struct netmon_uplink *uplink)
 {
 	g->uplink.metric = uplink->metric;
 	g->uplink.is_default = uplink->is_default;
-	g->uplink.running = uplink->running;
 	memcpy(g->uplink.mac, uplink->mac, sizeof(g->uplink.mac));
 	g->uplink.mac_len = uplink->mac_len;
 }

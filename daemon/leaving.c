@@ -11,18 +11,11 @@
 #include "daemon/engine_private.h"
 #include "daemon/log.h"
 
-static bool
-same_ip(const struct netmon_ip *a, const struct netmon_ip *b)
-{
-	return a->family == b->family &&
-	       memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
-}
-
 bool
 leaving_same_place(const struct netmon_uplink *a, const struct netmon_uplink *b)
 {
-	return a->ifindex == b->ifindex && same_ip(&a->gateway, &b->gateway) &&
-	       same_ip(&a->source, &b->source);
+	return a->ifindex == b->ifindex && netmon_same_ip(&a->gateway, &b->gateway) &&
+	       netmon_same_ip(&a->source, &b->source);
 }
 
 /* Whether the router can be spoken to from the address we had there: the route went,
@@ -39,7 +32,8 @@ is_reachable(const struct engine *e, const struct netmon_uplink *u)
 		running |= links[i].ifindex == u->ifindex && links[i].running;
 	addrs = netmon_addrs(e->net, &count);
 	for (size_t i = 0; i < count; i++)
-		if (addrs[i].ifindex == u->ifindex && same_ip(&addrs[i].ip, &u->source))
+		if (addrs[i].ifindex == u->ifindex &&
+		    netmon_same_ip(&addrs[i].ip, &u->source))
 			return running;
 	return false;
 }
@@ -102,7 +96,6 @@ place_of(const struct engine *e, const struct gateway_identity *on,
 		.source = gateway_ip(&on->local),
 		.mac_len = on->mac_len,
 		.metric = UINT32_MAX,
-		.running = true,
 	};
 	ret->family = ret->source.family;
 	memcpy(ret->name, on->ifname, sizeof(ret->name));

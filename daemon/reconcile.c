@@ -116,25 +116,13 @@ reconcile_named(
 	return count;
 }
 
-/* A link without carrier leads nowhere, even if its addresses are still there. */
-static size_t
-read_uplinks(struct engine *e, struct netmon_uplink *ret, size_t max)
-{
-	struct netmon_named named[CONF_UPLINKS_MAX];
-	size_t named_count = reconcile_named(e, named);
-	size_t found = netmon_uplinks(e->net, named, named_count, ret, max), count = 0;
-
-	for (size_t k = 0; k < found; k++)
-		if (ret[k].running)
-			ret[count++] = ret[k];
-	return count;
-}
-
 static void
 follow_uplinks(struct engine *e, msec_t now)
 {
+	struct netmon_named named[CONF_UPLINKS_MAX];
 	struct netmon_uplink up[GATEWAYS_MAX];
-	size_t count = read_uplinks(e, up, GATEWAYS_MAX);
+	size_t count =
+	    netmon_uplinks(e->net, named, reconcile_named(e, named), up, GATEWAYS_MAX);
 	bool known[GATEWAYS_MAX] = { false };
 
 	for (size_t i = 0; i < e->gateways_count;) {
@@ -163,7 +151,40 @@ follow_uplinks(struct engine *e, msec_t now)
 /* ---- mappings ---- */
 
 static bool
-uplink_fits(const struct mapping *m, const struct gateway *g, enum addr_family family)
+is_loopback(const struct engine *e, int ifindex)
+{
+	size_t count;
+	const struct netmon_link *links = netmon_links(e->net, &count);
+
+	for (size_t i = 0; i < count; i++)
+		if (links[i].ifindex == ifindex)
+			return links[i].loopback;
+	return false;
+}
+
+/* An address of this host is reached by its own link, also while that leads nowhere;
+ * another host's may be behind any. */
+static bool
+is_on_another_link(const struct engine *e, const struct addr *a, int ifindex)
+{
+	struct netmon_ip ip = gateway_ip(a);
+	size_t count;
+	const struct netmon_addr *addrs = netmon_addrs(e->net, &count);
+	bool other = false;
+
+	for (size_t i = 0; i < count; i++) {
+		if (!netmon_same_ip(&addrs[i].ip, &ip))
+			continue;
+		if (addrs[i].ifindex == ifindex || is_loopback(e, addrs[i].ifindex))
+			return false;
+		other = true;
+	}
+	return other;
+}
+
+static bool
+uplink_fits(const struct engine *e, const struct mapping *m, const struct gateway *g,
+    enum addr_family family)
 {
 	const struct netmon_uplink *u = gateway_uplink(g);
 	struct addr gateway = gateway_addr(&u->gateway, 0);
@@ -171,21 +192,11 @@ uplink_fits(const struct mapping *m, const struct gateway *g, enum addr_family f
 
 	if (family_of(u) != family)
 		return false;
+	if (is_on_another_link(e, &m->context.internal, u->ifindex))
+		return false;
 	if (m->context.ifname[0] && strcmp(m->context.ifname, u->name) != 0)
 		return false;
 	return wanted.family == ADDR_NONE || addr_equal(&wanted, &gateway);
-}
-
-/* How well an uplink serves: its own address was asked for, then the default route. */
-static int
-uplink_rank(const struct mapping *m, const struct gateway *g)
-{
-	const struct netmon_uplink *u = gateway_uplink(g);
-	struct addr local = gateway_addr(&u->source, u->ifindex);
-	bool own = m->context.internal.family != ADDR_NONE &&
-		   addr_equal(&m->context.internal, &local);
-
-	return (own ? 2 : 0) + (u->is_default ? 1 : 0);
 }
 
 static struct gateway *
@@ -193,13 +204,12 @@ choose_in_family(struct engine *e, const struct mapping *m, enum addr_family fam
 {
 	struct gateway *best = NULL;
 
-	/* In the order of netmon_uplinks(): default first, then by metric. */
 	for (size_t i = 0; i < e->gateways_count; i++) {
 		struct gateway *g = e->gateways[i];
 
-		if (!uplink_fits(m, g, family))
+		if (!uplink_fits(e, m, g, family))
 			continue;
-		if (!best || uplink_rank(m, g) > uplink_rank(m, best))
+		if (!best || gateway_uplink(g)->is_default)
 			best = g;
 	}
 	return best;

@@ -129,7 +129,6 @@ network_digest(const struct engine *e)
 		digest(&sum, u->gateway.bytes, sizeof(u->gateway.bytes));
 		digest(&sum, u->source.bytes, sizeof(u->source.bytes));
 		digest(&sum, &u->is_default, sizeof(u->is_default));
-		digest(&sum, &u->running, sizeof(u->running));
 	}
 	return sum;
 }

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define NETMON_LINKS_MAX 1024
 #define NETMON_ADDRS_MAX 4096
@@ -26,6 +27,13 @@ struct netmon_ip {
 	int family; /* AF_INET, AF_INET6, AF_UNSPEC: none */
 	uint8_t bytes[16];
 };
+
+static inline bool
+netmon_same_ip(const struct netmon_ip *a, const struct netmon_ip *b)
+{
+	return a->family == b->family &&
+	       memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
+}
 
 struct netmon_link {
 	int ifindex;
@@ -150,23 +158,21 @@ struct netmon_uplink {
 	uint8_t mac[8], mac_len;  /* of the gateway, if the kernel knows it */
 	uint32_t metric;
 	bool is_default; /* what unmarked traffic of this family takes now */
-	bool running;
 };
 
 /*
  * Compute the uplinks from the tables: every running link with a default route of the
- * family in any table that a rule reaches, plus the named ones.  Best metric per
- * (link, family); is_default on exactly one per family as the policy rules decide.
+ * family in any table that a rule reaches, plus the named ones that run.  Best metric
+ * per (link, family); is_default on exactly one per family as the policy rules decide.
  * source: preferred source of the route; else for IPv4 the address whose prefix holds
  * the gateway, else the first; for IPv6 a global address that is neither deprecated,
  * tentative nor failed: public before unique local, stable before temporary.  A named
  * interface without a gateway gets that of any default route through it, its
  * point-to-point peer, the first host of its prefix, or for /32 that of the enclosing
- * /24 (10.2.0.2/32: 10.2.0.1); without a route its metric is UINT32_MAX, and it is
- * listed even while it is not running.  is_default follows the rules for locally
- * generated traffic without a mark.  Sorted: is_default first, then by metric, ifindex,
- * family.
- * Fills ret[0..max) and returns the count (at most max).
+ * /24 (10.2.0.2/32: 10.2.0.1); without a route its metric is UINT32_MAX.  is_default
+ * follows the rules for locally generated traffic without a mark.  Sorted: is_default
+ * first, then by metric, ifindex, family. Fills ret[0..max) and returns the count (at
+ * most max).
  */
 size_t netmon_uplinks(const struct netmon *n, const struct netmon_named *named,
     size_t named_count, struct netmon_uplink *ret, size_t max);

@@ -7,7 +7,6 @@
 #pragma once
 
 #include <linux/netlink.h>
-#include <string.h>
 
 #include "netmon/netmon.h"
 
@@ -15,13 +14,6 @@
 
 /* Routes longer than this never take traffic to the internet at large. */
 #define NETMON_WIDE_PREFIX_MAX 8
-
-static inline bool
-netmon_same_ip(const struct netmon_ip *a, const struct netmon_ip *b)
-{
-	return a->family == b->family &&
-	       memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
-}
 
 enum netmon_subject {
 	NETMON_LINK,

@@ -350,7 +350,6 @@ uplink_on(const struct netmon_link *link, int family, uint32_t metric)
 		.ifindex = link->ifindex,
 		.family = family,
 		.metric = metric,
-		.running = link->up && link->running,
 	};
 
 	memcpy(u.name, link->name, sizeof(u.name));
@@ -400,7 +399,7 @@ add_named(struct list *list, const struct netmon_tables *t,
 	struct netmon_uplink u, *known;
 	bool wanted = named->gateway.family == family;
 
-	if (!link || link->loopback)
+	if (!is_usable_link(link))
 		return;
 	known = find_uplink(list, link->ifindex, family);
 	if (known) {

@@ -269,21 +269,22 @@ def test_the_default_route_moves_and_comes_back(place):
 
 
 def test_two_uplinks_at_once(place, pcp, gateway):
-    """Each mapping is on the uplink that was named, by interface or by gateway, and asked for from
+    """Each mapping is on the uplink that was named, by interface, gateway or address, and asked for from
     that one's address only; one that goes takes only its own with it, and who follows is told."""
     second = h.add_uplink(place)
     other = gateway("a01-pcp", second, name="other")
     natd = Natd(place.client)
     with natd.connect() as c:
         wanted = {40000: {}, 40001: {"interface": "eth1"}, 40002: {"gateway": "192.168.2.1"},
-                  40003: {"gateway": "192.168.1.1"}, 40004: {"interface": "eth0"}}
+                  40003: {"gateway": "192.168.1.1"}, 40004: {"interface": "eth0"},
+                  40005: {"internalAddress": "192.168.2.20"}}
         for port, where in wanted.items():
             natd.map(port=port, **where)
         stream = c.more(INTERFACE + "RequestMapping", protocols=["tcp"], internalPort=40002,
                         gateway="192.168.2.1")
         assert external(next(stream)["mapping"])[0] == "11.22.34.44"
         assert {e["internal_port"] for e in pcp.table()} == {40000, 40003, 40004}
-        assert {e["internal_port"] for e in other.table()} == {40001, 40002}
+        assert {e["internal_port"] for e in other.table()} == {40001, 40002, 40005}
         assert {line["source"] for line in pcp.heard("pcp")} == {"192.168.1.20"}
         assert {line["source"] for line in other.heard("pcp")} == {"192.168.2.20"}
         since = scripted.now()
@@ -291,11 +292,24 @@ def test_two_uplinks_at_once(place, pcp, gateway):
         assert next(stream)["mapping"]["runtime"]["state"] == "suspended"
         states = {m["context"]["internalPort"]: m["runtime"]["state"] for m in natd.mappings()}
         assert states == {40000: "active", 40001: "suspended", 40002: "suspended",
-                          40003: "active", 40004: "active"}
+                          40003: "active", 40004: "active", 40005: "suspended"}
         assert not pcp.heard("pcp.map", since)
         second.node.ip("link set lan0 up")
         while next(stream)["mapping"]["runtime"]["state"] != "active":
             pass
+
+
+def test_uplinks_that_come_and_go_are_told(place, pcp):
+    natd = Natd(place.client)
+    with natd.connect() as c:
+        told = c.more(INTERFACE + "Monitor", events=["gateway_changed"])
+        h.add_uplink(place)
+        while next(told).get("gateway", {}).get("address") != "192.168.2.1":
+            pass
+        place.client.ip("route del default via 192.168.2.1 dev eth1")
+        while "gateway" in next(told):
+            pass
+    assert [g["address"] for g in natd.call("ListGateways")["gateways"]] == ["192.168.1.1"]
 
 
 def test_two_uplinks_whose_routers_have_the_same_address(place, pcp):

@@ -160,9 +160,9 @@ def test_timers_are_tunable_and_another_look_can_be_asked_for(gateway, run):
 
 
 @pytest.mark.parametrize("mode", ["pcp", "igd1"])
-def test_for_a_containers_address(neighbour, gateway, run, mode):
-    """Ask 12: for an address that is not this host's, by PCP's THIRD_PARTY or as the internal client
-    of UPnP; and this natd is one of several, each in its own namespace."""
+def test_for_a_containers_address(place, neighbour, gateway, run, mode):
+    """Ask 12: for an address that is not this host's, or is on no link of it, by PCP's THIRD_PARTY
+    or as the internal client of UPnP; and this natd is one of several, each in its own namespace."""
     gw = gateway({"pcp": "[pcp]\non = true\nthird_party = true\n",
                   "igd1": "[upnp]\non = true\n[soap]\ndelete_any = true\n"}[mode])
     natd = run()
@@ -171,6 +171,10 @@ def test_for_a_containers_address(neighbour, gateway, run, mode):
     assert {(e["client"], e["internal_port"]) for e in gw.table()} == {("192.168.1.77", PORT)}
     if mode == "pcp":
         assert all(line["client"] == CLIENT or line["third_party"] for line in gw.heard("pcp.map"))
+    place.client.ip("addr replace 192.168.1.99/32 dev lo")
+    inner = natd.map(port=PORT + 2, internalAddress="192.168.1.99")
+    assert ("192.168.1.99", PORT + 2) in {(e["client"], e["internal_port"]) for e in gw.table()}
+    natd.call("ReleaseMapping", id=inner["id"])
     other = Natd(neighbour)
     assert other.map(port=PORT + 1)["runtime"]["internal"]["address"] == "192.168.1.66"
     natd.call("ReleaseMapping", id=mapping["id"])

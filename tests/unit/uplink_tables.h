@@ -135,9 +135,9 @@ line(const struct netmon_uplink *u)
 		inet_ntop(u->source.family, u->source.bytes, source, sizeof(source));
 	if (u->mac_len > 0)
 		snprintf(mac, sizeof(mac), " mac %u", u->mac[u->mac_len - 1]);
-	snprintf(buf, sizeof(buf), "%c %s %s from %s metric %u%s%s%s",
+	snprintf(buf, sizeof(buf), "%c %s %s from %s metric %u%s%s",
 	    u->family == AF_INET ? '4' : '6', u->name, gateway, source, u->metric, mac,
-	    u->is_default ? " default" : "", u->running ? "" : " down");
+	    u->is_default ? " default" : "");
 	return buf;
 }
 
