@@ -119,13 +119,21 @@ def test_another_prefix_and_a_restart_while_natd_was_away(place, gateway, run, m
                         "route replace default via fe80::1 dev eth0")
 
 
-def test_an_id_that_is_anothers_since_the_router_restarted(gw, natd):
+@pytest.mark.parametrize("killed", [False, True], ids=["seen", "natd away"])
+def test_an_id_that_is_anothers_since_the_router_restarted(gw, natd, killed):
     """Ids begin anew at a restart.  A router that is asked about another host's says that it is
     not ours to ask about, which is no word about what natd wants."""
-    ident = natd.map(["tcp"], PORT, family="ipv6")["id"]
+    ident = natd.map(["tcp"], PORT, family="ipv6", persistence="permanent")["id"]
+    if killed:
+        state = natd.lab.path(natd.state + "/leases.json")
+        wait_until(lambda: b"pinhole" in state.read_bytes(), 3, "the id on disk")
+        natd.kill()
     gw.order("restart")
     insert_other(gw)
-    natd.call("RenewMapping", id=ident)
+    if killed:
+        natd.start()
+    else:
+        natd.call("RenewMapping", id=ident)
     wait_until(lambda: (ADDRESS, "tcp", PORT) in holes(gw), 3, "the pinhole made again")
     assert natd.wait_state(ident, "active")["runtime"].get("problem") is None
     natd.call("ReleaseMapping", id=ident)
