@@ -152,7 +152,7 @@ class Gateway:
         return (start + int((self.now() - since) * e["rate"])) & 0xFFFFFFFF
 
     def log(self, event, facts, result):
-        line = {"t": self.now(), "event": event, **facts, "result": result}
+        line = {"t": self.now(), "done": self.now(), "event": event, **facts, "result": result}
         self.log_file.write(json.dumps(line, default=sorted) + "\n")
 
     def insert(self, entry):

@@ -80,6 +80,19 @@ class Scripted:
         return self.process.kill()
 
 
+def questions(lines):
+    """The requests without those of PCP and NAT-PMP that are one once more, sent before this
+    gateway came to answer the first: on a slow machine they are no fault of who asks."""
+    asked, answered = [], {}
+    for line in lines:
+        what = tuple(line.get(k) for k in ("event", "nonce", "protocol", "internal_port", "delete"))
+        if not (what[0].startswith(("pcp.", "nat_pmp.")) and line["t"] < answered.get(what, 0)):
+            asked.append(line)
+        if line["result"] != "dropped":
+            answered[what] = line["done"]
+    return asked
+
+
 def now():
     """The clock of the gateway's log."""
     return time.monotonic()

@@ -1,5 +1,6 @@
 """The scripted gateway itself: its habits are what its personality says."""
 
+import signal
 import socket
 import struct
 
@@ -49,6 +50,23 @@ def test_pcp_renews_with_the_same_nonce_only_and_deletes(place, gateway):
     assert pcp_map(place, lifetime=0)[0] == 0
     assert gw.table() == []
     assert [line["result"] for line in gw.heard("pcp.map")] == [0, 0, 2, 12, 0]
+
+
+def test_what_a_slow_gateway_is_asked_twice_is_one_question(place, gateway):
+    gw = gateway("[pcp]\non = true")
+    gw.process.send(signal.SIGSTOP)
+    asked = struct.pack("!BBHI10xH4s", 2, 0, 0, 0, 0xffff, socket.inet_aton("192.168.1.20"))
+    with place.client.socket(kind=socket.SOCK_DGRAM, timeout_s=5) as s:
+        s.connect(("192.168.1.1", 5351))
+        s.send(asked)
+        s.send(asked)
+        gw.process.send(signal.SIGCONT)
+        assert s.recv(100) and s.recv(100)
+        assert [len(gw.heard("pcp")), len(scripted.questions(gw.heard("pcp")))] == [2, 1]
+        # With the answer in its hands it asks anew.
+        s.send(asked)
+        assert s.recv(100)
+    assert [len(gw.heard("pcp")), len(scripted.questions(gw.heard("pcp")))] == [3, 2]
 
 
 def test_a_line_of_the_log_that_is_half_there_is_not_read(place, gateway):

@@ -98,7 +98,7 @@ def problems(expect, outcome, gw, since=0.0):
         if key in expect and len(held) != expect[key]:
             wrong.append(f"the router holds {held}")
     for event, condition in (expect["heard"] if isinstance(expect.get("heard"), dict) else {}).items():
-        count = len(gw.heard(event, since))
+        count = len(scripted.questions(gw.heard(event, since)))
         if not gateway.compare(condition, count, {}):
             wrong.append(f"{count} × {event}, not {condition}")
     if "path" in expect:
@@ -149,7 +149,7 @@ def step(then, outcome, gw):
             outcome.refresh()
         found = problems(then, outcome, gw, since)
         if isinstance(then.get("heard"), str):
-            count = len(gw.heard(then["heard"], since))
+            count = len(scripted.questions(gw.heard(then["heard"], since)))
             least = then.get("heard_at_least", 0 if "heard_at_most" in then else 1)
             if not least <= count <= then.get("heard_at_most", 1000):
                 found.append(f"{count} × {then['heard']}")
