@@ -113,18 +113,24 @@ bid_begin(struct engine *e, struct mapping *m, msec_t now)
 	uint16_t number = wanted_number(&m->context);
 	struct lease_status st;
 	struct lease_want want;
+	bool translated;
 
 	lease_status(m->lease, &st);
 	want_of(e, m, m->gateway, &want);
-	/* Where nothing is translated there is no other number to be had. */
-	if (!st.is_held || m->outer || want.internal.family != ADDR_IPV4 ||
-	    st.held.method == METHOD_DIRECT)
+	/* What it has at the carrier's server too has two numbers, of which the one
+	 * outside leads to the other: neither can be asked for without the other. */
+	if (!st.is_held || m->outer)
 		return false;
-	if (number == 0 || number == st.held.external_port) {
+	/* Where nothing is translated there is no other number to be had. */
+	translated =
+	    want.internal.family == ADDR_IPV4 && st.held.method != METHOD_DIRECT;
+	if (number == 0 || number == st.held.external_port ||
+	    (!translated && !m->context.prefer_failure)) {
 		settle(e, m);
 		return true;
 	}
-	return want_bid(e, st.held.method, number, &want) && ask(e, m, &want, now);
+	return translated && want_bid(e, st.held.method, number, &want) &&
+	       ask(e, m, &want, now);
 }
 
 void

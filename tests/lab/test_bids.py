@@ -1,8 +1,9 @@
 """Another number for a mapping that is held: asked for beside the one it has."""
 
+import home as h
 import pytest
 import scripted
-from daemon import INTERFACE, external
+from daemon import INTERFACE, Natd, external
 from fixtures import shared_home
 from lab import wait_until
 from varlink import VarlinkError
@@ -84,6 +85,42 @@ def test_another_number_that_is_only_wished_for(start):
     assert exact["context"]["preferFailure"] and external(exact)[1] == 41444
     assert entries(gw) == {41444}
     assert len(gw.heard("soap.DeletePortMapping")) == asked
+
+
+@pytest.mark.parametrize("kind", ["pcp", "igd1"])
+def test_another_number_of_both_protocols(start, kind):
+    gw, natd = start(kind)
+    before = natd.map(["tcp", "udp"], 41010)
+    with pytest.raises(VarlinkError) as error:  # for TCP another host has it
+        natd.map(["tcp", "udp"], 41010, suggestedExternalPort=41443, preferFailure=True)
+    assert error.value.name == INTERFACE + "ExternalPortUnavailable"
+    wait_until(lambda: entries(gw) == {41010}, 3, "the old one only")
+    assert 41010 not in deletions(gw)
+    assert external(natd.mapping(before["id"]))[1] == 41010
+    moved = natd.map(["tcp", "udp"], 41010, suggestedExternalPort=41444, preferFailure=True)
+    assert (moved["id"], external(moved)[1]) == (before["id"], 41444)
+    wait_until(lambda: entries(gw) == {41444}, 3, "the new one only")
+    assert len([e for e in gw.table() if e["client"] == CLIENT]) == 2
+
+
+@pytest.mark.parametrize("kind,event", [("pcp", "pcp.map"), ("igd2", "soap.DeletePinhole")])
+def test_where_nothing_is_translated_the_hole_stays_open(kind, event):
+    """A number that is only wished for, or the one that it has: there is no other in IPv6."""
+    with h.home(ipv6=True) as six:
+        gw = scripted.Scripted(six.router, ROUTERS[kind], lan6=["fe80::1", "2a10:50::1"])
+        natd = Natd(six.client)
+        first = natd.map(["tcp"], 41010, family="ipv6")
+        since = scripted.now()
+        for wish in ({"suggestedExternalPort": 41444},
+                     {"suggestedExternalPort": 41010, "preferFailure": True}):
+            m = natd.map(["tcp"], 41010, family="ipv6", **wish)
+            assert wish.items() <= m["context"].items()
+            assert (m["id"], external(m)) == (first["id"], ("2a10:50::20", 41010))
+            assert m["runtime"]["state"] in ("active", "renewing")  # as for each that asks again
+            natd.wait_state(m["id"], "active")
+        assert not any(line.get("delete", True) for line in gw.heard(event, since))
+        natd.kill()
+        gw.stop()
 
 
 def test_a_router_with_one_entry_for_each_port_inside(start):
