@@ -73,13 +73,17 @@ def mapped(place):
 
 def test_the_file_has_the_port(place):
     reloaded(place)
+    place.gw.order("change", **{"with": {"lease": {"max": 4}}})
     process = shell(place, "exec " + command("natctl map tcp+udp auto -i wg0 --port-file"))
     file = place.lab.path("/run/user/1000/vpn-port")
     wait_until(lambda: file.exists() and file.read_text().strip() == str(PORT), 10, "the file")
     assert mapped(place)
-    # The tunnel goes and comes: the same number again.
+    # The tunnel goes and comes: the same number again, which the gateway gives to who asks for it.
+    place.gw.order("change", **{"with": {"rule": [
+        {"on": "nat_pmp.map", "delete": False, "external_port": f"!={PORT}", "do": {"grant_port": PORT + 9}}]}})
     h.tunnel_down(place)
     wait_until(lambda: not file.exists(), 10, "the file gone")
+    wait_until(lambda: place.gw.table() == [], 10, "the lease run out")
     h.tunnel_up(place)
     wait_until(lambda: file.exists() and file.read_text().strip() == str(PORT), 10, "the file back")
     assert mapped(place)
