@@ -380,6 +380,8 @@ api_gateway(const struct gateway *g)
 	for (enum router_service s = 0; s < ROUTER_SERVICES; s++)
 		if (gateway_may_offer(g, s))
 			json_append_item(services, service_json(g, s));
+	json_add_int(o, "requestsUnderWay", (int64_t)router_exchanges(r));
+	json_add_int(o, "soapRequests", (int64_t)gateway_soap_requests(g));
 	return o;
 }
 

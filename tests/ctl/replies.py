@@ -73,6 +73,7 @@ GATEWAY = {
     "isDefaultRoute": True, "name": "FRITZ!Box 7590", "externalAddress": "203.0.113.7",
     "services": [service("pcp", version="2"), service("nat_pmp", rtt=1900),
                  service("igd2", rtt=8100)],
+    "requestsUnderWay": 2, "soapRequests": 17,
 }
 GATEWAY6 = {
     "address": "fe80::1", "interface": "wlan0", "interfaceIndex": 3, "family": "ipv6",

@@ -18,9 +18,12 @@ def start(gateway, run):
     return lambda text, config="": (gateway(text), run(config, level="info"))
 
 
+def status(natd):
+    return natd.call("Status")["gateways"][0]
+
+
 def service(natd, method):
-    services = natd.call("Status")["gateways"][0]["services"]
-    return next(s for s in services if s["method"] == method)
+    return next(s for s in status(natd)["services"] if s["method"] == method)
 
 
 def want(natd, count, **parameters):
@@ -52,21 +55,22 @@ def test_requests_under_way_are_bounded_and_shown(start):
     gw, natd = start("[pcp]\non = true\n")
     natd.map(port=40000)
     gw.order("silent", on=True)
-    most, stop = [0], threading.Event()
+    most, stop = [0, 0], threading.Event()
 
     def watch():
         while not stop.is_set():
             most[0] = max(most[0], natd.metric("natd_gateway_requests_under_way"))
+            most[1] = max(most[1], status(natd)["requestsUnderWay"])
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
         want(natd, UNDER_WAY + 20)
-        wait_until(lambda: most[0] >= UNDER_WAY, 3, "as many as may be")
+        wait_until(lambda: min(most) >= UNDER_WAY, 3, "as many as may be")
         time.sleep(1.2)  # the pace would let 50 more go
     finally:
         stop.set()
         watcher.join()
-    assert most[0] == UNDER_WAY
+    assert most == [UNDER_WAY, UNDER_WAY]
 
 
 @clock.one_of(3)
@@ -76,8 +80,8 @@ def test_soap_requests_are_paced_and_counted(start):
         natd.map(port=40000)
         want(natd, 12)
         gw.wait_heard("soap.AddPortMapping", 13, timeout_s=10)
-        wait_until(lambda: natd.metric("natd_gateway_soap_requests_total") == len(gw.heard("soap")), 5,
-                   "the count of both")
+        wait_until(lambda: natd.metric("natd_gateway_soap_requests_total") == len(gw.heard("soap")) ==
+                   status(natd)["soapRequests"], 5, "the same count")
         times = [line["t"] for line in gw.heard("soap")]
     finally:
         natd.kill()
