@@ -163,6 +163,8 @@ lease_advance(struct lease *l, msec_t now)
 	}
 }
 
+/* What the service before it may have granted without an answer is left to its lease:
+ * where both share one table, to delete it would delete what is asked for now. */
 static void
 begin_round(struct lease *l, enum router_service s, msec_t now)
 {
